@@ -1,0 +1,1 @@
+"""Where text comes from: sources, fetching and verifying, readers, vocabulary, prepared folders."""

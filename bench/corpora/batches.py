@@ -1,0 +1,87 @@
+"""Batches of texts as tensors, time first, grouped by length so that almost nothing is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.corpora.prepared import Texts
+from bench.corpora.vocabulary import EOS, GO, PAD
+from bench.seeds import derive_seed
+
+POOL = 50  # batches that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some texts as tensors.
+
+    ``words`` (time, batch) without go and eos, padded with PAD; ``lengths`` (batch) in words; ``inputs``
+    (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos; ``index`` (batch) the number of
+    each text in its split.
+    """
+
+    words: Tensor
+    lengths: Tensor
+    inputs: Tensor
+    targets: Tensor
+    index: Tensor
+
+    @property
+    def real(self) -> Tensor:
+        """Which targets are real (time + 1, batch): all words and one eos for each text."""
+        steps = torch.arange(len(self.targets), device=self.targets.device)
+        return steps[:, None] <= self.lengths
+
+
+class Collator:
+    """The texts of one split on a device, from which batches are cut without a loop."""
+
+    def __init__(self, texts: Texts, device: torch.device | str = "cpu") -> None:
+        self._tokens = texts.tokens.to(device=device, dtype=torch.int64)
+        self._offsets = texts.offsets.to(device)
+        self.lengths = texts.lengths.numpy()
+
+    def __call__(self, index: Sequence[int] | np.ndarray) -> Batch:
+        """The texts numbered ``index`` as a batch."""
+        device = self._tokens.device
+        rows = torch.as_tensor(np.asarray(index, dtype=np.int64), device=device)
+        starts = self._offsets[rows]
+        lengths = self._offsets[rows + 1] - starts
+        steps = torch.arange(int(self.lengths[np.asarray(index)].max()), device=device)[:, None]
+        inside = steps < lengths
+        words = torch.where(inside, self._tokens[torch.where(inside, starts + steps, 0)], PAD)
+        edge = torch.full_like(words[:1], PAD)
+        targets = torch.cat([words, edge]).scatter_(0, lengths[None], EOS)
+        inputs = torch.cat([torch.full_like(edge, GO), words])
+        return Batch(words, lengths, inputs, targets, rows)
+
+
+def epoch_order(lengths: np.ndarray, batch: int, *names: object) -> list[np.ndarray]:
+    """The batches of one epoch: every text once, texts of like length together, in random order.
+
+    The texts are shuffled, cut into pools of 50 batches, sorted by length within each pool and cut into
+    batches, which are shuffled. ``names`` seed the order (corpus, seed, epoch).
+    """
+    random = np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
+    order = random.permutation(len(lengths))
+    pools = [order[i : i + POOL * batch] for i in range(0, len(order), POOL * batch)]
+    pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+    batches = [pool[i : i + batch] for pool in pools for i in range(0, len(pool), batch)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def by_length(lengths: np.ndarray, tokens: int, copies: int = 1) -> Iterator[np.ndarray]:
+    """All texts in batches of about ``tokens`` target tokens (times ``copies`` of each), shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and (stop + 1 - start) * (lengths[order[stop]] + 1) * copies <= tokens:
+            stop += 1
+        yield order[start:stop]
+        start = stop

@@ -1,0 +1,178 @@
+"""Fetch the files of a corpus, from the cache, a mirror or their public URL, and verify every one of them.
+
+A file is used only after its sha256 (else git blob id, git tree id, size) was checked; a download goes to a
+temporary name and is renamed after the check, so that nothing partial ever looks finished.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pooch
+import requests
+
+from bench.corpora.archives import folder_members, git_tree_id
+from bench.corpora.entry import CorpusEntry, SourceFile
+from bench.errors import BenchError
+from bench.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
+
+ATTEMPTS = 3
+BACK_OFF = 2.0  # seconds before the second attempt; doubled before each further one
+TIMEOUT = 30  # seconds without an answer
+
+_log = logging.getLogger(__name__)
+
+
+class _FetchError(Exception):
+    """One source did not give the file; the next may. (Not an OSError, which would mean our own disk.)"""
+
+
+def default_cache() -> Path:
+    """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user."""
+    return Path(os.environ.get("BENCH_CACHE") or pooch.os_cache("latent-text-bench"))
+
+
+def fetch(
+    entry: CorpusEntry, *, mirror: str | None = None, cache: Path | None = None, progress: bool = True
+) -> dict[str, Path]:
+    """Verified local paths of all files of ``entry``, by their ``path`` in the catalog.
+
+    Each file is taken from ``cache`` (default :func:`default_cache`), else from ``mirror`` (a folder or an
+    http(s) base URL that holds ``<mirror>/<path>``; default the variable ``BENCH_MIRROR``; files of a folder
+    are used where they are), else downloaded. Raises :class:`BenchError` naming the file, every source
+    that was tried with its fault, and where the file could be put by hand.
+    """
+    mirror = mirror or os.environ.get("BENCH_MIRROR") or None
+    cache = default_cache() if cache is None else Path(cache)
+    return {file.path: fetch_file(file, mirror, cache, progress) for file in entry.files}
+
+
+def fetch_file(file: SourceFile, mirror: str | None, cache: Path, progress: bool) -> Path:
+    """The verified local path of one file; see :func:`fetch`."""
+    if file.local is not None:
+        if not file.local.is_file():
+            remedy = "correct the path in the corpus entry (it is relative to the YAML file)"
+            raise BenchError("file of a corpus not found", where=file.local, remedy=remedy)
+        return file.local
+    faults = []
+    for place, attempt in _sources(file, mirror, cache, progress):
+        try:
+            path = attempt()
+        except _FetchError as error:
+            faults.append(f"{place}: {error}")
+            continue
+        for fault in faults:
+            _log.warning("%s: %s", file.path, fault)
+        return path
+    raise BenchError(
+        f"cannot get {file.path}\n  " + "\n  ".join(faults),
+        where=file.url or "no public URL is known",
+        remedy=(
+            f"put the file at {cache / file.path} by hand, or set BENCH_MIRROR to a folder or base URL that "
+            f"holds {file.path}, or try again with a network"
+        ),
+    )
+
+
+def _sources(
+    file: SourceFile, mirror: str | None, cache: Path, progress: bool
+) -> Iterator[tuple[str, Callable[[], Path]]]:
+    """(name, function that returns a verified path or raises ``_FetchError``) in the order of trial."""
+    target = cache / file.path
+    if target.exists():
+        yield f"cache {target}", lambda: _checked(file, target, cache)
+    if mirror is not None and mirror.startswith(("http://", "https://")):
+        url = f"{mirror.rstrip('/')}/{file.path}"
+        yield f"mirror {url}", lambda: _download(url, file, target, cache, progress)
+    elif mirror is not None:
+        there = Path(mirror).expanduser().absolute() / file.path
+        yield f"mirror {there}", lambda: _checked(file, there, cache)
+    if file.url is not None:
+        public = file.url
+        yield public, lambda: _download(public, file, target, cache, progress)
+
+
+def _checked(file: SourceFile, path: Path, cache: Path) -> Path:
+    """``path`` itself if it is the right file; remembered as long as its size and time of change stay."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError as error:
+        raise _FetchError("no such file") from error
+    kind, expected = identity(file)
+    seen = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, kind: expected}
+    note = cache / ".verified" / f"{stable_hash(str(path))}.json"
+    if note.exists() and read_json(note) == seen:
+        return path
+    verify(file, path)
+    if os.access(cache if cache.exists() else cache.parent, os.W_OK):  # a shared cache may be read-only
+        write_json(note, seen)
+    return path
+
+
+def identity(file: SourceFile) -> tuple[str, str | int]:
+    """The strongest thing that is known of the file: (kind, value)."""
+    for kind in ("sha256", "git_blob", "git_tree", "bytes"):
+        value = getattr(file, kind)
+        if value is not None:
+            return kind, value
+    raise BenchError(f"nothing is known that could verify {file.path}", where=file.path)
+
+
+def verify(file: SourceFile, path: Path) -> None:
+    """Raise ``_FetchError`` with the expected and the found value unless ``path`` is the file described."""
+    size = path.stat().st_size
+    if file.bytes is not None and size != file.bytes:
+        raise _FetchError(f"expected {file.bytes} bytes, found {size}")
+    kind, expected = identity(file)
+    if kind == "bytes":
+        return
+    try:
+        found = _fingerprint(kind, str(expected), path)
+    except BenchError as error:  # an archive that cannot be opened
+        raise _FetchError(error.what) from error
+    if found != expected:
+        raise _FetchError(f"expected {kind} {expected}, found {found} ({size} bytes)")
+
+
+def _fingerprint(kind: str, expected: str, path: Path) -> str:
+    if kind == "git_tree":
+        folder = expected.partition(":")[0]
+        return f"{folder}:{git_tree_id(folder_members(path, folder))}"
+    return sha256_file(path) if kind == "sha256" else git_blob_id(path)
+
+
+def _download(url: str, file: SourceFile, target: Path, cache: Path, progress: bool) -> Path:
+    """Download to a temporary name, verify, rename; try again, later and later, while that may help."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with replacing(target) as part:
+                _download_once(url, part, progress)
+                verify(file, part)
+            return _checked(file, target, cache)
+        except _FetchError as error:
+            refused = isinstance(error.__cause__, requests.HTTPError) and not _may_recover(error.__cause__)
+            if refused or attempt == ATTEMPTS:
+                raise
+            _log.info("%s: %s; attempt %d of %d follows", url, error, attempt + 1, ATTEMPTS)
+            time.sleep(BACK_OFF * 2 ** (attempt - 1))
+    raise AssertionError("the loop returns or raises")
+
+
+def _download_once(url: str, part: Path, progress: bool) -> None:
+    bar = progress and sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+    try:
+        pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT)(url, str(part), None)
+    except requests.RequestException as error:
+        raise _FetchError(str(error)) from error
+
+
+def _may_recover(error: requests.HTTPError) -> bool:
+    """Whether a server that refused may answer later: overloaded or in trouble, not "no such file"."""
+    status = 0 if error.response is None else error.response.status_code
+    return status == 429 or status >= 500

@@ -1,0 +1,77 @@
+"""One reader per format, registered by kind: verified files in, token lists out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.corpora.raw import RawCorpus
+from bench.errors import BenchError, unknown
+from bench.validation import validated
+
+if TYPE_CHECKING:
+    from bench.corpora.entry import CorpusEntry
+
+Files = Mapping[str, Path]
+MODULES = ("dailydialog", "generated", "lines", "sentences", "switchboard", "yelp13")
+
+
+class Options(BaseModel):
+    """Base of the options of a reader; an unknown option is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def sources(self) -> list[str]:
+        """The file paths that the options name: each must be among the files of the entry."""
+        return []
+
+
+_READERS: dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]] = {}
+
+
+def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, Files], RawCorpus]], Any]:
+    """Register ``function(name, options, files) -> RawCorpus`` as the reader of ``kind``."""
+
+    def register(function: Callable[[str, Any, Files], RawCorpus]) -> Any:
+        _READERS[kind] = (options, function)
+        return function
+
+    return register
+
+
+def kinds() -> dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]]:
+    """All readers by kind: (model of the options, function)."""
+    for module in MODULES:
+        import_module(f"{__name__}.{module}")
+    return _READERS
+
+
+def check_options(entry: CorpusEntry, where: object) -> Options:
+    """The validated options of the entry's reader.
+
+    Raises :class:`BenchError` for an unknown kind or option, or a file that the entry does not list.
+    """
+    known = kinds()
+    if entry.reader.kind not in known:
+        raise unknown("reader", entry.reader.kind, known, where=f"{where}: reader.kind")
+    options = validated(known[entry.reader.kind][0], entry.reader.options, where, prefix="reader")
+    listed = [file.path for file in entry.files]
+    for path in options.sources():
+        if path not in listed:
+            raise unknown("file of this corpus", path, listed, where=f"{where}: reader")
+    return options
+
+
+def read(entry: CorpusEntry, paths: Files) -> RawCorpus:
+    """Read the corpus from its verified files. Raises :class:`BenchError` for anything malformed."""
+    options = check_options(entry, entry.name)
+    missing = [file.path for file in entry.files if file.path not in paths]
+    if missing:
+        raise BenchError(
+            f"{entry.name}: no path given for {', '.join(missing)}", remedy="fetch the corpus first"
+        )
+    return _READERS[entry.reader.kind][1](entry.name, options, paths)
