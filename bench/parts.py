@@ -1,0 +1,155 @@
+"""The registry of parts: what a system may name for each of its choices (encoder, posterior, ...).
+
+A part is one class in one file of the room it belongs to::
+
+    @part("posterior", "gaussian")
+    class GaussianPosterior(nn.Module):
+        def __init__(self, features: int, latent: int, *, batch_norm: bool = False) -> None: ...
+
+Positional arguments are wiring that the composer supplies; keyword-only arguments are the options that a
+declaration may set. Names and options are read from the source text, so that a configuration is checked,
+with its types and defaults, without importing torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from bench.errors import BenchError, unknown
+
+ROOMS = ("models", "objectives", "training")
+CHOICES = (
+    "encoder",
+    "posterior",
+    "prior",
+    "decoder",
+    "regulariser",
+    "schedule",
+    "coupling",
+    "procedure",
+)
+NONE = "none"  # a choice that a system does without
+
+_C = TypeVar("_C", bound=type)
+
+
+class Options(BaseModel):
+    """Base of the option models that are generated from constructors: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a part is defined and which options its constructor takes."""
+
+    choice: str
+    kind: str
+    module: str
+    name: str
+    file: Path
+    options: type[Options]
+    about: str
+
+
+def part(choice: str, kind: str) -> Callable[[_C], _C]:
+    """Mark a class as the part ``kind`` of ``choice``; the registry reads the mark from the source."""
+    if choice not in CHOICES:
+        raise unknown("choice", choice, CHOICES)
+
+    def mark(cls: _C) -> _C:
+        return cls
+
+    return mark
+
+
+@functools.cache
+def registry() -> Mapping[str, Mapping[str, Registered]]:
+    """All parts by choice and kind. Raises :class:`BenchError` when two parts share a name."""
+    found: dict[str, dict[str, Registered]] = {choice: {} for choice in CHOICES}
+    package = Path(__file__).parent
+    for room in ROOMS:
+        for file in sorted((package / room).rglob("*.py")):
+            for entry in _parts_in(file, package):
+                other = found[entry.choice].get(entry.kind)
+                if other is not None:
+                    raise BenchError(
+                        f"two parts are named {entry.choice} {entry.kind!r}",
+                        where=f"{other.file} and {entry.file}",
+                        remedy="rename one of them",
+                    )
+                found[entry.choice][entry.kind] = entry
+    return found
+
+
+def lookup(choice: str, kind: str, *, where: object | None = None) -> Registered:
+    """The registered part of that name; raises :class:`BenchError` with the nearest one if there is none."""
+    kinds = registry()[choice]
+    if kind not in kinds:
+        raise unknown(choice, kind, [NONE, *kinds], where=where)
+    return kinds[kind]
+
+
+def build(choice: str, kind: str, options: Mapping[str, Any], *wiring: Any) -> Any:
+    """Import the part's class and construct it with the composer's wiring and the declared options."""
+    entry = lookup(choice, kind)
+    return getattr(importlib.import_module(entry.module), entry.name)(*wiring, **options)
+
+
+def _parts_in(file: Path, package: Path) -> list[Registered]:
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+    found = []
+    for node in tree.body:
+        for decorator in getattr(node, "decorator_list", []):
+            names = _marked(decorator)
+            if isinstance(node, ast.ClassDef) and names is not None:
+                about = (ast.get_docstring(node) or "").split("\n")[0]
+                options = _options(node, file, names[1])
+                found.append(Registered(names[0], names[1], module, node.name, file, options, about))
+    return found
+
+
+def _marked(decorator: ast.expr) -> tuple[str, str] | None:
+    """The two names in ``@part("choice", "kind")``, or None for any other decorator."""
+    if not (isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == part.__name__):
+        return None
+    choice, kind = (ast.literal_eval(argument) for argument in decorator.args)
+    return str(choice), str(kind)
+
+
+def _options(node: ast.ClassDef, file: Path, kind: str) -> type[Options]:
+    """A validated model of the constructor's keyword-only arguments."""
+    fields: dict[str, Any] = {}
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            for argument, default in zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True):
+                if argument.annotation is None:
+                    raise BenchError(f"option {argument.arg!r} of {kind!r} has no type", where=file)
+                value = ... if default is None else ast.literal_eval(default)
+                fields[argument.arg] = (_type(argument.annotation), value)
+    return create_model(f"{node.name}Options", __base__=Options, **fields)
+
+
+def _type(annotation: ast.expr) -> Any:
+    """The type an annotation names: numbers, text, booleans, ``Literal`` and ``Annotated`` of them."""
+    names = {
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "str": str,
+        "tuple": tuple,
+        "Literal": Literal,
+        "Annotated": Annotated,
+        "Field": Field,
+        "__builtins__": {},
+    }
+    return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # noqa: S307 (our own source)

@@ -1,0 +1,180 @@
+"""What one training run is: every choice and number that can change its result, validated and hashable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bench.corpora.rules import TextRules
+from bench.files import stable_hash
+from bench.parts import CHOICES, NONE, lookup
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Model(BaseModel):
+    """Base of all settings: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(Model):
+    """A registered part and its options, defaults filled in."""
+
+    kind: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def absent(self) -> bool:
+        """Whether the system does without this choice."""
+        return self.kind == NONE
+
+    def pair(self) -> tuple[str, dict[str, Any]]:
+        """(kind, options), as the models' composer takes it."""
+        return self.kind, self.options
+
+
+def _short(value: Any) -> Any:
+    """``gaussian`` and ``{kind: gru, hidden: 128}`` as (kind, options)."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and "options" not in value:
+        return {"kind": value.get("kind"), "options": {k: v for k, v in value.items() if k != "kind"}}
+    return value
+
+
+PartField = Annotated[Part, BeforeValidator(_short)]
+
+
+class Optimiser(Model):
+    """Adam with a step-wise decay and clipping of the global gradient norm.
+
+    ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
+    it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does.
+    """
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = Field(1e-8, gt=0)
+    clip: float = Field(30.0, gt=0, description="global norm of the gradient")
+    decay_factor: float = Field(0.5, gt=0, le=1)
+    decay_after: int = Field(30_000, ge=0, description="steps; decayed at each later multiple of decay_every")
+    decay_every: Positive = 2_000
+    embedding_updates: Literal["deduplicated", "as-released"] = "deduplicated"
+
+    def rate(self, step: int) -> float:
+        """The learning rate used at ``step`` (1-based)."""
+        last = step - 1  # the decay follows the step whose number is a multiple
+        decays = max(last // self.decay_every - self.decay_after // self.decay_every, 0)
+        return self.learning_rate * self.decay_factor**decays
+
+
+class Training(Model):
+    """The budget of a run and how its best weights are chosen, on the validation split."""
+
+    steps: Positive = 60_000
+    batch: Positive = 32
+    validate_every: Positive = 1_000
+    validation_samples: Positive = Field(10, description="importance samples per text")
+    log_every: Positive = 100
+    gradient_texts: Annotated[int, Field(ge=0)] = Field(
+        128, description="validation texts on which gradient norms are measured at each validation"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="type of the products; auto: bfloat16 where the device multiplies it faster"
+    )
+
+
+class Evaluation(Model):
+    """How the finished run is measured on the test split."""
+
+    samples: Positive = Field(100, description="importance samples per text for the NLL; codes per text for MI")
+    information_block: Positive = Field(513, description="texts per block of the paper's estimators of MI")
+    reconstructions: Positive = Field(10, description="codes per text that are decoded greedily")
+    prior_samples: Positive = 3200
+    gradient_batch: Positive = 16
+    gradient_texts: Positive | None = Field(None, description="test texts for gradient norms; null: all")
+    longest: Positive = Field(200, description="words after which generation stops")
+    examples: Positive = Field(20, description="reconstructions and samples shown in the report")
+
+
+class RunSettings(Model):
+    """One training run, fully resolved. Its identity is the hash of all of it."""
+
+    tier: Name
+    paper: Name
+    corpus: Name
+    system: Name
+    seed: Annotated[int, Field(ge=0)]
+    text: TextRules
+    embedding: Positive
+    latent: Positive
+    encoder: PartField
+    posterior: PartField
+    prior: PartField
+    decoder: PartField
+    regulariser: PartField
+    schedule: PartField
+    coupling: PartField
+    procedure: PartField
+    optimiser: Optimiser
+    training: Training
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Self:
+        """Check each part's options against its constructor and fill in the defaults."""
+        for choice in CHOICES:
+            part = getattr(self, choice)
+            if part.absent:
+                if part.options:
+                    raise ValueError(f"{choice} is 'none' and takes no options, found {part.options}")
+                continue
+            try:
+                options = lookup(choice, part.kind).options.model_validate(part.options)
+            except ValidationError as error:
+                fault = error.errors()[0]
+                known = lookup(choice, part.kind).options.model_fields
+                raise ValueError(
+                    f"{choice} {part.kind!r}: option {'.'.join(map(str, fault['loc']))!r}: {fault['msg']}, "
+                    f"found {fault['input']!r}; options: {', '.join(known) or 'none'}"
+                ) from None
+            part.options.clear()
+            part.options.update(options.model_dump())
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        """Parts that need each other."""
+        generative = not self.encoder.absent
+        if generative == self.posterior.absent:
+            raise ValueError("an encoder and a posterior come together: name both or neither")
+        if not generative and not (self.regulariser.absent and self.coupling.absent and self.prior.absent):
+            raise ValueError("a language model (no encoder) has no prior, no regulariser and no coupling")
+        if self.regulariser.absent != self.schedule.absent:
+            raise ValueError("a regulariser and its schedule come together: name both or neither")
+        if not self.regulariser.absent and (self.posterior.kind == "point" or self.prior.absent):
+            raise ValueError("a regulariser needs a posterior with a density and a prior")
+        return self
+
+    @property
+    def name(self) -> str:
+        """``tier/paper/corpus/system/seedN``: the folder of the run."""
+        return f"{self.tier}/{self.paper}/{self.corpus}/{self.system}/seed{self.seed}"
+
+    @property
+    def identity(self) -> str:
+        """Hash of the fully resolved configuration."""
+        return stable_hash(self.model_dump(mode="json"))
+
+    @property
+    def training_identity(self) -> str:
+        """Hash of what can change the trained weights: everything but how they are measured afterwards."""
+        return stable_hash(self.model_dump(mode="json", exclude={"evaluation"}))
+
+    def parts(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """(kind, options) of each choice."""
+        return {choice: getattr(self, choice).pair() for choice in CHOICES}

@@ -1,0 +1,64 @@
+"""Small worlds that tests of several rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.corpora.entry import CorpusEntry
+from bench.corpora.prepare import prepare
+from bench.corpora.prepared import Prepared
+from bench.declarations import load_catalog
+from bench.plan import resolve, text_rules
+from bench.settings import RunSettings
+
+CORPUS = "generated-tiny"
+TINY: dict[str, Any] = {
+    "embedding": 12,
+    "latent": 4,
+    "encoder": {"hidden": 8},
+    "decoder": {"hidden": 16, "projection": 12},
+    "schedule": {"start": 5, "length": 20},
+    "optimiser": {"learning_rate": 0.01, "decay_after": 20, "decay_every": 10},
+    "training": {
+        "steps": 40,
+        "validate_every": 20,
+        "log_every": 10,
+        "validation_samples": 2,
+        "gradient_texts": 8,
+        "precision": "float32",
+    },
+    "evaluation": {
+        "samples": 5,
+        "information_block": 40,
+        "reconstructions": 2,
+        "prior_samples": 16,
+        "gradient_texts": 8,
+        "examples": 3,
+        "longest": 30,
+    },
+}
+
+
+def tiny_settings(system: str, seed: int = 0, **changes: Any) -> RunSettings:
+    """A run of ``system`` that trains in a second on the tiny generated corpus."""
+    settings = {key: {**TINY[key], **changes.pop(key, {})} if isinstance(TINY[key], dict) else TINY[key] for key in TINY}
+    return resolve(load_catalog(), "demo", "coupled-vae", CORPUS, system, seed, settings | changes)
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared corpora that holds the tiny generated one."""
+    folder = tmp_path_factory.mktemp("corpora")
+    catalog = load_catalog()
+    entry: CorpusEntry = catalog.corpus(CORPUS)
+    prepare(entry, {}, text_rules(catalog, "coupled-vae", CORPUS), folder / "coupled-vae" / CORPUS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(corpora: Path) -> Prepared:
+    """The tiny generated corpus."""
+    return Prepared.load(corpora / "coupled-vae" / CORPUS)
