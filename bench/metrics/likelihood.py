@@ -1,0 +1,118 @@
+"""Likelihood of texts: importance sampling for latent-variable models, exact for language models.
+
+NLL_x = -ln (1/N) sum_i p(z_i) P(x|z_i) / q(z_i|x), z_i ~ q(z|x) (Burda et al. 2016; Wu et al. 2020,
+appendix D): a consistent estimate, and in expectation an upper bound of the NLL for every N. P(x|z) counts
+the end symbol and no padding. All values are in nats per text.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.corpora.batches import Batch, Collator, by_length
+from bench.models.model import TextModel
+from bench.models.precision import products
+from bench.objectives.cross_entropy import token_losses
+from bench.objectives.divergences import analytic_kl
+from bench.seeds import derive_seed
+
+ROWS = 8_192  # target tokens decoded at once, over texts and samples
+_LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
+
+
+def text_noise(index: Tensor, samples: int, latent: int, *names: object) -> Tensor:
+    """Standard normal numbers (batch, samples, d), seeded by ``names`` and the number of each text.
+
+    A text draws the same numbers whatever batch it is in, so a measurement does not depend on batch sizes.
+    """
+    noise = torch.empty(len(index), samples, latent)
+    for row, number in zip(noise, index.tolist(), strict=True):
+        row.normal_(generator=torch.Generator().manual_seed(derive_seed(*names, number)))
+    return noise.to(index.device)
+
+
+def conditional_losses(
+    model: TextModel, batch: Batch, codes: Tensor | None, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """-ln P(x|z) (batch, samples) for codes (batch, samples, d), or (batch, 1) of a language model.
+
+    Only here do products run in ``dtype``: posteriors and densities are always computed in float32.
+    """
+    with products(batch.words.device, dtype):
+        return _conditional_losses(model, batch, codes)
+
+
+def _conditional_losses(model: TextModel, batch: Batch, codes: Tensor | None) -> Tensor:
+    embedded = model.embedding(batch.inputs)
+    branch = model.branch
+    if codes is None:
+        features = branch.decoder(embedded, None, None, "decoder").unsqueeze(2)
+    else:
+        features = branch.decoder.features_of_samples(embedded, branch.decoding_signal(codes))
+    samples = features.shape[2]
+    real = batch.real
+    rows = features[real].flatten(0, 1)  # (real tokens x samples, features)
+    targets = batch.targets[real].repeat_interleave(samples)
+    out = branch.output
+    pieces = zip(rows.split(_LOGIT_ROWS), targets.split(_LOGIT_ROWS), strict=True)
+    losses = torch.cat([token_losses(r, out.weight, out.bias, t) for r, t in pieces])
+    text = torch.arange(len(batch.lengths), device=rows.device).expand(len(real), -1)[real]
+    sums = torch.zeros(len(batch.lengths), samples, device=rows.device)
+    return sums.index_add_(0, text, losses.view(-1, samples))
+
+
+@torch.no_grad()
+def text_likelihoods(
+    model: TextModel,
+    collator: Collator,
+    samples: int,
+    *names: object,
+    dtype: torch.dtype = torch.float32,
+    rows: int = ROWS,
+) -> dict[str, np.ndarray]:
+    """Per text of a split: ``nll`` and, for a latent-variable model, its parts.
+
+    A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
+    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A deterministic autoencoder gives reconstruction
+    only, a language model nll only. ``names`` seed the noise; ``rows`` bounds the memory, not the result.
+    """
+    model.eval()
+    columns: dict[str, np.ndarray] = {}
+    for index in by_length(collator.lengths, rows, copies=samples if model.encoder is not None else 1):
+        batch = collator(index)
+        for name, values in _batch_likelihoods(model, batch, samples, names, dtype, rows).items():
+            column = columns.setdefault(name, np.full(len(collator.lengths), np.nan))
+            column[index] = values.double().cpu().numpy()
+    return columns
+
+
+def _batch_likelihoods(
+    model: TextModel, batch: Batch, samples: int, names: tuple[object, ...], dtype: torch.dtype, rows: int
+) -> dict[str, Tensor]:
+    if model.encoder is None:
+        return {"nll": conditional_losses(model, batch, None, dtype).squeeze(1)}
+    latent = model.branch.latent(model.encode(batch))
+    if not latent.has_density:
+        codes = latent.center().unsqueeze(1)
+        return {"reconstruction": conditional_losses(model, batch, codes, dtype).squeeze(1)}
+    noise = text_noise(batch.index, samples, latent.center().shape[-1], *names)
+    codes = latent.sample(noise)
+    # A long text may not fit with all of its samples at once.
+    some = max(1, rows // batch.targets.numel())
+    pieces = [conditional_losses(model, batch, c, dtype) for c in codes.split(some, dim=1)]
+    losses = torch.cat(pieces, dim=1)
+    log_ratio = latent.log_prob(codes) - model.prior.log_prob(codes)
+    columns = {
+        "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),
+        "reconstruction": losses.mean(1),
+        "kl_monte_carlo": log_ratio.mean(1),
+    }
+    exact = analytic_kl(latent, model.prior)
+    if exact is not None:
+        columns["kl_analytic"] = exact
+    columns["elbo"] = -(columns["reconstruction"] + (columns["kl_monte_carlo"] if exact is None else exact))
+    return columns

@@ -1,0 +1,1 @@
+"""Networks and distributions; they know nothing of papers, files or the workflow."""

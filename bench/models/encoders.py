@@ -1,0 +1,49 @@
+"""Encoders: texts to the encoded text e, one vector each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bench.models.noise import Noise
+from bench.models.recurrent import GRU
+from bench.parts import part
+
+
+def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each sequence of ``values`` (time, batch, features) within its own length; padding stays last."""
+    steps = torch.arange(values.shape[0], device=values.device)[:, None]
+    source = torch.where(steps < lengths, lengths - 1 - steps, steps)
+    return values.gather(0, source[..., None].expand_as(values))
+
+
+@part("encoder", "gru")
+class GRUEncoder(nn.Module):
+    """One GRU layer over the words; e is the last state, of both directions if there are two."""
+
+    def __init__(
+        self,
+        embedding: int,
+        *,
+        hidden: Annotated[int, Field(ge=1)],
+        bidirectional: bool = True,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.forwards = GRU(embedding, hidden)
+        self.backwards = GRU(embedding, hidden) if bidirectional else None
+        self.features = hidden * (2 if bidirectional else 1)
+
+    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
+        """Embedded words (time, batch, E) and lengths (batch) to e (batch, features); dropout if ``noise``."""
+        if noise is not None:
+            embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
+        last = (lengths - 1)[None, :, None]
+        states = [self.forwards(self.forwards.project(embedded))]
+        if self.backwards is not None:
+            states.append(self.backwards(self.backwards.project(reverse_padded(embedded, lengths))))
+        return torch.cat([s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states], dim=-1)

@@ -1,0 +1,102 @@
+"""A text model as the composition of its parts, with or without a coupled twin.
+
+Shapes: texts are (time, batch), time first; e is (batch, features), z is (batch, d), h is (batch, S).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.corpora.batches import Batch
+from bench.models.distributions import Latent
+from bench.models.noise import Noise
+from bench.parts import NONE, build
+from bench.seeds import derive_seed
+
+
+def in_float32(values: Tensor) -> torch.autocast:
+    """A context for the small maps around the code z, whose rounding would show in densities and norms."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
+class SignalMap(nn.Module):
+    """z to the decoding signal h: Linear, ReLU, Linear."""
+
+    def __init__(self, latent: int, size: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(latent, size)
+        self.outer = nn.Linear(size, size)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Codes (..., d) to signals (..., S)."""
+        return self.outer(torch.relu(self.inner(z)))
+
+
+class Branch(nn.Module):
+    """What follows the encoder: posterior network, z -> h, decoder, output layer."""
+
+    def __init__(self, parts: dict[str, Any], words: int, embedding: int, latent: int, features: int) -> None:
+        super().__init__()
+        generative = features > 0
+        self.posterior = build("posterior", *parts["posterior"], features, latent) if generative else None
+        self.signal = SignalMap(latent, embedding) if generative else None
+        self.decoder = build("decoder", *parts["decoder"], embedding, embedding if generative else 0)
+        self.output = nn.Linear(self.decoder.features, words)
+
+    def latent(self, encoded: Tensor) -> Latent:
+        """q(z|x) of encoded texts e (batch, features)."""
+        if self.posterior is None:
+            raise TypeError("a language model has no posterior")
+        with in_float32(encoded):
+            return self.posterior(encoded)  # type: ignore[no-any-return]
+
+    def decoding_signal(self, z: Tensor) -> Tensor:
+        """h (..., S) of codes z (..., d)."""
+        if self.signal is None:
+            raise TypeError("a language model has no decoding signal")
+        with in_float32(z):
+            return self.signal(z)  # type: ignore[no-any-return]
+
+
+class TextModel(nn.Module):
+    """Embedding, encoder, stochastic branch and, if coupled, a deterministic twin branch.
+
+    The twin shares the embedding and the encoder only; everything after the encoder is its own (Wu et al.
+    2020, section 4). A system without encoder is a language model.
+    """
+
+    def __init__(self, parts: dict[str, Any], *, words: int, embedding: int, latent: int) -> None:
+        """``parts`` holds (kind, options) for each choice; ``words`` is the size of the vocabulary."""
+        super().__init__()
+        self.embedding = nn.Embedding(words, embedding)
+        has_encoder = parts["encoder"][0] != NONE
+        self.encoder = build("encoder", *parts["encoder"], embedding) if has_encoder else None
+        features = self.encoder.features if self.encoder is not None else 0
+        self.prior = build("prior", *parts["prior"], latent) if parts["prior"][0] != NONE else None
+        self.branch = Branch(parts, words, embedding, latent, features)
+        coupled = parts["coupling"][0] != NONE
+        self.twin = Branch(parts, words, embedding, latent, features) if coupled else None
+        self.words = words
+
+    def encode(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+        """The encoded texts e (batch, features), in float32."""
+        if self.encoder is None:
+            raise TypeError("a language model has no encoder")
+        return self.encoder(self.embedding(batch.words), batch.lengths, noise).float()  # type: ignore[no-any-return]
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Give every module its own initial values, seeded by its name.
+
+    A baseline and its twin thus start from the same numbers wherever both have a module of that name, and a
+    module that is added moves no other value.
+    """
+    for name, module in model.named_modules():
+        reset = getattr(module, "reset_parameters", None)
+        if reset is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive_seed("initialisation", seed, name))
+                reset()

@@ -1,0 +1,1 @@
+"""What is minimised: divergences, matching losses, schedules."""

@@ -1,0 +1,92 @@
+"""Cross-entropy of an output layer at real tokens, without keeping float32 logits.
+
+The largest cost of a small text model is its projection onto the vocabulary. Here the loss and the
+gradients of the projection are computed together: products run in the autocast type over all rows at once,
+the softmax in float32 over blocks of rows that stay in the processor's cache. Logits of padding are never
+computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.models.precision import product_dtype
+
+_BLOCK_BYTES = 4 << 20  # of float32 probabilities held at once
+
+
+class _ProjectedCrossEntropy(torch.autograd.Function):
+    """-ln softmax(W f + b)[target], its weighted sum, and the gradients of that sum."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        row_weights: Tensor,
+        with_gradients: bool,
+    ) -> tuple[Tensor, Tensor]:
+        dtype = product_dtype(features.device)
+        rows, table = features.to(dtype), weight.to(dtype)
+        # A column of ones carries the bias through the same products, and its gradient back.
+        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
+        table = torch.cat([table, bias.to(dtype)[:, None]], dim=1)
+        logits = rows @ table.t()
+        losses = _softmax_in_place(logits, targets, row_weights if with_gradients else None)
+        if with_gradients:
+            gradient = logits
+            grad_rows = (gradient @ table)[:, :-1].to(features.dtype)
+            grad_table = (gradient.t() @ rows).to(weight.dtype)
+            ctx.save_for_backward(grad_rows, grad_table)
+        ctx.mark_non_differentiable(losses)
+        return (losses * row_weights).sum(), losses
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        grad_rows, grad_table = ctx.saved_tensors
+        scale = gradients[0]
+        return grad_rows * scale, grad_table[:, :-1] * scale, grad_table[:, -1] * scale, None, None, None
+
+
+def _softmax_in_place(logits: Tensor, targets: Tensor, row_weights: Tensor | None) -> Tensor:
+    """Losses (rows,) of logits (rows, V), which become their own gradient if ``row_weights`` are given."""
+    losses = torch.empty(len(logits), device=logits.device)
+    block = max(1, _BLOCK_BYTES // (4 * logits.shape[1]))
+    raw = torch.empty(min(block, len(logits)), logits.shape[1], device=logits.device)
+    probabilities = torch.empty_like(raw)
+    for start in range(0, len(logits), block):
+        part = slice(start, start + block)
+        chosen = targets[part, None]
+        size = len(chosen)
+        torch.softmax(raw[:size].copy_(logits[part]), -1, out=probabilities[:size])
+        right = probabilities[:size].gather(1, chosen)
+        losses[part] = -right.squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+        if row_weights is not None:
+            probabilities[:size].scatter_(1, chosen, right - 1)
+            torch.mul(probabilities[:size], row_weights[part, None], out=raw[:size])
+            logits[part] = raw[:size]
+    return losses
+
+
+def weighted_cross_entropy(
+    features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, row_weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weighted sum of -ln softmax(W f + b)[target] over rows, and the unweighted rows (no gradient), in nats.
+
+    Features (rows, E), weight (V, E), bias (V), targets (rows), row_weights (rows). The gradients are made in
+    the forward pass, so the weights of the rows must be known there.
+    """
+    gradients = torch.is_grad_enabled()
+    return _ProjectedCrossEntropy.apply(features, weight, bias, targets, row_weights, gradients)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def token_losses(features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """-ln softmax(W f + b)[target] per row (rows,), in nats, for evaluation: no gradient."""
+    with torch.no_grad():
+        ones = torch.ones(len(targets), device=features.device)
+        return weighted_cross_entropy(features, weight, bias, targets, ones)[1]

@@ -1,0 +1,56 @@
+"""Where and how fast a run computes: device, threads, type of the products."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from bench.errors import BenchError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("no CUDA device", where=f"device {name}", allowed=["auto", "cpu"])
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"]) from error
+
+
+def product_type(device: torch.device, precision: Precision) -> torch.dtype:
+    """The type of the products: for ``auto``, bfloat16 where the device multiplies it natively."""
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _cpu_has_bfloat16() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.exists() and "avx512_bf16" in info.read_text(encoding="utf-8", errors="replace")
+
+
+def prepare_process(threads: int | None) -> None:
+    """Set the number of threads, and let the C library keep freed memory.
+
+    The temporaries of a step are tens of megabytes; glibc would return them to the system and fault them in
+    again at each step, a fifth of the time of a small model.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            trim_threshold, mmap_threshold = -1, -3
+            library.mallopt(trim_threshold, 1 << 30)
+            library.mallopt(mmap_threshold, 1 << 30)

@@ -1,0 +1,260 @@
+"""The training loop: one run from its settings to its best weights and its history.
+
+Batches, noise and schedules are functions of the seed and the step, so a run that is killed goes on from its
+last checkpoint and ends with the same parameters, bit for bit on the CPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.corpora.batches import Batch, Collator, epoch_order
+from bench.corpora.prepared import Prepared
+from bench.files import write_json
+from bench.metrics.gradients import gradient_norms
+from bench.metrics.likelihood import text_likelihoods
+from bench.models.model import TextModel, initialise
+from bench.models.noise import Noise
+from bench.models.precision import products
+from bench.objectives.objective import Objective
+from bench.parts import build
+from bench.settings import Part, RunSettings
+from bench.training import state as saved
+from bench.training.device import product_type
+from bench.training.optimiser import Stepper
+from bench.training.progress import Reporter
+from bench.training.state import Progress
+
+CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
+
+
+class Diverged(Exception):
+    """A loss or a gradient became NaN or infinite: the outcome of this run, not a fault of the code."""
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop; the state has been saved."""
+
+
+def build_model(settings: RunSettings, words: int) -> TextModel:
+    """The model of a run, with the initial values of its seed."""
+    model = TextModel(settings.parts(), words=words, embedding=settings.embedding, latent=settings.latent)
+    initialise(model, settings.seed)
+    return model
+
+
+def build_objective(settings: RunSettings) -> Objective:
+    """The objective of a run."""
+    return Objective(
+        regulariser=_part("regulariser", settings.regulariser), twin=_part("coupling", settings.coupling)
+    )
+
+
+def _part(choice: str, part: Part) -> Any:
+    return None if part.absent else build(choice, *part.pair())
+
+
+class Trainer:
+    """One run in progress. ``train()`` takes it to its last step, from wherever it stands."""
+
+    def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
+        """``folder`` holds the resumable state; the caller holds its lock."""
+        self.settings, self.folder, self.device = settings, folder, device
+        self.identity = f"{settings.training_identity}/{corpus.data_hash}"
+        self.model = build_model(settings, len(corpus.vocabulary)).to(device)
+        self.objective = build_objective(settings)
+        self.schedule: Callable[[int], float] = _part("schedule", settings.schedule) or (lambda _: 0.0)
+        self.procedure = build("procedure", *settings.procedure.pair())
+        self.stepper = Stepper(self.model, settings.optimiser)
+        self.texts = {split: Collator(corpus.splits[split], device) for split in ("train", "valid")}
+        self.dtype = product_type(device, settings.training.precision)
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        self.reporter = Reporter(settings.name, settings.training.steps)
+        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        self._stop: int | None = None
+        self._resume()
+        self.progress.attempts += 1
+
+    def _resume(self) -> None:
+        checkpoint = saved.load(self.folder, self.identity)
+        if checkpoint is None:
+            return
+        self.model.load_state_dict(checkpoint.tensors["model"])
+        self.stepper.load(checkpoint.tensors.get("optimiser", {}))
+        self.best = checkpoint.tensors.get("best", {})
+        self.progress = checkpoint.progress
+        self.reporter.say(f"resumes after step {self.progress.step}")
+
+    def save(self) -> None:
+        """Write the resumable state."""
+        groups = {"model": self.model.state_dict(), "best": self.best, "optimiser": self.stepper.state()}
+        saved.save(self.folder, self.identity, groups, self.progress)
+
+    def train(self) -> None:
+        """Run to the last step. Raises :class:`Diverged` or :class:`Interrupted`; the state is then on disk."""
+        training = self.settings.training
+        last_saved = time.monotonic()
+        with self._stopping_on_signals():
+            while self.progress.step < training.steps:
+                self._one_step(self.progress.step + 1)
+                if self.progress.step % training.validate_every == 0 or self.progress.step == training.steps:
+                    self._validate()
+                if self._stop is not None:
+                    self.save()
+                    self.reporter.say(f"stopped by signal {self._stop} after step {self.progress.step}; saved")
+                    raise Interrupted(self._stop)
+                if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                    self.save()
+                    self._status()
+                    last_saved = time.monotonic()
+
+    def _one_step(self, step: int) -> None:
+        began = time.perf_counter()
+        batch = self._batch(step)
+        noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
+        weight = self.schedule(step)
+        self.model.train()
+        with products(self.device, self.dtype):
+            terms, norm = self.procedure(
+                self.model, self.objective, self.stepper, batch, noise, weight, step
+            )
+        values = {name: float(value.detach()) for name, value in terms.named().items()} | {"gradient_norm": float(norm)}
+        self._check_finite(step, values)
+        self.progress.step = step
+        self.progress.seconds += time.perf_counter() - began
+        self._log(step, values, weight, int(batch.lengths.sum()) + len(batch.lengths))
+
+    def _batch(self, step: int) -> Batch:
+        """The batch of ``step``, a function of corpus, seed and step alone."""
+        lengths, size = self.texts["train"].lengths, self.settings.training.batch
+        epoch, position = divmod(step - 1, math.ceil(len(lengths) / size))
+        if self._epoch[0] != epoch:
+            names = (self.settings.corpus, self.settings.seed, epoch)
+            self._epoch = (epoch, epoch_order(lengths, size, *names))
+        return self.texts["train"](self._epoch[1][position])
+
+    def _check_finite(self, step: int, values: dict[str, float]) -> None:
+        for term in ("reconstruction", "regulariser", "twin_reconstruction", "matching", "total", "gradient_norm"):
+            value = values.get(term, 0.0)
+            if not math.isfinite(value):
+                kind = "NaN" if math.isnan(value) else "infinite"
+                good = f"step {self.progress.best['step']}" if self.progress.best else "none"
+                raise Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
+
+    def _log(self, step: int, values: dict[str, float], weight: float, tokens: int) -> None:
+        """Add one step to the window of means; close the window at each multiple of ``log_every``."""
+        window = self.progress.window
+        window["steps"] = window.get("steps", 0) + 1
+        window["tokens"] = window.get("tokens", 0) + tokens
+        window.setdefault("began", self.progress.seconds)
+        self.progress.tokens += tokens
+        for name, value in values.items():
+            window[name] = window.get(name, 0.0) + value
+        training = self.settings.training
+        self.reporter(step, f"loss {values['total']:.1f}")
+        if step % training.log_every and step != training.steps:
+            return
+        count, seen, start = (window.pop(key) for key in ("steps", "tokens", "began"))
+        row = {
+            "step": step,
+            "epoch": step / math.ceil(len(self.texts["train"].lengths) / training.batch),
+            "seconds": self.progress.seconds,
+            "learning_rate": self.settings.optimiser.rate(step),
+            "weight": weight,
+            **{name: value / count for name, value in window.items()},
+            "tokens_per_second": seen / max(self.progress.seconds - start, 1e-9),
+        }
+        self.progress.history.append(row)
+        self.progress.window = {}
+
+    def _validate(self) -> None:
+        """Measure the validation split; keep the weights if they are the best so far."""
+        began = time.perf_counter()
+        training, step = self.settings.training, self.progress.step
+        names = ("validation", self.settings.corpus, self.settings.seed)
+        samples = training.validation_samples
+        columns = text_likelihoods(self.model, self.texts["valid"], samples, *names, dtype=self.dtype)
+        row = {
+            "nll": _mean(columns, "nll"),
+            "kl": _mean(columns, "kl_analytic", "kl_monte_carlo"),
+            "elbo": _mean(columns, "elbo"),
+            "reconstruction": _mean(columns, "reconstruction"),
+        }
+        criterion = "nll" if "nll" in columns else "reconstruction"
+        if not math.isfinite(row[criterion]):
+            raise Diverged(f"validation {criterion} became {row[criterion]} at step {step}")
+        best = self.progress.best is None or row[criterion] < self.progress.best["value"]
+        if best:
+            self.progress.best = {"step": step, "criterion": f"validation {criterion}", "value": row[criterion]}
+            self.best = saved.clone(self.model.state_dict())
+        row |= self._gradient_norms()
+        spent = time.perf_counter() - began
+        self.progress.validation_seconds += spent
+        seconds = self.progress.seconds + self.progress.validation_seconds
+        found = {"step": step, "seconds": seconds, "weight": self.schedule(step), "best": best, **row}
+        self.progress.validations.append(found)
+        self.reporter.say(f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}")
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """Mean norms in evaluation mode, and mean squared norms in training mode, on some validation texts."""
+        training = self.settings.training
+        if self.model.encoder is None or training.gradient_texts == 0:
+            return {}
+        texts = self.texts["valid"]
+        chosen = np.arange(min(training.gradient_texts, len(texts.lengths)))
+        found = {}
+        for mode, suffix in ((False, ""), (True, "_squared")):
+            norms = gradient_norms(
+                self.model,
+                self.objective,
+                texts,
+                chosen,
+                self.settings.evaluation.gradient_batch,
+                "dynamics",
+                self.settings.corpus,
+                self.settings.seed,
+                training_mode=mode,
+            )
+            power = 2 if mode else 1
+            found |= {name + suffix: float(np.mean(values**power)) for name, values in norms.items()}
+        return found
+
+    def _status(self) -> None:
+        """Say in a small file how far the run is, for those who watch."""
+        done = {"name": self.settings.name, "state": "running", "step": self.progress.step}
+        more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
+        write_json(self.folder / "status.json", done | more)
+
+    @contextlib.contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """Note SIGTERM and SIGINT, to be obeyed after the step in progress."""
+
+        def note(number: int, _: FrameType | None) -> None:
+            self._stop = number
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _mean(columns: dict[str, np.ndarray], *names: str) -> float:
+    """The mean of the first of these columns that exists, NaN if none does."""
+    found = [columns[name] for name in names if name in columns]
+    return float(found[0].mean()) if found else math.nan

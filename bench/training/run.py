@@ -1,0 +1,128 @@
+"""One training run as a step of the workflow: from a prepared corpus to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas
+import torch
+from safetensors.torch import save_file
+
+from bench.corpora.prepared import Prepared
+from bench.files import locked, sha256_file, stable_hash, write_json, write_with
+from bench.provenance import code_hash, provenance
+from bench.settings import RunSettings
+from bench.training.device import choose_device, prepare_process
+from bench.training.loop import Diverged, Trainer
+
+FILES = ("model.safetensors", "training.parquet", "validation.parquet")
+
+
+def state_folder(state: Path, settings: RunSettings, data_hash: str) -> Path:
+    """Where a run keeps its resumable state: keyed by configuration, data and code, so that none is mixed up."""
+    key = stable_hash([settings.training_identity, data_hash, code_hash("train", run=settings)])
+    return state / key
+
+
+def train_run(
+    settings: RunSettings, corpora: Path, out: Path, state: Path, *, device: str, threads: int | None
+) -> dict[str, Any]:
+    """Train one run and write its folder below ``out``; returns the content of ``run.json``.
+
+    A run whose loss diverges is finished too: its state says so. Raises :class:`BenchError` when another
+    process trains the same run, and passes on what stops the process after saving the state.
+    """
+    prepare_process(threads)
+    chosen = choose_device(device)
+    corpus = Prepared.load(corpora / settings.paper / settings.corpus)
+    folder = state_folder(state, settings, corpus.data_hash)
+    with locked(folder, settings.name), _failure_noted(folder, settings):
+        trainer = Trainer(settings, corpus, folder, chosen)
+        reason = None
+        try:
+            trainer.train()
+        except Diverged as error:
+            reason = str(error)
+            trainer.reporter.say(f"diverged: {reason}")
+        content = _write(trainer, corpus, out / settings.name, reason, threads)
+    shutil.rmtree(folder)
+    return content
+
+
+@contextlib.contextmanager
+def _failure_noted(folder: Path, settings: RunSettings) -> Iterator[None]:
+    """Leave the reason of a failure in ``status.json``, for the report; the failure goes on."""
+    try:
+        yield
+    except Exception as error:
+        failed = {"name": settings.name, "state": "failed", "reason": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(Exception):  # the failure itself matters more, and a full disk is one
+            write_json(folder / "status.json", failed)
+        raise
+
+
+def _write(
+    trainer: Trainer, corpus: Prepared, folder: Path, reason: str | None, threads: int | None
+) -> dict[str, Any]:
+    """Write weights, tables and, last, ``run.json``."""
+    progress, settings = trainer.progress, trainer.settings
+    weights = trainer.best or trainer.model.state_dict()
+    (folder / "run.json").unlink(missing_ok=True)
+    write_with(folder / FILES[0], lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path))
+    for name, rows in (("training", progress.history), ("validation", progress.validations)):
+        write_with(folder / f"{name}.parquet", pandas.DataFrame(rows).to_parquet)
+    content = {
+        "name": settings.name,
+        "identity": settings.identity,
+        "settings": settings.model_dump(mode="json"),
+        "data_hash": corpus.data_hash,
+        "state": "finished" if reason is None else "diverged",
+        "reason": reason,
+        "steps": progress.step,
+        "epochs": progress.history[-1]["epoch"] if progress.history else 0.0,
+        "best": progress.best,
+        "parameters": _parameters(trainer),
+        "cost": {
+            "seconds": progress.seconds + progress.validation_seconds,
+            "validation_seconds": progress.validation_seconds,
+            "peak_memory_mb": _peak_memory(trainer.device),
+            "tokens_per_second": progress.tokens / max(progress.seconds, 1e-9),
+            "attempts": progress.attempts,
+        },
+        "provenance": {
+            **provenance(
+                code_hash("train", run=settings),
+                device=str(trainer.device),
+                threads=threads or torch.get_num_threads(),
+            ),
+            "precision": f"{str(trainer.dtype).removeprefix('torch.')} products",
+            "started": progress.started,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        "files": {name: sha256_file(folder / name) for name in FILES},
+    }
+    write_json(folder / "run.json", content)
+    return content
+
+
+def _parameters(trainer: Trainer) -> dict[str, int]:
+    """How many parameters the model has, in all and by module."""
+    counts = {"total": sum(p.numel() for p in trainer.model.parameters())}
+    for name, module in trainer.model.named_children():
+        counts[name] = sum(p.numel() for p in module.parameters())
+    return counts
+
+
+def _peak_memory(device: torch.device) -> float:
+    """Peak memory in MiB: of the device, or of the process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

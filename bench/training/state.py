@@ -1,0 +1,89 @@
+"""The resumable state of a run: everything needed to go on as if nothing had happened.
+
+Noise and batches are functions of the seed and the step, so the state is the parameters, the optimiser, the
+best weights so far, the history and the step. It is one file, replaced atomically, beside the outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bench.errors import BenchError
+from bench.files import replacing
+
+FILE = "checkpoint.safetensors"
+
+
+@dataclass
+class Progress:
+    """What a run has done so far. ``history`` and ``validations`` hold one row per logged step."""
+
+    step: int = 0
+    seconds: float = 0.0
+    validation_seconds: float = 0.0
+    attempts: int = 0
+    tokens: int = 0
+    started: str = ""
+    best: dict[str, Any] | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    validations: list[dict[str, float]] = field(default_factory=list)
+    window: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved state: tensors by group (``model``, ``best``, ``optimiser``) and the progress."""
+
+    tensors: dict[str, dict[str, Tensor]]
+    progress: Progress
+
+
+def save(folder: Path, identity: str, tensors: dict[str, dict[str, Tensor]], progress: Progress) -> None:
+    """Write the state of the run ``identity``, whole or not at all."""
+    flat = {f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()}
+    content = {"identity": identity, "progress": json.dumps(vars(progress))}
+    with replacing(folder / FILE) as part:
+        save_file(flat, part, metadata=content)
+
+
+def load(folder: Path, identity: str) -> Checkpoint | None:
+    """The saved state, or None if there is none.
+
+    Raises :class:`BenchError` for a damaged file and for the state of another configuration.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, dict[str, Tensor]] = {}
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
+                group, name = key.split("/", 1)
+                tensors.setdefault(group, {})[name] = file.get_tensor(key)
+    except (SafetensorError, OSError) as error:
+        raise BenchError(
+            f"damaged checkpoint: {error}",
+            where=path,
+            remedy="delete it and run the same command again: the run starts from its first step",
+        ) from error
+    if metadata.get("identity") != identity:
+        raise BenchError(
+            f"checkpoint of another configuration: expected {identity}, found {metadata.get('identity')}",
+            where=path,
+            remedy="delete it, or give --state another folder",
+        )
+    return Checkpoint(tensors, Progress(**json.loads(metadata["progress"])))
+
+
+def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU."""
+    return {name: torch.empty_like(t, device="cpu").copy_(t.detach()) for name, t in tensors.items()}

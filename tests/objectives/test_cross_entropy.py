@@ -1,0 +1,49 @@
+"""The projected cross-entropy against the library's, values and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bench.models.precision import products
+from bench.objectives import cross_entropy
+from bench.objectives.cross_entropy import token_losses, weighted_cross_entropy
+
+ROWS, SIZE, WORDS = 37, 8, 50
+
+
+@pytest.mark.parametrize("block_bytes", [4 << 20, 4 * WORDS * 5], ids=["one block", "blocks of five rows"])
+def test_values_and_gradients_equal_the_library(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_entropy, "_BLOCK_BYTES", block_bytes)
+    torch.manual_seed(0)
+    targets, row_weights = torch.randint(WORDS, (ROWS,)), torch.rand(ROWS)
+    values = [torch.randn(ROWS, SIZE), torch.randn(WORDS, SIZE), torch.randn(WORDS)]
+    a = [v.clone().requires_grad_() for v in values]
+    b = [v.clone().requires_grad_() for v in values]
+    expected = F.cross_entropy(F.linear(*a), targets, reduction="none")
+    total, losses = weighted_cross_entropy(*b, targets, row_weights)
+    torch.testing.assert_close(losses, expected.detach())
+    torch.testing.assert_close(total, (expected * row_weights).sum())
+    (3 * (expected * row_weights).sum()).backward()
+    (3 * total).backward()
+    for found, wanted in zip(b, a, strict=True):
+        torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_a_certain_word_costs_nothing_and_an_impossible_one_is_finite() -> None:
+    weight, bias = torch.zeros(3, 2), torch.tensor([0.0, 200.0, 0.0])
+    losses = token_losses(torch.zeros(2, 2), weight, bias, torch.tensor([1, 0]))
+    assert losses[0] == 0
+    assert torch.isfinite(losses[1])
+    assert losses[1] > 80
+
+
+def test_bfloat16_products_leave_the_loss_within_a_thousandth() -> None:
+    torch.manual_seed(1)
+    features, weight, bias = torch.tanh(torch.randn(2000, 64)), torch.randn(500, 64) * 0.3, torch.randn(500)
+    targets = torch.randint(500, (2000,))
+    exact = token_losses(features, weight, bias, targets)
+    with products(torch.device("cpu"), torch.bfloat16):
+        rounded = token_losses(features, weight, bias, targets)
+    assert 0 < abs(rounded.mean() - exact.mean()) / exact.mean() < 1e-3
