@@ -17,6 +17,7 @@ from bench import __version__
 from bench.errors import BenchError
 
 RUN_HELP = "TIER/PAPER/CORPUS/SYSTEM/seedN"
+DEVICES = "auto, cpu, cuda, cuda:N"
 RESULTS = Path("results")
 
 
@@ -74,6 +75,105 @@ def _evaluate(o: argparse.Namespace) -> int:
     return 0
 
 
+def _report(o: argparse.Namespace) -> int:
+    from bench.declarations import load_catalog
+    from bench.plan import make_plan
+    from bench.report.site import build_report
+
+    catalog = load_catalog()
+    plan = make_plan(catalog, _request(o))
+    print(build_report(o.results, o.out, catalog, plan, partial=o.partial))
+    return 0
+
+
+def _request(o: argparse.Namespace) -> Any:
+    """The request given as JSON, or by options of the same names."""
+    from bench.plan import Request
+    from bench.validation import validated
+
+    values = _json_mapping("--request", o.request)
+    options = {key: getattr(o, key, None) for key in Request.model_fields if key != "settings"}
+    return validated(Request, values | {k: v for k, v in options.items() if v is not None}, "the request")
+
+
+def _plan(o: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.cost import downloads, estimate
+    from bench.declarations import load_catalog
+    from bench.plan import make_plan
+
+    catalog = load_catalog()
+    plan = make_plan(catalog, _request(o))
+    table = Table("run", "steps", "train", "validate", "evaluate", box=None, pad_edge=False)
+    costs = []
+    for cost in estimate(plan, o.results / "corpora", o.device, o.threads or 1):
+        costs.append(cost)
+        hours = (f"{seconds / 3600:.2f} h" for seconds in (cost.training, cost.validation, cost.evaluation))
+        table.add_row(cost.name + (" (sizes assumed)" if cost.assumed else ""), str(cost.steps), *hours)
+    bytes_, unknown_sizes = downloads(catalog, plan)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{len(costs)} runs, {len(costs) * 2 + len(plan.corpora) * 2 + 1} jobs, "
+        f"{sum(c.steps for c in costs):,} steps, {sum(c.seconds for c in costs) / 3600:.1f} hours of one process "
+        f"on this device, {sum(c.disk for c in costs) / 1e6:,.0f} MB on disk, {bytes_ / 1e6:,.1f} MB to download"
+        + (f" and {unknown_sizes} files of unknown size" if unknown_sizes else "")
+    )
+    return 0
+
+
+def _doctor(o: argparse.Namespace) -> int:
+    from bench.declarations import load_catalog
+    from bench.doctor import check, show
+
+    return 0 if show(check(load_catalog(), o.results, o.mirror)) else 1
+
+
+def _list(o: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from bench.declarations import load_catalog
+    from bench.parts import registry
+
+    catalog = load_catalog()
+    rows = {
+        "systems": [(n, s.title, s.missing or s.about) for n, s in catalog.systems.items()],
+        "corpora": [(n, c.title, c.about) for n, c in catalog.corpora.items()],
+        "papers": [(n, f"{p.short} ({p.year})", p.title) for n, p in catalog.papers.items()],
+        "tiers": [(n, "", t.about) for n, t in catalog.tiers.tiers.items()],
+        "parts": [(f"{c} {k}", "", e.about) for c, kinds in registry().items() for k, e in kinds.items()],
+    }[o.what]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(" ".join(text.split())) for text in row))
+    Console().print(table)
+    return 0
+
+
+def _publish(o: argparse.Namespace) -> int:
+    from bench.published import publish
+
+    print(publish(o.results, o.run))
+    return 0
+
+
+def _status(o: argparse.Namespace) -> int:
+    from bench.files import read_json
+
+    states = sorted((o.results / "state").glob("*/status.json"))
+    for path in states:
+        state = read_json(path)
+        where = f"step {state['step']}/{state['steps']}" if "step" in state else state["reason"]
+        print(f"{state['state']:8} {state['name']}  {where}")
+    done = len(list((o.results / "runs").glob("*/*/*/*/seed*/measurements.json")))
+    print(f"{done} runs trained and measured, {len(states)} not finished")
+    return 0
+
+
 def _run(o: argparse.Namespace) -> Any:
     from bench.declarations import load_catalog
     from bench.plan import find_run
@@ -83,12 +183,16 @@ def _run(o: argparse.Namespace) -> Any:
 
 def _settings(o: argparse.Namespace) -> dict[str, Any]:
     """The user's overrides, given as JSON."""
+    return _json_mapping("--settings", o.settings)
+
+
+def _json_mapping(option: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(o.settings)
+        value = json.loads(text)
     except ValueError as error:
-        raise BenchError(f"--settings is not JSON: {error}", where=o.settings) from error
+        raise BenchError(f"{option} is not JSON: {error}", where=text) from error
     if not isinstance(value, dict):
-        raise BenchError("--settings is not a mapping", where=o.settings)
+        raise BenchError(f"{option} is not a mapping", where=text)
     return value
 
 
@@ -124,7 +228,43 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("evaluate", _evaluate, "measure a trained run on the test split")
     _add_run(sub)
     sub.add_argument("--runs", type=Path, default=RESULTS / "runs", help="folder of all runs")
+
+    sub = add("report", _report, "build the HTML report of a plan from what lies in the results folder")
+    _add_results(sub)
+    sub.add_argument("--out", type=Path, default=RESULTS / "report", help="folder to write")
+    sub.add_argument("--partial", action="store_true", help="say that it was made after a failure")
+    _add_request(sub)
+
+    sub = add("plan", _plan, "say what a plan would cost on this device, by a short calibration")
+    _add_results(sub)
+    sub.add_argument("--device", default="auto", help=DEVICES)
+    sub.add_argument("--threads", type=int, default=None, help="threads of one run")
+    _add_request(sub)
+
+    sub = add("doctor", _doctor, "check this machine, the mirror and the corpora, and say what to type")
+    _add_results(sub)
+    sub.add_argument("--mirror", default=os.environ.get("BENCH_MIRROR"), help="folder or base URL of the corpora")
+
+    sub = add("list", _list, "list what is declared")
+    sub.add_argument("what", choices=["systems", "corpora", "papers", "tiers", "parts"])
+
+    sub = add("publish", _publish, "copy the measurements of a run to where they can be committed")
+    sub.add_argument("run", help=RUN_HELP)
+    _add_results(sub)
+
+    sub = add("status", _status, "say which runs are in progress or have failed, and how far they are")
+    _add_results(sub)
     return parser
+
+
+def _add_results(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--results", type=Path, default=RESULTS, help="the results folder")
+
+
+def _add_request(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--request", default="{}", help='what is asked for, as JSON: {"tier": "quick"}')
+    for key in ("tier", "papers", "corpora", "tables", "systems", "seeds"):
+        sub.add_argument(f"--{key}", help="one name, or several with commas between them")
 
 
 def _add_settings(sub: argparse.ArgumentParser) -> None:
@@ -134,6 +274,6 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
 def _add_run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("run", help=RUN_HELP)
     sub.add_argument("--corpora", type=Path, default=RESULTS / "corpora", help="folder of prepared corpora")
-    sub.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    sub.add_argument("--device", default="auto", help=DEVICES)
     sub.add_argument("--threads", type=int, default=None, help="threads of this run")
     _add_settings(sub)

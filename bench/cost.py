@@ -1,0 +1,141 @@
+"""What a plan would cost on this device: steps, hours by a short calibration, disk, downloads."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.corpora.batches import Collator
+from bench.corpora.entry import CorpusEntry
+from bench.corpora.fetch import default_cache
+from bench.corpora.prepared import Prepared, Texts
+from bench.corpora.rules import SPLITS, TextRules
+from bench.corpora.vocabulary import SPECIALS, Vocabulary
+from bench.declarations import Catalog
+from bench.metrics.likelihood import text_likelihoods
+from bench.plan import Plan
+from bench.settings import RunSettings
+from bench.training.device import choose_device, prepare_process, product_type
+from bench.training.loop import Trainer
+
+STEPS = 6  # timed, after two that are not
+TEXTS = 12  # of the validation split, timed once
+ASSUMED_WORDS, ASSUMED_TEXTS, ASSUMED_LENGTH = 10_000, 40_000, 20  # of a corpus that is not prepared yet
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The estimated cost of one run, in seconds on one process of this device and in bytes."""
+
+    name: str
+    steps: int
+    training: float
+    validation: float
+    evaluation: float
+    disk: int
+    assumed: bool
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.training + self.validation + self.evaluation
+
+
+def estimate(plan: Plan, corpora: Path, device: str, threads: int) -> Iterator[Cost]:
+    """The cost of each run of ``plan``; runs that differ only in their seed are timed once.
+
+    A corpus that is not prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so.
+    """
+    prepare_process(threads)
+    known: dict[tuple[str, ...], Cost] = {}
+    for run in plan.runs.values():
+        key = (run.tier, run.paper, run.corpus, run.system)
+        if key not in known:
+            known[key] = _calibrate(run, corpora, choose_device(device))
+        yield Cost(**{**vars(known[key]), "name": run.name})
+
+
+def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
+    """Bytes that must be fetched where neither cache nor mirror helps, and files whose size is not known."""
+    entries: list[CorpusEntry] = [catalog.corpus(name) for name in {run.corpus for run in plan.runs.values()}]
+    missing = [
+        file
+        for entry in entries
+        for file in entry.files
+        if file.local is None and not (default_cache() / file.path).exists()
+    ]
+    return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
+
+
+def _calibrate(run: RunSettings, corpora: Path, device: torch.device) -> Cost:
+    folder = corpora / run.paper / run.corpus
+    assumed = not (folder / "corpus.json").exists()
+    corpus = _stand_in(run) if assumed else Prepared.load(folder)
+    with tempfile.TemporaryDirectory() as state:
+        trainer = Trainer(run, corpus, Path(state), device)
+        trainer.reporter.every = float("inf")
+        for step in range(1, 3 + STEPS):
+            if step == 3:
+                began, trained = time.perf_counter(), sum(_tokens(trainer, s) for s in range(3, 3 + STEPS))
+            trainer._one_step(step)
+        seconds = time.perf_counter() - began
+    targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
+    per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
+    rate = _sampling_rate(trainer, corpus, device)
+    validations = -(-run.training.steps // run.training.validate_every)
+    latent = not run.encoder.absent
+    valid, test = ((run.training.validation_samples, run.evaluation.samples) if latent else (1, 1))
+    decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
+    return Cost(
+        name=run.name,
+        steps=run.training.steps,
+        training=run.training.steps * seconds / trained * per_epoch,
+        validation=validations * targets["valid"] * valid / rate,
+        evaluation=(targets["test"] * test + decoded) / rate,
+        disk=5 * sum(p.numel() * p.element_size() for p in trainer.model.parameters()),
+        assumed=assumed,
+    )
+
+
+def _tokens(trainer: Trainer, step: int) -> int:
+    batch = trainer._batch(step)
+    return int(batch.lengths.sum()) + len(batch.lengths)
+
+
+def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> float:
+    """Target tokens times samples per second when texts are scored."""
+    texts = corpus.splits["valid"]
+    count = min(TEXTS, len(texts))
+    few = Collator(Texts(texts.tokens, texts.offsets[: count + 1]), device)
+    samples = trainer.settings.training.validation_samples if trainer.model.encoder is not None else 1
+    began = time.perf_counter()
+    dtype = product_type(device, trainer.settings.training.precision)
+    text_likelihoods(trainer.model, few, samples, "calibration", dtype=dtype)
+    return (int(few.lengths.sum()) + count) * samples / (time.perf_counter() - began)
+
+
+def _stand_in(run: RunSettings) -> Prepared:
+    """A corpus of random words in place of one that is not at hand."""
+    words = [*SPECIALS, *(f"word{i}" for i in range(run.text.max_words or ASSUMED_WORDS))]
+    random = torch.Generator().manual_seed(0)
+    splits = {}
+    for split in SPLITS:
+        count = ASSUMED_TEXTS if split == "train" else ASSUMED_TEXTS // 10
+        tokens = torch.randint(4, len(words), (count * ASSUMED_LENGTH,), generator=random, dtype=torch.int32)
+        splits[str(split)] = Texts(tokens, torch.arange(count + 1) * ASSUMED_LENGTH)
+    return Prepared(
+        folder=Path(),
+        name=run.corpus,
+        title="",
+        comparable=False,
+        rules=TextRules(),  # type: ignore[call-arg]
+        vocabulary=Vocabulary(words),
+        splits=splits,
+        data_hash="assumed",
+        exact=None,
+    )

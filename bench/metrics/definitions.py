@@ -1,0 +1,137 @@
+"""What each measured number is: unit, validity and bias of its estimator, in words for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Validity = Literal["exact", "consistent", "upper bound", "lower bound", "not a bound"]
+NATS = "nats per text"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One estimator of one metric. ``main`` marks the estimator that stands for the metric by default."""
+
+    unit: str
+    validity: Validity
+    definition: str
+    bias: str | None = None
+    better: Literal["lower", "higher"] | None = None
+    main: bool = False
+
+
+_SQUARED = "Mean of squared norms, dropout on, as the released code averages."
+_NORM = "Mean of the norms, dropout off, one sampled code."
+_GRADIENTS = {
+    "grad_norm_rec": "Gradient of the token-summed reconstruction with respect to the encoded text e.",
+    "grad_norm_rec_coupled": "The same of the twin's reconstruction.",
+    "grad_norm_rec_total": "The same of the sum of both reconstructions.",
+    "grad_norm_reg": "Gradient of the unweighted regulariser with respect to e.",
+    "signal_sensitivity": "Frobenius norm of dh/de over the norm of h, the sampled noise held fixed.",
+}
+_MODES = {
+    "squared-training-mode": _SQUARED,
+    "norm-training-mode": "Mean of the norms, dropout on.",
+    "norm-evaluation-mode": _NORM,
+    "squared-evaluation-mode": "Mean of squared norms, dropout off.",
+}
+
+DEFINITIONS: dict[tuple[str, str], Definition] = {
+    ("nll", "exact"): Definition(
+        NATS, "exact", "-ln P(x), end symbol counted, by the chain rule.", better="lower", main=True
+    ),
+    ("nll", "importance-sampling"): Definition(
+        NATS,
+        "consistent",
+        "-ln of the mean importance weight p(z)P(x|z)/q(z|x) over codes from q(z|x); end symbol counted.",
+        "Too high in expectation for any number of codes; the more, the further q is from the true posterior.",
+        better="lower",
+        main=True,
+    ),
+    ("ppl", "exact"): Definition(
+        "none", "exact", "exp(sum of NLL / sum of targets), end symbol counted.", better="lower", main=True
+    ),
+    ("ppl", "importance-sampling"): Definition(
+        "none",
+        "consistent",
+        "exp(sum of NLL / sum of targets), end symbol counted, from the importance-sampled NLL.",
+        "Too high in expectation, with the NLL.",
+        better="lower",
+        main=True,
+    ),
+    ("elbo", "one-bound"): Definition(
+        NATS, "lower bound", "Mean of ln P(x|z) over codes minus the KL.", "Below ln P(x) by KL(q || p(z|x)).", "higher"
+    ),
+    ("reconstruction", "mean"): Definition(
+        NATS, "exact", "Mean of -ln P(x|z) over codes of q(z|x), end symbol counted.", main=True
+    ),
+    ("kl", "analytic"): Definition(NATS, "exact", "KL(q(z|x) || p(z)) in closed form.", main=True),
+    ("kl", "monte-carlo"): Definition(
+        NATS, "consistent", "Mean of ln q(z|x) - ln p(z) over codes of q(z|x)."
+    ),
+    ("mi", "leave-one-out"): Definition(
+        NATS,
+        "upper bound",
+        "Mean of ln q(z|x) minus ln of the mean density under the other texts of a block, in file order.",
+        "Too high, without limit: it can exceed the KL, which no mutual information can.",
+    ),
+    ("mi", "self-included"): Definition(
+        NATS,
+        "lower bound",
+        "The same with the own text kept in the mixture of the block.",
+        "Too low: it cannot exceed ln(texts in the block).",
+    ),
+    ("mi", "aggregate"): Definition(
+        NATS,
+        "lower bound",
+        "KL minus KL(q(z) || p(z)), with q(z) the mixture over all texts of the split, own text included.",
+        "Too low: it cannot exceed ln(texts in the split); nearer than the estimate on blocks.",
+        main=True,
+    ),
+    ("active_units", "variance-of-means"): Definition(
+        "count", "exact", "Dimensions whose posterior mean has a variance over texts above 0.01.", main=True
+    ),
+    ("bleu1", "precision-times-brevity"): Definition(
+        "percent",
+        "exact",
+        "Unigram precision x brevity penalty of greedy reconstructions from sampled codes; no unknown words.",
+        better="higher",
+        main=True,
+    ),
+    ("bleu2", "precision-times-brevity"): Definition(
+        "percent",
+        "exact",
+        "Bigram precision x brevity penalty (not cumulative BLEU-2) of the same reconstructions.",
+        better="higher",
+        main=True,
+    ),
+    ("bleu", "sacrebleu"): Definition(
+        "percent",
+        "exact",
+        "Cumulative corpus BLEU of the same reconstructions by sacrebleu, without its tokeniser.",
+        better="higher",
+        main=True,
+    ),
+    ("dist1", "prior-samples"): Definition(
+        "ratio", "exact", "Distinct unigrams over all, pooled over greedy samples from the prior.",
+        "Falls as the number of samples grows.", "higher", main=True,
+    ),
+    ("dist2", "prior-samples"): Definition(
+        "ratio", "exact", "Distinct bigrams over all, within samples, pooled over greedy samples from the prior.",
+        "Falls as the number of samples grows.", "higher", main=True,
+    ),
+    ("excess_nll", "over-true-probability"): Definition(
+        NATS, "upper bound", "Mean of NLL + ln p(x) with the true probability: the divergence from the language.",
+        "Too high where the NLL is importance-sampled; exact for a language model.", "lower", main=True,
+    ),
+    ("attribute_information", "softmax-probe"): Definition(
+        NATS, "lower bound", "Entropy of the attribute minus the cross-entropy of a softmax regression on one code.",
+        "Too low where the code carries the attribute non-linearly.", "higher", main=True,
+    ),
+    **{
+        (metric, mode): Definition("none", "exact", f"{text} {how}", main=mode == "squared-training-mode")
+        for metric, text in _GRADIENTS.items()
+        for mode, how in _MODES.items()
+    },
+}

@@ -1,0 +1,285 @@
+"""Evaluation as a step of the workflow: from a run's best weights to its measurements on the test split."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sacrebleu
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bench.corpora.batches import Collator
+from bench.corpora.prepared import Prepared
+from bench.errors import BenchError
+from bench.files import read_json, sha256_file, write_json, write_with
+from bench.metrics.attributes import probe_information
+from bench.metrics.decoding import greedy
+from bench.metrics.gradients import gradient_norms
+from bench.metrics.information import active_units, mutual_information, sigma_histogram
+from bench.metrics.likelihood import text_likelihoods, text_noise
+from bench.metrics.ngrams import COUNTS, bleu_counts, distinct, precision_times_brevity
+from bench.metrics.table import Sheet
+from bench.models.distributions import DiagonalGaussian, Latent
+from bench.models.model import TextModel
+from bench.objectives.divergences import gaussian_kl
+from bench.provenance import code_hash, provenance
+from bench.seeds import derive_seed
+from bench.settings import RunSettings
+from bench.training.device import choose_device, prepare_process, product_type
+from bench.training.loop import build_model, build_objective
+
+SPLIT = "test"
+
+
+def evaluate_run(
+    settings: RunSettings, corpora: Path, runs: Path, *, device: str, threads: int | None
+) -> dict[str, Any]:
+    """Measure a trained run and write its measurement files; returns the content of ``measurements.json``.
+
+    Raises :class:`BenchError` if the run is not there, is damaged, or was trained on other data.
+    """
+    prepare_process(threads)
+    folder = runs / settings.name
+    run = read_json(folder / "run.json")
+    corpus = Prepared.load(corpora / settings.paper / settings.corpus)
+    _check(run, settings, corpus, folder)
+    began, started = time.perf_counter(), datetime.now(UTC)
+    (folder / "measurements.json").unlink(missing_ok=True)
+    measured: list[dict[str, Any]] = []
+    if run["state"] == "finished":
+        evaluation = Evaluation(settings, corpus, folder, choose_device(device))
+        measured = evaluation.measure()
+    content = {
+        "name": settings.name,
+        "identity": settings.identity,
+        "data_hash": corpus.data_hash,
+        "state": run["state"],
+        "reason": run["reason"],
+        "weights_sha256": run["files"]["model.safetensors"],
+        "provenance": {
+            **provenance(
+                code_hash("evaluate", run=settings),
+                device=str(choose_device(device)),
+                threads=threads or torch.get_num_threads(),
+            ),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        "seconds": time.perf_counter() - began,
+        "measurements": measured,
+    }
+    write_json(folder / "measurements.json", content)
+    return content
+
+
+def _check(run: dict[str, Any], settings: RunSettings, corpus: Prepared, folder: Path) -> None:
+    again = "train the run again"
+    if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
+        raise BenchError("the run was trained under another configuration", where=folder, remedy=again)
+    if run["data_hash"] != corpus.data_hash:
+        raise BenchError("the run was trained on other data", where=folder, remedy=again)
+    found = sha256_file(folder / "model.safetensors")
+    if found != run["files"]["model.safetensors"]:
+        expected = run["files"]["model.safetensors"]
+        raise BenchError(
+            f"damaged weights: expected sha256 {expected}, found {found}", where=folder, remedy=again
+        )
+
+
+class Evaluation:
+    """All measurements of one run. Results depend on the run and its settings, not on how work is batched."""
+
+    def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
+        """``folder`` holds the weights and receives the tables."""
+        self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
+        self.wanted = settings.evaluation
+        self.model: TextModel = build_model(settings, len(corpus.vocabulary))
+        self.model.load_state_dict(load_file(folder / "model.safetensors"))
+        self.model.to(device).eval()
+        self.texts = Collator(corpus.splits[SPLIT], device)
+        self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64))
+        self.shown: dict[str, Any] = {"samples": [], "reconstructions": [], "interpolations": []}
+        self.histograms: dict[str, Any] = {"sigma": None, "units": None}
+
+    def measure(self) -> list[dict[str, Any]]:
+        """Measure everything that this system has, and write the tables."""
+        self._likelihood()
+        if self.model.encoder is not None:
+            latent = self._latent(self.texts)
+            self._reconstruction(latent)
+            self._gradients()
+            if isinstance(latent, DiagonalGaussian):
+                self._information(latent)
+                self._samples()
+            self._interpolations(latent)
+            if self.corpus.exact is not None:
+                self._attributes(latent)
+            save = {name: value.cpu().contiguous() for name, value in latent.parameters.items()}
+            write_with(self.folder / "latents.safetensors", lambda path: save_file(save, path))
+        write_with(self.folder / "sentences.parquet", self.sheet.frame().to_parquet)
+        write_json(self.folder / "texts.json", self.shown)
+        write_json(self.folder / "histograms.json", self.histograms)
+        return self.sheet.measurements
+
+    def _noise(self, *names: object) -> tuple[object, ...]:
+        return ("evaluation", self.settings.corpus, self.settings.seed, *names)
+
+    def _likelihood(self) -> None:
+        sheet, count = self.sheet, self.wanted.samples
+        dtype = product_type(self.device, self.settings.training.precision)
+        sheet.columns |= text_likelihoods(self.model, self.texts, count, *self._noise("codes"), dtype=dtype)
+        language_model = self.model.encoder is None
+        samples = None if language_model else count
+        if "nll" in sheet.columns:
+            estimator = "exact" if language_model else "importance-sampling"
+            sheet.add_mean("nll", estimator, "nll", samples)
+            sheet.add_perplexity(estimator, "nll", samples)
+            truth = self.corpus.attributes(SPLIT) if self.corpus.exact is not None else None
+            if truth is not None:
+                sheet.columns["true_log_probability"] = truth["log_probability"].to_numpy(dtype=float)
+                sheet.columns["excess_nll"] = sheet.columns["nll"] + sheet.columns["true_log_probability"]
+                sheet.add_mean("excess_nll", "over-true-probability", "excess_nll", samples)
+        for metric, estimator, column in (
+            ("elbo", "one-bound", "elbo"),
+            ("kl", "analytic", "kl_analytic"),
+            ("kl", "monte-carlo", "kl_monte_carlo"),
+            ("reconstruction", "mean", "reconstruction"),
+        ):
+            if column in sheet.columns:
+                exact = column == "kl_analytic" or "kl_monte_carlo" not in sheet.columns
+                sheet.add_mean(metric, estimator, column, None if exact else samples)
+
+    @torch.no_grad()
+    def _latent(self, texts: Collator) -> Latent:
+        """The posteriors of all texts of a split, in corpus order."""
+        encoded = torch.cat(
+            [self.model.encode(texts(part)) for part in np.array_split(np.arange(len(texts.lengths)), 64) if len(part)]
+        )
+        return self.model.branch.latent(encoded)
+
+    def _codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
+        """Codes (texts, samples, d), the same for a text whatever else is measured."""
+        index = torch.arange(len(latent.center()))
+        noise = text_noise(index, samples, latent.center().shape[-1], *self._noise(*names))
+        return latent.sample(noise.to(self.device))
+
+    def _information(self, latent: DiagonalGaussian) -> None:
+        sheet = self.sheet
+        kl = gaussian_kl(latent)
+        codes = self._codes(latent, self.wanted.samples, "codes")
+        block = self.wanted.information_block
+        found = mutual_information(latent, codes, kl.sum(-1), self.model.prior, block)
+        for name, values in vars(found).items():
+            sheet.columns[f"mi_{name}"] = values.cpu().numpy()
+            sheet.add_mean("mi", name.replace("_", "-"), f"mi_{name}", self.wanted.samples)
+        units, variance = active_units(latent.mean)
+        sheet.add("active_units", "variance-of-means", units, texts=len(kl))
+        self.histograms["sigma"] = sigma_histogram(latent.log_std)
+        self.histograms["units"] = {"variance": variance.tolist(), "kl": kl.mean(0).tolist()}
+
+    def _words(self, decoded: list[list[int]]) -> list[list[str]]:
+        return [self.corpus.vocabulary.decode(ids) for ids in decoded]
+
+    def _reconstruction(self, latent: Latent) -> None:
+        """Greedy reconstructions from sampled codes; a deterministic code needs only one."""
+        sheet, texts = self.sheet, self.corpus.raw(SPLIT)
+        samples = self.wanted.reconstructions if latent.has_density else 1
+        codes = self._codes(latent, samples, "codes")
+        outputs = self._words(greedy(self.model, codes.flatten(0, 1), self.wanted.longest))
+        by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
+        counts = np.array([bleu_counts(o, t) for o, t in zip(by_text, texts, strict=True)], dtype=np.int64)
+        for column, values in zip(COUNTS, counts.T, strict=True):
+            sheet.columns[f"bleu_{column}"] = values
+        for n in (1, 2):
+            value = float(precision_times_brevity(counts.sum(0), n))
+            spread = self._bootstrap(lambda c, n=n: precision_times_brevity(c, n), counts)  # type: ignore[misc]
+            sheet.add(f"bleu{n}", "precision-times-brevity", value, texts=len(texts), samples=samples, spread=spread)
+        references = [" ".join(text) for text in texts for _ in range(samples)]
+        joined = [" ".join(output) for output in outputs]
+        bleu = sacrebleu.corpus_bleu(joined, [references], tokenize="none", force=True)
+        sheet.add("bleu", "sacrebleu", bleu.score, texts=len(texts), samples=samples)
+        shown = self._chosen(self.wanted.examples)
+        centers = self._words(greedy(self.model, latent.center()[shown], self.wanted.longest))
+        self.shown["reconstructions"] = [
+            {
+                "index": int(i),
+                "input": " ".join(texts[i]),
+                "center": " ".join(center),
+                "outputs": [" ".join(output) for output in by_text[i]],
+            }
+            for i, center in zip(shown, centers, strict=True)
+        ]
+
+    def _chosen(self, count: int) -> list[int]:
+        """Some texts to show, the same for every system of a corpus."""
+        random = np.random.Generator(np.random.PCG64(derive_seed("shown", self.settings.corpus)))
+        total = len(self.texts.lengths)
+        return sorted(random.choice(total, size=min(count, total), replace=False).tolist())
+
+    def _bootstrap(self, statistic: Any, counts: np.ndarray, draws: int = 1000) -> tuple[float, float, float]:
+        """Standard error and 95 % interval of a ratio of sums, over texts."""
+        random = np.random.Generator(np.random.PCG64(derive_seed(*self._noise("bootstrap"))))
+        weights = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+        values = statistic(weights @ counts)
+        low, high = np.quantile(values, [0.025, 0.975])
+        return float(values.std(ddof=1)), float(low), float(high)
+
+    def _gradients(self) -> None:
+        """The four ways of averaging each gradient norm."""
+        objective = build_objective(self.settings)
+        limit = self.wanted.gradient_texts or len(self.texts.lengths)
+        chosen = np.arange(min(limit, len(self.texts.lengths)))
+        for mode in ("training", "evaluation"):
+            norms = gradient_norms(
+                self.model,
+                objective,
+                self.texts,
+                chosen,
+                self.wanted.gradient_batch,
+                *self._noise("gradients"),
+                training_mode=mode == "training",
+            )
+            for metric, values in norms.items():
+                column = f"{metric}_{mode}"
+                self.sheet.columns[column] = np.full(len(self.texts.lengths), np.nan)
+                self.sheet.columns[column][chosen] = values
+                self.sheet.add_mean(metric, f"norm-{mode}-mode", column)
+                self.sheet.add_mean(metric, f"squared-{mode}-mode", column, power=2)
+
+    def _samples(self) -> None:
+        """Texts decoded from the prior, and how diverse they are."""
+        generator = torch.Generator().manual_seed(derive_seed(*self._noise("prior")))
+        codes = self.model.prior.sample(self.wanted.prior_samples, generator).to(self.device)
+        samples = self._words(greedy(self.model, codes, self.wanted.longest))
+        for n in (1, 2):
+            self.sheet.add(f"dist{n}", "prior-samples", distinct(samples, n), texts=len(samples))
+        self.shown["samples"] = [" ".join(words) for words in samples[: self.wanted.examples]]
+
+    def _interpolations(self, latent: Latent, pairs: int = 3, inner: int = 5) -> None:
+        """Greedy texts on straight lines between the centres of two texts."""
+        texts = self.corpus.raw(SPLIT)
+        chosen = self._chosen(2 * pairs)
+        shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
+        for a, b in zip(chosen[0::2], chosen[1::2], strict=False):
+            line = torch.lerp(latent.center()[a], latent.center()[b], shares)
+            steps = [" ".join(words) for words in self._words(greedy(self.model, line, self.wanted.longest))]
+            self.shown["interpolations"].append(
+                {"from": " ".join(texts[a]), "to": " ".join(texts[b]), "steps": steps}
+            )
+
+    def _attributes(self, latent: Latent) -> None:
+        """Information on the known attributes of a generated corpus in one code per text."""
+        fitted = Collator(self.corpus.splits["train"], self.device)
+        train, test = (self._codes(q, 1, "probe", s).squeeze(1) for q, s in ((self._latent(fitted), "train"), (latent, SPLIT)))
+        tables = [self.corpus.attributes(split) for split in ("train", SPLIT)]
+        for name in (self.corpus.exact or {}).get("attributes", {}):
+            first, second = (table[name].astype(str) for table in tables if table is not None)
+            classes = sorted(set(first) | set(second))
+            labels = [torch.tensor([classes.index(value) for value in column]) for column in (first, second)]
+            value = probe_information(train.cpu(), labels[0], test.cpu(), labels[1], len(classes))
+            self.sheet.add("attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name)

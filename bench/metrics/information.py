@@ -1,0 +1,84 @@
+"""Mutual information of texts and latent codes, three estimators on the posteriors of one split.
+
+All start from E_x E_{q(z|x)} [ln q(z|x) - ln q(z)] and differ in the mixture that stands for the aggregated
+posterior q(z). Leaving the own text out of the mixture (Wu et al. 2020, appendix E) gives an upper bound in
+expectation, which can exceed the KL and has no limit; keeping it in gives a lower bound that cannot exceed
+ln(texts in the mixture), so a mixture of more texts is nearer to the truth. E KL = I + KL(q(z) || p(z)), so
+no mutual information exceeds the mean KL.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.models.distributions import DiagonalGaussian
+
+AGGREGATE_CODES = 10  # codes per text for the mixture of all texts
+_CELLS = 8_000_000  # densities held at once
+
+
+@dataclass(frozen=True)
+class Information:
+    """Per text, in nats (texts,): the two estimators on blocks, and ln q(z) - ln p(z) under all texts."""
+
+    leave_one_out: Tensor
+    self_included: Tensor
+    aggregate: Tensor
+
+
+def mutual_information(latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: object, block: int) -> Information:
+    """The estimators for posteriors of n texts, codes (n, samples, d) of them and their KL (n,).
+
+    The first two use consecutive blocks of ``block`` texts (the last may be smaller), as the released code
+    does; ``aggregate`` is KL_x minus the mean of ln q(z) - ln p(z) with q(z) the mixture of all n texts, over
+    the first codes of each text.
+    """
+    wide = DiagonalGaussian(latent.mean.double(), latent.log_std.double())
+    codes = codes.double()
+    own = wide.log_prob(codes)  # (n, samples)
+    out, included = torch.empty_like(own), torch.empty_like(own)
+    for start in range(0, len(codes), block):
+        part = slice(start, min(start + block, len(codes)))
+        size = part.stop - part.start
+        mixture = DiagonalGaussian(wide.mean[part], wide.log_std[part])
+        log_sum = _log_sum(mixture, codes[part])
+        included[part] = log_sum - math.log(size)
+        # ln(S - s) = ln S + ln(1 - s/S), with s the own density; the block of one text has no others.
+        others = log_sum + torch.log(-torch.expm1((own[part] - log_sum).clamp(max=-1e-300)))
+        out[part] = others - math.log(size - 1) if size > 1 else torch.nan
+    few = codes[:, :AGGREGATE_CODES]
+    aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)  # type: ignore[attr-defined]
+    return Information(
+        leave_one_out=(own - out).mean(1),
+        self_included=(own - included).mean(1),
+        aggregate=kl.double() - aggregated.mean(1),
+    )
+
+
+def _log_sum(mixture: DiagonalGaussian, codes: Tensor) -> Tensor:
+    """ln sum_j q(z | x_j) (texts, samples) of codes (texts, samples, d)."""
+    rows = codes.flatten(0, 1)
+    size = max(1, _CELLS // len(mixture.mean))
+    sums = [torch.logsumexp(mixture.cross_log_prob(part), dim=1) for part in rows.split(size)]
+    return torch.cat(sums).view(codes.shape[:2])
+
+
+def active_units(mean: Tensor, threshold: float = 0.01) -> tuple[int, Tensor]:
+    """Dimensions whose posterior mean varies over texts by more than ``threshold`` (Burda et al. 2016).
+
+    Returns their number and the variances (d,) of the means (n, d).
+    """
+    variance = mean.double().var(dim=0)
+    return int((variance > threshold).sum()), variance
+
+
+def sigma_histogram(log_std: Tensor, buckets: int = 200) -> dict[str, object]:
+    """How often each posterior standard deviation occurs, over texts and dimensions, in buckets on (0, 1)."""
+    sigma = log_std.exp().flatten()
+    counts = torch.histc(sigma[sigma < 1], buckets, 0.0, 1.0).long().tolist()
+    edges = [i / buckets for i in range(buckets + 1)]
+    return {"edges": edges, "counts": counts, "above": int((sigma >= 1).sum())}

@@ -1,0 +1,50 @@
+"""N-grams of decoded texts: reconstruction BLEU and the share of distinct n-grams."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+Words = Sequence[str]
+COUNTS = ("match1", "total1", "match2", "total2", "words", "reference")
+
+
+def ngrams(words: Words, n: int) -> Counter[tuple[str, ...]]:
+    """The n-grams inside one text."""
+    return Counter(zip(*(words[i:] for i in range(n)), strict=False))
+
+
+def bleu_counts(outputs: Iterable[Words], reference: Words) -> list[int]:
+    """Counts of all ``outputs`` for one reference: see :data:`COUNTS`; matches are clipped per output."""
+    counts = dict.fromkeys(COUNTS, 0)
+    wanted = {n: ngrams(reference, n) for n in (1, 2)}
+    for words in outputs:
+        for n in (1, 2):
+            found = ngrams(words, n)
+            counts[f"match{n}"] += (found & wanted[n]).total()
+            counts[f"total{n}"] += found.total()
+        counts["words"] += len(words)
+        counts["reference"] += len(reference)
+    return list(counts.values())
+
+
+def precision_times_brevity(counts: np.ndarray, n: int) -> np.ndarray:
+    """n-gram precision x brevity penalty in percent, from summed counts (..., 6) of :func:`bleu_counts`.
+
+    This is what Wu et al. 2020 print as BLEU-n: one precision of Papineni et al. 2002, not the cumulative
+    geometric mean.
+    """
+    match, total = counts[..., 2 * n - 2], counts[..., 2 * n - 1]
+    words, reference = counts[..., 4], counts[..., 5]
+    brevity = np.exp(np.minimum(0.0, 1.0 - reference / np.maximum(words, 1)))
+    return 100 * brevity * match / np.maximum(total, 1)
+
+
+def distinct(texts: Iterable[Words], n: int) -> float:
+    """Distinct n-grams over all n-grams, pooled over ``texts`` (Li et al. 2016); 0 without any n-gram."""
+    pooled: Counter[tuple[str, ...]] = Counter()
+    for words in texts:
+        pooled.update(ngrams(words, n))
+    return len(pooled) / pooled.total() if pooled else 0.0
