@@ -1,0 +1,310 @@
+"""Every cell of a paper's tables: measured beside reported, with interval, difference, verdict and source.
+
+One pandas frame per paper, one row per cell and source (the user's own runs, published ones).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas
+
+from bench.declarations import Catalog, Measure, Paper, Reported, Row, Table
+from bench.report.records import Measurement, Origin, Records, RunRecord, State
+from bench.report.verdict import MEANINGS, Evidence, Word, judge
+
+SCALES = {"percent": 0.01, "ratio": 1.0, "fraction": 1.0}
+ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
+PAPER_TIER = "paper"
+EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of one table, from one source of runs. Numbers are in the unit of the print."""
+
+    table: str
+    row: int
+    label: str
+    setting: str
+    system: str
+    corpus: str
+    metric: str
+    origin: Origin
+    tier: str
+    measured: float | None
+    low: float | None
+    high: float | None
+    interval: str
+    reported: float | None
+    difference: float | None
+    verdict: Word
+    reason: str
+    unit: str
+    decimals: int
+    estimator: str
+    validity: str
+    bias: str
+    definition: str
+    split: str
+    texts: int | None
+    samples: int | None
+    seeds: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    failed_seeds: list[int] = field(default_factory=list)
+    planned: int = 0
+    files: list[str] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell stands: the printed number, if any, and how the quantity is measured."""
+
+    table: Table
+    position: int
+    row: Row
+    corpus: str
+    metric: str
+    measure: Measure
+    reported: Reported | None
+    printed_row: bool
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of the printed number where it is one that we convert to."""
+        return self.reported.unit if self.reported and self.reported.unit in SCALES else None
+
+
+Source = tuple[Origin, str]  # origin and tier
+
+
+def compare(catalog: Catalog, records: Records, paper_name: str) -> pandas.DataFrame:
+    """Every cell of the paper's printed tables, on the printed corpora, for each source of runs that has it.
+
+    A cell without any run is one row with the verdict ``not run`` and the reason.
+    """
+    paper = catalog.paper(paper_name)
+    cells = [
+        cell
+        for table in paper.tables
+        for place in _places(paper, table, _systems_of(records, paper_name), table.corpora)
+        for cell in _cells(catalog, records, paper_name, place)
+    ]
+    return frame_of(cells)
+
+
+def measured_elsewhere(
+    catalog: Catalog, records: Records, paper_name: str, corpus: str, source: Source
+) -> pandas.DataFrame:
+    """The same tables on a corpus that the paper did not print: only the rows of which there are runs."""
+    paper = catalog.paper(paper_name)
+    origin, tier = source
+    setting = (origin, tier, paper_name, corpus)
+    systems = {run.parts[3] for run in records.runs if run.group[:4] == setting}
+    cells = []
+    for table in paper.tables:
+        for place in _places(paper, table, sorted(systems), (corpus,)):
+            if place.row.system in systems:
+                cells += list(_cells(catalog, records, paper_name, place, [source]))
+    return frame_of(cells)
+
+
+def frame_of(cells: Sequence[Cell]) -> pandas.DataFrame:
+    """Cells as a frame; numbers that were not measured are None, never NaN."""
+    names = list(Cell.__dataclass_fields__)
+    return pandas.DataFrame([asdict(cell) for cell in cells], columns=names, dtype=object)
+
+
+def _systems_of(records: Records, paper: str) -> list[str]:
+    return list(dict.fromkeys(r.parts[3] for r in records.runs if r.parts[1] == paper))
+
+
+def _places(paper: Paper, table: Table, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
+    """Cells of a table in reading order; systems that no table of the paper has get a row at the end."""
+    known = {row.system for t in paper.tables for row in t.rows}
+    extra = [Row(label=system, system=system) for system in ran if system not in known]
+    for position, row in enumerate((*table.rows, *extra)):
+        for corpus in corpora:
+            for metric in _columns(table, corpus in table.corpora):
+                printed = _reported(paper, table, row, corpus, metric)
+                measure = paper.measures.get(metric) or Measure(metric=metric, estimator=None, decimals=1)
+                yield Place(
+                    table, position, row, corpus, metric, measure, printed, position < len(table.rows)
+                )
+
+
+def _columns(table: Table, printed: bool) -> tuple[str, ...]:
+    """The columns; where a corpus may have a known entropy, also the distance from it."""
+    with_excess = not printed and "nll" in table.columns
+    return (*table.columns, EXCESS) if with_excess else table.columns
+
+
+def _reported(paper: Paper, table: Table, row: Row, corpus: str, metric: str) -> Reported | None:
+    for number in paper.reported:
+        key = (number.table, number.label, number.setting, number.corpus, number.metric)
+        if key == (table.printed, row.label, row.setting, corpus, metric):
+            return number
+    return None
+
+
+def _cells(
+    catalog: Catalog, records: Records, paper: str, place: Place, sources: Sequence[Source] | None = None
+) -> Iterator[Cell]:
+    runs = [r for r in records.runs if r.parts[1:4] == (paper, place.corpus, place.row.system)]
+    groups: dict[Source, list[RunRecord]] = {}
+    for run in runs:
+        groups.setdefault((run.origin, run.parts[0]), []).append(run)
+    if sources is not None:
+        groups = {source: groups[source] for source in sources if source in groups}
+    if not groups:
+        groups = {("own", ""): []}
+    for source, group in groups.items():
+        yield _cell(catalog, place, source, group)
+
+
+def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunRecord]) -> Cell:
+    measure, reported = place.measure, place.reported
+    found = [(run, m) for run in runs if (m := _usable(run, measure))]
+    first = found[0][1] if found else None
+    unit = place.unit or (first.unit if first else reported.unit if reported else "")
+    factor = _factor(first, unit)
+    decimals = _decimals(place, unit)
+    values = [float(m.value or 0.0) * factor for _, m in found]
+    over_texts = None
+    if first and first.low is not None and first.high is not None:
+        over_texts = (first.low * factor, first.high * factor)
+    result = judge(
+        Evidence(
+            values=values,
+            reported=reported.value if reported else None,
+            decimals=decimals,
+            better=measure.better,
+            over_texts=over_texts,
+            absent=_absent(catalog, place, runs),
+            incomparable=_incomparable(catalog, place, source),
+        )
+    )
+    mean = sum(values) / len(values) if values else None
+    return Cell(
+        table=place.table.id,
+        row=place.position,
+        label=place.row.label,
+        setting=place.row.setting,
+        system=place.row.system,
+        corpus=place.corpus,
+        metric=place.metric,
+        origin=source[0],
+        tier=source[1],
+        measured=mean,
+        low=result.low,
+        high=result.high,
+        interval=result.interval,
+        reported=reported.value if reported else None,
+        difference=mean - reported.value if reported and mean is not None else None,
+        verdict=result.word,
+        reason=result.reason,
+        unit=unit,
+        decimals=decimals,
+        estimator=first.estimator if first else measure.estimator or "",
+        validity=first.validity if first else "",
+        bias=(first.bias or "") if first else "",
+        definition=first.definition if first else "",
+        split=first.split if first else "",
+        texts=first.texts if first else None,
+        samples=first.samples if first else None,
+        seeds=[run.seed for run, _ in found],
+        values=values,
+        failed_seeds=[run.seed for run in runs if run.state in ABSENT],
+        planned=len(runs),
+        files=[str(run.folder / "measurements.json") for run, _ in found],
+        note=reported.note if reported else "",
+    )
+
+
+def _decimals(place: Place, unit: str) -> int:
+    """Decimals of the print (a ratio has two more than percent), one more where nothing was printed."""
+    as_ratio = 2 if unit in ("ratio", "fraction") else 0
+    return place.measure.decimals + as_ratio + (place.corpus not in place.table.corpora)
+
+
+def _usable(run: RunRecord, measure: Measure) -> Measurement | None:
+    """The measurement of a run by the estimator that repeats the paper's, if it gave a number."""
+    if run.state != "finished":
+        return None
+    found = run.find(measure.metric, measure.estimator)
+    return found if found and found.value is not None and math.isfinite(found.value) else None
+
+
+def _factor(measurement: Measurement | None, unit: str) -> float:
+    """What our number is multiplied by to stand in the unit of the print."""
+    if measurement is None or measurement.unit == unit:
+        return 1.0
+    if measurement.unit in SCALES and unit in SCALES:
+        return SCALES[measurement.unit] / SCALES[unit]
+    return 1.0
+
+
+def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
+    """Why a cell has no number."""
+    system = catalog.systems.get(place.row.system)
+    if system is not None and system.missing and not runs:
+        return "not run", system.missing
+    if not runs:
+        if place.reported is None and place.printed_row:
+            return "not run", "the paper printed no number here, and there is no run"
+        return "not run", "not part of this plan"
+    worst = next((r for r in runs if r.state in ABSENT), None)
+    if worst is not None:
+        return "failed", f"seed {worst.seed} {worst.state}: {worst.reason}"
+    waiting = next((r for r in runs if r.state != "finished"), None)
+    if waiting is not None:
+        return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
+    measure = place.measure
+    by = f" by the estimator {measure.estimator}" if measure.estimator else ""
+    return "not measured", f"the run finished, but this system has no {measure.metric}{by}"
+
+
+def _incomparable(catalog: Catalog, place: Place, source: Source) -> str | None:
+    """Why the measured number may not be held against the printed one; None if it may."""
+    reasons = []
+    if source[1] != PAPER_TIER:
+        reasons.append(f"the tier is {source[1]}, not the paper's own budget")
+    if place.corpus not in place.table.corpora:
+        reasons.append(f"{place.corpus} is not a corpus of the printed table")
+    entry = catalog.corpora.get(place.corpus)
+    if entry is not None and not entry.comparable:
+        reasons.append(f"the corpus {place.corpus} is not comparable with any paper's")
+    return "; ".join(reasons) or None
+
+
+def by_cell(frame: pandas.DataFrame) -> list[list[dict[str, Any]]]:
+    """The sources of each cell, in the order of the table: what is shown first comes first.
+
+    The user's own number stands before a published one; so does the user's own failure, which is no reason to
+    look elsewhere. A run that was merely not made gives way to a published number.
+    """
+    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
+    for row in rows:
+        cells.setdefault(tuple(row[k] for k in ("table", "row", "corpus", "metric")), []).append(row)
+    for sources in cells.values():
+        sources.sort(key=_rank)
+        del sources[next((i for i, s in enumerate(sources) if i and _rank(s) > 1), len(sources)) :]
+    return list(cells.values())
+
+
+def _rank(cell: dict[str, Any]) -> int:
+    if cell["measured"] is None and cell["verdict"] != "failed":
+        return 2
+    return 0 if cell["origin"] == "own" else 1
+
+
+def printed_counts(cells: Sequence[Sequence[dict[str, Any]]]) -> dict[Word, int]:
+    """Number of printed cells by the verdict that the table shows first."""
+    found = Counter(sources[0]["verdict"] for sources in cells if sources[0]["reported"] is not None)
+    return {word: found[word] for word in MEANINGS if found[word]}

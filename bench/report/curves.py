@@ -1,0 +1,202 @@
+"""Which curves and histograms are drawn of a run, and of several systems over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas
+
+from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
+from bench.report.numbers import MINUS
+from bench.report.records import CorpusRecord, RunRecord
+
+TRAINING, VALIDATION = "training.parquet", "validation.parquet"
+NATS = "nats per text"
+SIGMA, TIMES = "\u03c3", "\u00d7"
+Column = str | Callable[[pandas.DataFrame], "pandas.Series[float]"]
+
+LOSSES = {
+    "reconstruction": "reconstruction",
+    "twin's reconstruction": "twin_reconstruction",
+}
+NORMS = {
+    "reconstruction": "grad_norm_rec_squared",
+    "twin's reconstruction": "grad_norm_rec_coupled_squared",
+    "both": "grad_norm_rec_total_squared",
+    "regulariser": "grad_norm_reg_squared",
+}
+
+
+def weighted_kl(table: pandas.DataFrame) -> pandas.Series[float]:
+    """The KL times the weight that it has in the objective at that step."""
+    return table["kl"] * table["weight"]
+
+
+def reconstruction_gradient(table: pandas.DataFrame) -> pandas.Series[float]:
+    """The gradient of all reconstruction losses together: with the twin's where there is a twin."""
+    alone = table["grad_norm_rec_squared"]
+    total = table.get("grad_norm_rec_total_squared", alone)
+    return total.fillna(alone)
+
+
+def points(record: RunRecord, name: str, column: Column) -> tuple[Sequence[float], Sequence[float]]:
+    """Steps and values of a curve, unmeasured steps left out; empty where the run has no such column."""
+    table = record.tables.get(name)
+    if table is None:
+        return (), ()
+    try:
+        values = table[column] if isinstance(column, str) else column(table)
+    except KeyError:
+        return (), ()
+    known = values.notna().to_numpy() & np.isfinite(values.to_numpy(dtype=float))
+    return table["step"].to_numpy()[known].tolist(), values.to_numpy(dtype=float)[known].tolist()
+
+
+def lines_of(
+    runs: Sequence[RunRecord], name: str, columns: Mapping[str, Column], first_style: int = 0
+) -> list[Line]:
+    """One line per column and seed; seeds after the first are faint."""
+    return [
+        Line(label, *points(run, name, column), style=first_style + style, faint=number > 0)
+        for style, (label, column) in enumerate(columns.items())
+        for number, run in enumerate(runs)
+    ]
+
+
+def system_figures(slug: str, runs: Sequence[RunRecord]) -> list[Picture]:
+    """All figures of one system: losses, KL and its weight, rate, gradients, posterior."""
+
+    def over_steps(part: str, lines: list[Line], caption: str, y: str, log: bool = False) -> Picture | None:
+        return line_figure(f"{slug}-{part}", lines, caption, "step", y, log=log)
+
+    validation: dict[str, Column] = {
+        "NLL, validation": "nll",
+        f"{MINUS}ELBO, validation": lambda t: -t["elbo"],
+    }
+    if not any(len(points(run, VALIDATION, "nll")[0]) for run in runs):
+        validation = {"reconstruction, validation": "reconstruction"}
+    kl: dict[str, Column] = {
+        "KL": "regulariser",
+        f"weight {TIMES} KL": lambda t: t["regulariser"] * t["weight"],
+    }
+    losses = lines_of(runs, TRAINING, LOSSES) + lines_of(runs, VALIDATION, validation, len(LOSSES))
+    found = [
+        over_steps("losses", losses, "Losses: batch means in training, and the validation split.", NATS),
+        over_steps("kl", lines_of(runs, TRAINING, kl), "KL of the batch, and times its weight.", NATS),
+        over_steps("weight", lines_of(runs, TRAINING, {"weight": "weight"}), "Weight of the KL.", "weight"),
+        over_steps(
+            "matching",
+            lines_of(runs, TRAINING, {"matching": "matching"}),
+            "Matching loss of the twin.",
+            "matching",
+        ),
+        over_steps(
+            "rate", lines_of(runs, TRAINING, {"rate": "learning_rate"}), "Learning rate.", "learning rate"
+        ),
+        over_steps(
+            "norm",
+            lines_of(runs, TRAINING, {"norm": "gradient_norm"}),
+            "Global norm of the gradient before clipping.",
+            "gradient norm",
+            log=True,
+        ),
+        over_steps(
+            "norms",
+            lines_of(runs, VALIDATION, NORMS),
+            "Mean squared norm of the gradient with respect to the encoded text e, in training mode.",
+            "squared norm",
+            log=True,
+        ),
+        over_steps(
+            "sensitivity",
+            lines_of(runs, VALIDATION, {"sensitivity": "signal_sensitivity_squared"}),
+            "Sensitivity of the decoding signal h to the encoded text: ‖∂h/∂e‖² / ‖h‖², in training mode.",
+            "‖∂h/∂e‖² / ‖h‖²",
+        ),
+        *_posterior(slug, runs[0].documents.get("histograms.json") or {}),
+    ]
+    return [picture for picture in found if picture is not None]
+
+
+def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]:
+    sigma, units = histograms.get("sigma"), histograms.get("units")
+    if isinstance(sigma, Mapping):
+        above = sigma.get("above") or 0
+        yield histogram_figure(
+            f"{slug}-sigma",
+            {SIGMA: (sigma["edges"], sigma["counts"])},
+            f"Standard deviations {SIGMA} of the posterior, all test texts and dimensions, in "
+            f"{len(sigma['counts'])} buckets on (0, 1); {above} lie above 1.",
+            SIGMA,
+            "count",
+        )
+    if isinstance(units, Mapping) and units.get("kl"):
+        yield bar_figure(f"{slug}-unit-kl", units["kl"], "KL of each latent dimension.", "nats")
+    if isinstance(units, Mapping) and units.get("variance"):
+        yield bar_figure(
+            f"{slug}-unit-variance",
+            units["variance"],
+            "Variance over the test texts of the posterior mean.",
+            "variance",
+        )
+
+
+OVERLAID: dict[str, tuple[Column, str, str, bool]] = {
+    "nll": ("nll", "NLL on the validation split.", NATS, False),
+    "kl": ("kl", "KL on the validation split.", NATS, False),
+    "weighted-kl": (weighted_kl, f"KL {TIMES} its weight, on the validation split.", NATS, False),
+    "gradient-rec": (
+        reconstruction_gradient,
+        "Squared gradient norm of the reconstruction with respect to e (the twin's included, if any).",
+        "squared norm",
+        True,
+    ),
+    "gradient-reg": (
+        "grad_norm_reg_squared",
+        "Squared gradient norm of the KL with respect to e.",
+        "squared norm",
+        True,
+    ),
+    "sensitivity": ("signal_sensitivity_squared", "‖∂h/∂e‖² / ‖h‖².", "ratio", False),
+}
+
+
+def overlaid_figures(slug: str, systems: Mapping[str, Sequence[RunRecord]]) -> list[Picture]:
+    """The systems of the paper's figures over each other, by their title; one line per seed."""
+    pictures = []
+    for part, (column, caption, y, log) in OVERLAID.items():
+        lines = [
+            line
+            for style, (title, runs) in enumerate(systems.items())
+            for line in lines_of(runs, VALIDATION, {title: column}, style)
+        ]
+        pictures.append(line_figure(f"{slug}-{part}", lines, caption, "step", y, log=log, legend=True))
+    rates = [
+        line
+        for style, (title, runs) in enumerate(systems.items())
+        for line in lines_of(runs, TRAINING, {title: "learning_rate"}, style)
+    ]
+    pictures.append(line_figure(f"{slug}-rate", rates, "Learning rate.", "step", "learning rate"))
+    return [picture for picture in pictures if picture is not None]
+
+
+def corpus_figures(slug: str, corpus: CorpusRecord) -> list[Picture]:
+    """Lengths by split, and count over rank of the training words."""
+    splits = corpus.card.get("splits") or {}
+    outlines = {}
+    for split, facts in splits.items():
+        counts = np.asarray(facts["histogram"]["counts"], dtype=float)
+        edges = np.arange(len(counts) + 1) * facts["histogram"]["bin_width"]
+        outlines[split] = (edges.tolist(), (100 * counts / counts.sum()).tolist())
+    pictures = []
+    if outlines:
+        caption = "Lengths of the texts, in words, as percent of the split."
+        pictures.append(histogram_figure(f"{slug}-lengths", outlines, caption, "words", "percent of texts"))
+    words = corpus.card.get("frequencies") or []
+    if words:
+        caption = "Count of the training words over their rank."
+        pictures.append(
+            rank_figure(f"{slug}-ranks", [w["rank"] for w in words], [w["count"] for w in words], caption)
+        )
+    return pictures

@@ -1,0 +1,233 @@
+"""Figures as SVG text that follows the page's light or dark mode.
+
+Matplotlib draws with marker colours; they are then replaced by CSS: text and axes by ``currentColor``, series
+by variables that the stylesheet sets. A figure saved as a file of its own carries that stylesheet itself.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+INK, FAINT = "#010203", "#040506"  # stand for the colour of text and of grid lines
+# Okabe and Ito's palette, told apart by colour-blind readers; (light page, dark page).
+SERIES = (
+    ("#0072b2", "#56a8dc"),
+    ("#d55e00", "#f0803c"),
+    ("#009e73", "#2cc096"),
+    ("#b65c97", "#dc9ac4"),
+    ("#8a6d00", "#dcb840"),
+    ("#5f6b7a", "#a3afbe"),
+)
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), "-")
+SIZE = (3.5, 2.35)  # inches
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bench",
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.3,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished figure: SVG for the page, with a caption that says all that the picture says of itself."""
+
+    name: str
+    svg: str
+    caption: str
+
+    def standalone(self) -> str:
+        """The same as a file of its own, with its colours."""
+        own = "*{stroke-linejoin:round;stroke-linecap:butt;font-family:sans-serif}"
+        return self.svg.replace("<defs>", f"<style>{stylesheet()}{own}</style><defs>", 1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve; lines of the same ``style`` number share colour and dashes."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    style: int = 0
+    faint: bool = False
+
+
+def stylesheet() -> str:
+    """The variables of the series' colours for both modes."""
+    light = "".join(f"--s{i}:{a};" for i, (a, _) in enumerate(SERIES))
+    dark = "".join(f"--s{i}:{b};" for i, (_, b) in enumerate(SERIES))
+    return (
+        f":root{{color-scheme:light dark;{light}--grid:#d8d8d4}}"
+        f"@media(prefers-color-scheme:dark){{:root{{color:#ddd;{dark}--grid:#3a3d40}}}}"
+    )
+
+
+def line_figure(
+    name: str,
+    lines: Sequence[Line],
+    caption: str,
+    x: str,
+    y: str,
+    *,
+    log: bool = False,
+    legend: bool | None = None,
+) -> Picture | None:
+    """Curves over training; None if no line has a point (a term that the system lacks).
+
+    ``legend``: by default only where several labels are drawn.
+    """
+    drawn = [line for line in lines if len(line.x)]
+    if not drawn:
+        return None
+    labels = list(dict.fromkeys(line.label for line in drawn))
+
+    def draw(axes: Axes) -> None:
+        seen: set[str] = set()
+        for line in drawn:
+            axes.plot(
+                line.x,
+                line.y,
+                label="_" if line.label in seen else line.label,
+                color=SERIES[line.style % len(SERIES)][0],
+                linestyle=DASHES[line.style % len(DASHES)],
+                alpha=0.45 if line.faint else 1.0,
+                marker="o" if len(line.x) == 1 else None,
+                markersize=3,
+            )
+            seen.add(line.label)
+        if log:
+            _log_scale(axes)
+        if len(labels) > 1 if legend is None else legend:
+            axes.legend(loc="best", handlelength=2.6)
+
+    return Picture(name, _svg(name, x, y, draw), caption)
+
+
+def histogram_figure(
+    name: str, outlines: Mapping[str, tuple[Sequence[float], Sequence[float]]], caption: str, x: str, y: str
+) -> Picture:
+    """Histograms as label -> (edges, heights): one is filled, several are outlines over each other."""
+
+    def draw(axes: Axes) -> None:
+        for index, (label, (edges, heights)) in enumerate(outlines.items()):
+            filled = len(outlines) == 1
+            axes.stairs(
+                heights,
+                edges,
+                label=label,
+                fill=filled,
+                color=SERIES[index % len(SERIES)][0],
+                linestyle=DASHES[index % len(DASHES)],
+                alpha=0.75 if filled else 1.0,
+            )
+            axes.set_xlim(edges[0], max(edges[-1], axes.get_xlim()[1] if index else edges[-1]))
+        axes.set_ylim(bottom=0)
+        if all(float(edge).is_integer() for edges, _ in outlines.values() for edge in edges):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(outlines) > 1:
+            axes.legend(loc="best")
+
+    return Picture(name, _svg(name, x, y, draw), caption)
+
+
+def rank_figure(name: str, ranks: Sequence[int], counts: Sequence[int], caption: str) -> Picture:
+    """Word counts over their rank, both logarithmic."""
+
+    def draw(axes: Axes) -> None:
+        axes.loglog(ranks, counts, color=SERIES[0][0], marker="o", markersize=2.2, linewidth=0.8)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PLAIN)
+
+    return Picture(name, _svg(name, "rank", "count", draw), caption)
+
+
+def bar_figure(name: str, values: Sequence[float], caption: str, y: str) -> Picture:
+    """One bar per latent dimension, the largest first."""
+
+    def draw(axes: Axes) -> None:
+        ordered = sorted(values, reverse=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.bar(range(1, len(ordered) + 1), ordered, color=SERIES[0][0], alpha=0.75, width=0.8)
+
+    return Picture(name, _svg(name, "latent dimension, sorted", y, draw), caption)
+
+
+def _log_scale(axes: Axes) -> None:
+    """A logarithmic ordinate with plain numbers, also between the powers of ten where these are few."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PLAIN)
+    low, high = axes.get_ylim()
+    few = low > 0 and math.log10(high / low) < 1.2
+    axes.yaxis.set_minor_formatter(BETWEEN if few else NullFormatter())
+
+
+def _between(value: float, _: object) -> str:
+    """The number at a mark between two powers of ten, if it begins with 2, 3 or 5: more would collide."""
+    return f"{value:g}" if f"{value:e}"[0] in "235" else ""
+
+
+BETWEEN = FuncFormatter(_between)
+
+
+def _svg(name: str, x: str, y: str, draw: Callable[[Axes], None]) -> str:
+    """The themed SVG of one pair of axes."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+        try:
+            axes.set_xlabel(x)
+            axes.set_ylabel(y)
+            draw(axes)
+            buffer = io.StringIO()
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+        finally:
+            pyplot.close(figure)
+    return themed(buffer.getvalue(), name)
+
+
+def themed(svg: str, name: str) -> str:
+    """The ``svg`` element alone, colours as CSS, ids made unique on a page by the figure's name."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
+    svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--grid,#d8d8d4)")
+    for index, (light, _) in enumerate(SERIES):
+        svg = svg.replace(light, f"var(--s{index},{light.upper()})")
+    svg = re.sub(r"font-family: [^;]+;", "", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-caption" ', 1)

@@ -1,0 +1,85 @@
+"""Numbers and names as a reader wants them: a true minus sign, fixed decimals, the field's symbols."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+MINUS, DASH, PRIME, GAP = "\u2212", "\u2013", "\u2032", "\u202f"
+METRICS = {
+    "nll": "NLL",
+    "kl": "KL",
+    "ppl": "PPL",
+    "elbo": "ELBO",
+    "mi": "MI",
+    "bleu": "BLEU",
+    "bleu1": "BLEU-1",
+    "bleu2": "BLEU-2",
+    "dist1": "Dist-1",
+    "dist2": "Dist-2",
+    "grad_norm_rec": "∂rec/∂e",
+    "grad_norm_rec_coupled": f"∂rec{PRIME}/∂e",
+    "grad_norm_rec_total": f"∂(rec + rec{PRIME})/∂e",
+    "grad_norm_reg": "∂reg/∂e",
+    "signal_sensitivity": "∂h/∂e",
+    "excess_nll": f"NLL {MINUS} entropy",
+}
+
+
+def metric_name(metric: str) -> str:
+    """The symbol of a metric: ``NLL``, ``Dist-1``; its name in words where there is no symbol."""
+    return METRICS.get(metric) or metric.replace("_", " ").replace(":", ": ")
+
+
+def fixed(value: float | None, decimals: int, *, signed: bool = False) -> str:
+    """``value`` with so many decimals, a dash if there is none; ``signed`` writes the plus too."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    zero = not text.strip("+-0.")
+    return (text.lstrip("+-") if zero else text).replace("-", MINUS)
+
+
+def visible(value: float | None, decimals: int) -> str:
+    """:func:`fixed`, but two significant digits for a number that would otherwise look like zero."""
+    text = fixed(value, decimals)
+    return significant(value, 2) if value and not text.strip("0.") else text
+
+
+def significant(value: float | None, digits: int = 4) -> str:
+    """``value`` with so many significant digits, never in powers of ten between 0.0001 and a million."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if float(value).is_integer() and abs(value) < 10**digits:
+        return fixed(value, 0)
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    return fixed(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def count(value: Any) -> str:
+    """A whole number with narrow gaps between thousands."""
+    return DASH if value is None else f"{int(value):,}".replace(",", GAP)
+
+
+def setting(value: Any) -> str:
+    """A value as a configuration file would hold it; a text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def sentence(text: str) -> str:
+    """A reason as a sentence: a capital at its beginning, a full stop at its end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``42 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    if seconds is None:
+        return DASH
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.3g} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

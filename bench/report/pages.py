@@ -1,0 +1,322 @@
+"""What each page of the site shows, as plain values for its template."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from bench.declarations import Catalog
+from bench.plan import Plan
+from bench.report import curves, describe
+from bench.report.compare import compare, measured_elsewhere
+from bench.report.export import relative
+from bench.report.figures import Picture
+from bench.report.numbers import metric_name, significant, visible
+from bench.report.pairs import paired
+from bench.report.records import CorpusRecord, Records, RunRecord
+from bench.report.tables import TableView, table_view
+from bench.report.verdict import MEANINGS
+
+Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
+Setting = tuple[str, str, str, str]  # origin, tier, paper, corpus
+GRADIENTS = "grad_norm_rec"  # a printed table with this column names the systems of the paper's figures
+ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
+UNDONE = ("failed", "diverged", "damaged", "stale")
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the report is made of."""
+
+    catalog: Catalog
+    plan: Plan
+    records: Records
+    results: Path
+    partial: bool
+
+    @cached_property
+    def groups(self) -> dict[Group, list[RunRecord]]:
+        """Runs that left something to show, by what their seeds share."""
+        found: dict[Group, list[RunRecord]] = {}
+        for run in self.records.runs:
+            if run.run and run.state != "stale":
+                found.setdefault(run.group, []).append(run)
+        return found
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """(origin, tier, paper, corpus) of which there are runs, planned or published."""
+        return list(dict.fromkeys(run.group[:4] for run in self.records.runs))
+
+    @cached_property
+    def papers(self) -> list[str]:
+        """Papers that the plan or a published run names."""
+        names = (*self.plan.request.papers, *(paper for _, _, paper, _ in self.settings))
+        return [name for name in dict.fromkeys(names) if name in self.catalog.papers]
+
+    @cached_property
+    def comparisons(self) -> dict[str, pandas.DataFrame]:
+        """The comparison with each paper's printed tables."""
+        return {paper: compare(self.catalog, self.records, paper) for paper in self.papers}
+
+    @cached_property
+    def corpora(self) -> dict[tuple[str, str], CorpusRecord]:
+        """The corpora that have a page, by (paper, corpus): the user's own, else the published card."""
+        found: dict[tuple[str, str], CorpusRecord] = {}
+        for record in self.records.corpora:
+            if record.origin == "own" or not record.fault:
+                found.setdefault((record.paper, record.corpus), record)
+        return found
+
+    def title(self, system: str) -> str:
+        """A system's title, or its name where the catalog does not know it."""
+        declared = self.catalog.systems.get(system)
+        return declared.title if declared else system
+
+    def corpus_title(self, corpus: str) -> str:
+        """A corpus's title, or its name where the catalog does not know it."""
+        entry = self.catalog.corpora.get(corpus)
+        return entry.title if entry else corpus
+
+
+def slug(group: Sequence[str]) -> str:
+    """The file name of a group's page: published ones say so."""
+    origin, *names = group
+    return "-".join((["published"] if origin == "published" else []) + names)
+
+
+def index(material: Material) -> dict[str, Any]:
+    """The overview: what was run, what failed, where each paper stands."""
+    own = [run for run in material.records.runs if run.origin == "own"]
+    published = [run for run in material.records.runs if run.origin == "published"]
+    return {
+        "plan": material.plan,
+        "states": Counter(run.state for run in own),
+        "own": own,
+        "published": published,
+        "ran": _ran(own),
+        "ran_published": _ran(published),
+        "undone": [(run, describe.again(material.catalog, run)) for run in own if run.state in UNDONE],
+        "waiting": [run for run in own if run.state in ("running", "not evaluated", "not run")],
+        "faulty": [run for run in material.records.runs if run.faults],
+        "papers": [_standing(material, paper) for paper in material.papers],
+    }
+
+
+def _ran(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """Devices, versions, dates and time of runs that ran."""
+    sources = [dict(run.run.get("provenance") or {}) for run in runs]
+
+    def distinct(key: str) -> list[str]:
+        return sorted({str(source[key]) for source in sources if source.get(key)})
+
+    seconds = [float((run.run.get("cost") or {}).get("seconds") or 0) for run in runs]
+    return {
+        "devices": distinct("device"),
+        "versions": distinct("code_version"),
+        "dirty": any(source.get("dirty") for source in sources),
+        "started": min(distinct("started"), default=None),
+        "finished": max(distinct("finished"), default=None),
+        "seconds": sum(seconds),
+        "tiers": sorted({run.parts[0] for run in runs}),
+        "corpora": list(dict.fromkeys(run.parts[2] for run in runs)),
+        "seeds": sorted({run.seed for run in runs}),
+    }
+
+
+def _standing(material: Material, name: str) -> dict[str, Any]:
+    """The verdicts of a paper's printed cells, table by table and corpus by corpus."""
+    paper = material.catalog.paper(name)
+    views = _printed(material, name)
+    lines = []
+    for view in views:
+        for corpus in view.corpora:
+            cells = [c[0] for row in view.rows for c in row.cells if c[0]["corpus"] == corpus]
+            lines.append((view, corpus, [c for c in cells if c["reported"] is not None]))
+    totals: Counter[str] = Counter()
+    for view in views:
+        totals.update(view.counts)
+    return {
+        "name": name,
+        "paper": paper,
+        "lines": lines,
+        "totals": {word: totals[word] for word in MEANINGS if totals[word]},
+        "elsewhere": [elsewhere(material, s) for s in material.settings if _elsewhere(material, s, name)],
+    }
+
+
+def _printed(material: Material, paper: str) -> list[TableView]:
+    declared = material.catalog.paper(paper)
+    frame = material.comparisons[paper]
+    return [
+        table_view(declared, table, frame, f"tables/{paper}-{table.id}.csv", printed=True)
+        for table in declared.tables
+    ]
+
+
+def _elsewhere(material: Material, setting: Setting, paper: str) -> bool:
+    """Whether these runs stand on a corpus that none of the paper's tables printed."""
+    printed = {corpus for table in material.catalog.paper(paper).tables for corpus in table.corpora}
+    return setting[2] == paper and setting[3] not in printed
+
+
+def paper(material: Material, name: str) -> dict[str, Any]:
+    """A paper's page: its tables, the same systems elsewhere, paired differences, overlaid curves."""
+    declared = material.catalog.paper(name)
+    settings = [setting for setting in material.settings if setting[2] == name]
+    return {
+        "name": name,
+        "paper": declared,
+        "printed": _printed(material, name),
+        "elsewhere": [elsewhere(material, s) for s in settings if _elsewhere(material, s, name)],
+        "pairs": [(s, pairs) for s in settings if (pairs := paired(material.catalog, material.records, s))],
+        "overlays": [(s, drawn) for s in settings if (drawn := _overlays(material, s))],
+        "printed_first": any(s[0] == "own" and not _elsewhere(material, s, name) for s in settings),
+        "decimals": {metric: measure.decimals for metric, measure in declared.measures.items()},
+    }
+
+
+def elsewhere(material: Material, setting: Setting) -> dict[str, Any]:
+    """The tables of a paper, measured on a corpus that it did not print."""
+    origin, tier, paper_name, corpus = setting
+    declared = material.catalog.paper(paper_name)
+    record = material.records.corpus(paper_name, corpus, "own" if origin == "own" else "published")
+    exact = dict(record.summary.get("exact") or {}) if record else {}
+    source = ("own" if origin == "own" else "published", tier)
+    frame = measured_elsewhere(material.catalog, material.records, paper_name, corpus, source)  # type: ignore[arg-type]
+    views = [
+        table_view(declared, table, frame, f"tables/{slug(setting)}-{table.id}.csv", exact, printed=False)
+        for table in declared.tables
+        if table.id in _asked(material, setting) and _says_something(frame[frame["table"] == table.id])
+    ]
+    attributes = _attributes(material, setting)
+    return {"setting": setting, "frame": frame, "views": views, "exact": exact, "attributes": attributes}
+
+
+def _attributes(material: Material, setting: Setting) -> dict[str, dict[str, float]]:
+    """Information about each known attribute in nats, by system (mean over seeds) and attribute."""
+    found: dict[str, dict[str, float]] = {}
+    for group, runs in material.groups.items():
+        if group[:4] != setting:
+            continue
+        values: dict[str, list[float]] = {}
+        for measured in (m for run in runs for m in run.measurements if m.main and m.value is not None):
+            metric, _, attribute = measured.metric.partition(":")
+            if metric == ATTRIBUTE and attribute:
+                values.setdefault(attribute, []).append(float(measured.value or 0.0))
+        if values:
+            found[material.title(group[4])] = {name: sum(v) / len(v) for name, v in values.items()}
+    return found
+
+
+def _asked(material: Material, setting: Setting) -> Sequence[str]:
+    """The tables that a user asked for, or that the tier names, or all."""
+    request, tiers = material.plan.request, material.catalog.tiers.tiers
+    named = request.tables if setting[0] == "own" else None
+    of_tier = tiers[setting[1]].tables if setting[1] in tiers else None
+    return named or of_tier or [table.id for table in material.catalog.paper(setting[2]).tables]
+
+
+def _says_something(frame: pandas.DataFrame) -> bool:
+    """A table of which nothing was measured is shown only if a run failed in it."""
+    return bool(frame["measured"].notna().any() or (frame["verdict"] == "failed").any())
+
+
+def _overlays(material: Material, setting: Setting) -> list[Picture]:
+    declared = material.catalog.paper(setting[2])
+    systems = [r.system for table in declared.tables if GRADIENTS in table.columns for r in table.rows]
+    runs = {s: material.groups.get((*setting, s), []) for s in dict.fromkeys(systems)}
+    named = {material.title(system): found for system, found in runs.items()}
+    return curves.overlaid_figures(slug(setting), named)
+
+
+def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """A system's page: what it is, every number, curves, texts, cost."""
+    name = group[4]
+    settings = runs[0].settings
+    texts: Mapping[str, Any] = next(
+        (r.documents["texts.json"] for r in runs if "texts.json" in r.documents), {}
+    )
+    return {
+        "group": group,
+        "runs": runs,
+        "declared": material.catalog.systems.get(name),
+        "title": material.title(name),
+        "baseline": material.catalog.baseline(name) if name in material.catalog.systems else None,
+        "objective": describe.objective(settings) if settings else None,
+        "parts": describe.parts(settings) if settings else [],
+        "numbers": numbers(material, group[2], runs),
+        "figures": curves.system_figures(slug(group), runs),
+        "texts": texts,
+    }
+
+
+def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Every measurement by metric and estimator, one value per seed."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in runs:
+        for found in run.measurements:
+            row = rows.setdefault((found.metric, found.estimator), {"first": found, "values": {}})
+            row["values"][run.seed] = found
+    measures = material.catalog.paper(paper_name).measures if paper_name in material.catalog.papers else {}
+    for row in rows.values():
+        metric = row["first"].metric
+        known = metric in measures and row["first"].unit not in ("ratio", "fraction")
+        decimals = measures[metric].decimals + 1 if known else None
+        row["name"] = metric_name(metric)
+        row["text"] = lambda v, d=decimals: significant(v) if d is None else visible(v, d)
+    order = list(dict.fromkeys(metric for metric, _ in rows))
+    return sorted(rows.values(), key=lambda row: order.index(row["first"].metric))
+
+
+def corpora(material: Material) -> Iterator[tuple[CorpusRecord, dict[str, Any]]]:
+    """Each corpus that has a page, with what the page shows."""
+    for (paper_name, name), record in material.corpora.items():
+        pictures = [] if record.fault else curves.corpus_figures(f"{paper_name}-{name}", record)
+        yield record, {"record": record, "figures": pictures}
+
+
+def methods(material: Material) -> dict[str, Any]:
+    """Each estimator that was met, with all that it said of itself and the systems that it measured."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in material.records.runs:
+        for m in run.measurements:
+            entry = found.setdefault((m.metric, m.estimator), {"first": m, "said": {}, "systems": {}})
+            entry["said"][m.definition, m.validity, m.bias or ""] = None
+            entry["systems"][run.parts[3]] = material.title(run.parts[3])
+    return {"estimators": dict(sorted(found.items())), "measures": _measures(material)}
+
+
+def _measures(material: Material) -> list[tuple[str, str, Any]]:
+    """(paper, printed quantity, how it is measured here)."""
+    return [
+        (material.catalog.paper(name).short, column, measure)
+        for name in material.papers
+        for column, measure in material.catalog.paper(name).measures.items()
+    ]
+
+
+def provenance(material: Material) -> dict[str, Any]:
+    """Every run: identity, configuration, versions, cost and the commands that rebuild it."""
+    entries = []
+    for run in material.records.runs:
+        changes, reason = (
+            describe.departures(material.catalog, run) if run.settings else ([], "settings unknown")
+        )
+        entries.append(
+            {
+                "run": run,
+                "departures": changes,
+                "departures_reason": reason,
+                "settings": describe.flat(run.settings) if run.settings else {},
+                "commands": describe.commands(material.catalog, run),
+                "folder": relative(run.folder, material.results),
+            }
+        )
+    return {"entries": entries}

@@ -1,0 +1,173 @@
+"""The static site: pages from templates, figures and tables as files, put in place by one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
+from markupsafe import Markup
+
+from bench.declarations import Catalog
+from bench.errors import BenchError
+from bench.files import cannot_write, locked, write_text
+from bench.plan import Plan
+from bench.report import numbers, pages
+from bench.report.export import write_csv
+from bench.report.figures import Picture, stylesheet
+from bench.report.pages import Group, Material
+from bench.report.records import load_records
+from bench.report.tables import SIGNS, legend
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, partial: bool = False) -> Path:
+    """Build the report of ``plan`` from what lies in ``results`` into ``out``; returns its ``index.html``.
+
+    The site is built beside ``out`` and then renamed, so that a build that fails or is killed leaves the old
+    report. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
+    results folder, when ``out`` cannot be written, or when another process builds the same report.
+    """
+    results, out = Path(results), Path(out)
+    if not results.is_dir():
+        raise BenchError(
+            "results folder not found", where=results, remedy="run something first, or name another"
+        )
+    building = out.with_name(f".{out.name}.building")
+    with locked(building, f"the report {out}"):
+        try:
+            _restore(building, out)
+            site = building / "site"
+            shutil.rmtree(site, ignore_errors=True)
+            site.mkdir()
+            material = Material(catalog, plan, load_records(results, plan), results, partial)
+            Site(material, site, out).build()
+            _swap(building, out)
+        except OSError as error:
+            raise cannot_write(out, error) from error
+    shutil.rmtree(building, ignore_errors=True)
+    return out / "index.html"
+
+
+def _restore(building: Path, out: Path) -> None:
+    """Put the old report back if a build was killed between its two renames."""
+    old = building / "old"
+    if old.exists() and not out.exists():
+        old.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(building: Path, out: Path) -> None:
+    if out.exists():
+        out.rename(building / "old")
+    (building / "site").rename(out)
+
+
+def _known(filter_: Callable[..., str]) -> Callable[..., str]:
+    """The filter, told None for what a file does not hold."""
+
+    def tolerant(value: Any, *arguments: Any, **options: Any) -> str:
+        return filter_(None if isinstance(value, Undefined) else value, *arguments, **options)
+
+    return tolerant
+
+
+class Site:
+    """Writes the pages of one report into ``folder``; links lead as from ``out``, where it will lie."""
+
+    def __init__(self, material: Material, folder: Path, out: Path) -> None:
+        self.material, self.folder, self.out = material, folder, out
+        self.environment = Environment(
+            loader=PackageLoader("bench.report"),
+            autoescape=True,
+            undefined=ChainableUndefined,  # a fact that a file lacks is shown as not known
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {
+            "fixed": _known(numbers.fixed),
+            "visible": _known(numbers.visible),
+            "significant": _known(numbers.significant),
+            "count": _known(numbers.count),
+            "duration": _known(numbers.duration),
+            "metric": numbers.metric_name,
+            "sentence": numbers.sentence,
+            "setting": numbers.setting,
+        }
+        self.environment.globals |= {
+            "signs": SIGNS,
+            "legend": legend,
+            "slug": pages.slug,
+        }
+
+    def build(self) -> None:
+        """Write everything."""
+        self._assets()
+        material = self.material
+        self._page("index.html", "index.html.j2", pages.index(material))
+        for name in material.papers:
+            self._paper(name)
+        for group, runs in material.groups.items():
+            self._page(
+                f"systems/{pages.slug(group)}.html", "system.html.j2", pages.system(material, group, runs)
+            )
+        for record, context in pages.corpora(material):
+            self._page(f"corpora/{record.paper}-{record.corpus}.html", "corpus.html.j2", context)
+        self._page("methods.html", "methods.html.j2", pages.methods(material))
+        self._page("provenance.html", "provenance.html.j2", pages.provenance(material))
+
+    def _assets(self) -> None:
+        style = (ASSETS / "style.css").read_text(encoding="utf-8")
+        write_text(self.folder / "assets" / "style.css", f"{stylesheet()}\n{style}")
+        shutil.copyfile(ASSETS / "script.js", self.folder / "assets" / "script.js")
+
+    def _paper(self, name: str) -> None:
+        context = pages.paper(self.material, name)
+        frame = self.material.comparisons[name]
+        for view in context["printed"]:
+            write_csv(frame[frame["table"] == view.id], self.folder / view.csv, self.material.results)
+        for found in context["elsewhere"]:
+            for view in found["views"]:
+                rows = found["frame"][found["frame"]["table"] == view.id]
+                write_csv(rows, self.folder / view.csv, self.material.results)
+        self._page(f"papers/{name}.html", "paper.html.j2", context)
+
+    def _page(self, path: str, template: str, context: Mapping[str, Any]) -> None:
+        """Render one page; the figures that it shows are written as files too."""
+        here = Path(path).parent
+        root = os.path.relpath(".", here) + "/" if str(here) != "." else ""
+
+        def figure(picture: Picture) -> Markup:
+            write_text(self.folder / "figures" / f"{picture.name}.svg", picture.standalone())
+            return Markup(picture.svg)
+
+        text = self.environment.get_template(template).render(
+            **context,
+            material=self.material,
+            root=root,
+            page=path,
+            figure=figure,
+            source=lambda file: self._link(Path(file), here),
+            system_page=self._system_page,
+            corpus_page=self._corpus_page,
+        )
+        write_text(self.folder / path, text)
+
+    def _link(self, file: Path, here: Path) -> str:
+        """A relative address of a file of the results folder, as seen from the page."""
+        return quote(os.path.relpath(file.resolve(), (self.out / here).resolve()))
+
+    def _system_page(self, *group: str) -> str | None:
+        """The page of (origin, tier, paper, corpus, system), if it has one."""
+        known: Sequence[Group] = list(self.material.groups)
+        return f"systems/{pages.slug(group)}.html" if group in known else None
+
+    def _corpus_page(self, paper: str, corpus: str) -> str | None:
+        """The page of a corpus under a paper's protocol, if it has one."""
+        known = (paper, corpus) in self.material.corpora
+        return f"corpora/{paper}-{corpus}.html" if known else None

@@ -1,0 +1,168 @@
+"""Cells of the printed tables: what is shown, against what, and why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas
+import pytest
+
+from bench.declarations import Catalog
+from bench.plan import Request, make_plan
+from bench.report.compare import by_cell, compare, measured_elsewhere, printed_counts
+from bench.report.export import harmless, write_csv
+from bench.report.pairs import paired
+from bench.report.records import Records, load_records
+
+PAPER = "coupled-vae"
+
+
+def prefix(corpus: str = "ptb", tier: str = "paper") -> str:
+    return f"{tier}/{PAPER}/{corpus}"
+
+
+def records(results: Any, catalog: Catalog, **request: Any) -> Records:
+    asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae", "coupled-vae")} | request
+    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)))
+
+
+def cell(frame: pandas.DataFrame, **where: Any) -> dict[str, Any]:
+    wanted = {"table": "table1", "corpus": "ptb", "setting": ""} | where
+    found = frame[[all(row[k] == v for k, v in wanted.items()) for _, row in frame.iterrows()]]
+    assert len(found) == 1
+    return dict(found.iloc[0])
+
+
+def test_every_printed_number_has_a_cell(results: Any, catalog: Catalog) -> None:
+    frame = compare(catalog, records(results, catalog), PAPER)
+    distinct = {(r.table, r.corpus, r.label, r.setting, r.metric) for r in catalog.paper(PAPER).reported}
+    assert frame["reported"].notna().sum() == len(distinct)
+    assert set(frame["verdict"]) == {"not run"}
+    missing = cell(frame, label="vMF-VAE", metric="nll")
+    assert (missing["reported"], missing["reason"]) == (103.6, catalog.systems["vmf-vae"].missing)
+    assert (
+        cell(frame, label="VAE", metric="nll")["reason"] == "seed 0 not run: the corpus ptb is not prepared"
+    )
+    assert cell(frame, label="GRU-LM", metric="nll")["reason"] == "not part of this plan"
+
+
+def test_three_seeds_beside_the_print(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    for seed in (0, 1, 2):
+        results.run(f"{prefix()}/vae/seed{seed}", shift=0.1 * seed)  # 103.5, 103.6, 103.7
+    frame = compare(catalog, records(results, catalog, seeds=(0, 1, 2)), PAPER)
+    found = cell(frame, label="VAE", metric="nll")
+    assert found["measured"] == pytest.approx(103.6)
+    assert found["difference"] == pytest.approx(0.0)
+    assert (found["verdict"], found["seeds"], found["texts"]) == ("reproduced", [0, 1, 2], 200)
+    assert found["estimator"] == "importance-sampling-100"
+    assert found["files"][1].endswith(f"{prefix()}/vae/seed1/measurements.json")
+    assert cell(frame, label="VAE", metric="kl")["estimator"] == "monte-carlo"
+
+
+def test_a_seed_that_failed_is_told_beside_the_others(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    results.run(f"{prefix()}/vae/seed1", state="diverged", reason="NaN")
+    results.run(f"{prefix()}/coupled-vae/seed0", state="diverged", reason="NaN at step 7")
+    frame = compare(catalog, records(results, catalog, seeds=(0, 1)), PAPER)
+    found = cell(frame, label="VAE", metric="nll")
+    assert (found["seeds"], found["failed_seeds"], found["planned"]) == ([0], [1], 2)
+    failed = cell(frame, label="Coupled-VAE", metric="nll")
+    assert (failed["verdict"], failed["reason"]) == ("failed", "seed 0 diverged: NaN at step 7")
+
+
+def test_another_tier_is_shown_but_not_judged(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix(tier='quick')}/vae/seed0", shift=5)
+    found = cell(compare(catalog, records(results, catalog, tier="quick"), PAPER), label="VAE", metric="nll")
+    assert (found["verdict"], found["tier"]) == ("not comparable", "quick")
+    assert found["difference"] == pytest.approx(4.9)
+    assert "the tier is quick" in found["reason"]
+
+
+def test_percent_and_ratio(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")  # Dist-1 is measured as the ratio 0.0468
+    frame = compare(catalog, records(results, catalog), PAPER)
+    percent = cell(frame, table="table6", label="VAE", metric="dist1")
+    ratio = cell(frame, table="table9", label="VAE", metric="dist1")
+    assert (percent["measured"], percent["reported"], percent["decimals"]) == (pytest.approx(4.68), 4.61, 2)
+    assert (ratio["measured"], ratio["reported"], ratio["decimals"]) == (pytest.approx(0.0468), 0.0461, 4)
+    assert percent["verdict"] == "undecided"  # no interval over texts
+    assert "illegible" in percent["note"]
+
+
+def test_a_finished_run_without_the_measurement(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    found = cell(
+        compare(catalog, records(results, catalog), PAPER), table="table2", label="VAE", metric="bleu1"
+    )
+    assert found["verdict"] == "not measured"
+    assert "precision-times-brevity" in found["reason"]
+
+
+def test_own_and_published_numbers_share_a_cell(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    results.run(f"{prefix()}/coupled-vae/seed0", state="diverged", reason="NaN")
+    for system in ("vae", "coupled-vae", "beta-0.8-vae"):
+        results.run(f"{prefix()}/{system}/seed0", origin="published/runs")
+    frame = compare(catalog, records(results, catalog), PAPER)
+    cells = by_cell(frame[frame["table"] == "table1"])
+    shown = {c[0]["label"]: c for c in cells if (c[0]["corpus"], c[0]["metric"]) == ("ptb", "nll")}
+    assert [s["origin"] for s in shown["VAE"]] == ["own", "published"]
+    assert [s["verdict"] for s in shown["Coupled-VAE"]] == ["failed", "undecided, close"]
+    assert [s["origin"] for s in shown["beta(0.8)-VAE"]] == ["published"]
+    assert sum(printed_counts(cells).values()) == 213  # the numbers of Table 1
+    assert printed_counts(cells)["failed"] == 3
+
+
+def test_a_corpus_that_was_not_printed(results: Any, catalog: Catalog) -> None:
+    results.corpus(corpus="generated-small")
+    results.run(f"{prefix('generated-small', 'demo')}/vae/seed0")
+    found = records(results, catalog, tier="demo", corpora=None, systems=("vae",))
+    assert set(compare(catalog, found, PAPER)["verdict"]) == {"not run"}
+    frame = measured_elsewhere(catalog, found, PAPER, "generated-small", ("own", "demo"))
+    assert set(frame["system"]) == {"vae"}
+    excess = cell(frame, corpus="generated-small", metric="excess_nll")
+    assert (excess["measured"], excess["reported"]) == (pytest.approx(13.5), None)
+    assert "not a corpus of the printed table" in excess["reason"]
+
+
+def test_csv_holds_every_cell_and_no_formula(results: Any, catalog: Catalog, tmp_path: Any) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    frame = compare(catalog, records(results, catalog), PAPER)
+    frame.loc[0, "label"] = "=1+1"
+    write_csv(frame, tmp_path / "t.csv", results.root)
+    back = pandas.read_csv(tmp_path / "t.csv")
+    assert len(back) == len(frame)
+    assert back["label"][0] == "'=1+1"
+    assert f"runs/{prefix()}/vae/seed0/measurements.json" in set(back["files"])
+    assert harmless("-ln P") == "'-ln P"
+    assert harmless("VAE") == "VAE"
+
+
+def test_twins_are_paired_with_their_baselines(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    results.run(f"{prefix()}/coupled-vae/seed0")
+    pairs = paired(catalog, records(results, catalog), ("own", "paper", PAPER, "ptb"))
+    assert [(p.baseline, p.twin, p.metric) for p in pairs] == [
+        ("vae", "coupled-vae", "nll"),
+        ("vae", "coupled-vae", "kl"),
+    ]
+    difference = pairs[0].difference
+    assert difference is not None
+    assert difference.mean == pytest.approx(-0.5, abs=0.15)  # 103.0 - 103.5, on the same texts
+    assert difference.high < 0
+
+
+def test_unlike_data_is_not_paired(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    results.run(f"{prefix()}/coupled-vae/seed0", data_hash="f" * 64)
+    pairs = paired(catalog, records(results, catalog), ("own", "paper", PAPER, "ptb"))
+    assert {(p.difference, p.reason) for p in pairs} == {(None, "the two were measured on different data")}

@@ -1,0 +1,90 @@
+"""A run in words, its departures from the protocol, and the commands that make it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from bench.declarations import Catalog
+from bench.plan import Request, find_run, make_plan
+from bench.report import describe
+from bench.report.numbers import count, duration, fixed, metric_name, significant, visible
+from bench.report.records import RunRecord, load_records
+
+RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
+
+
+def text(html: Any) -> str:
+    return str(html.striptags()).replace("\u2212", "-")
+
+
+@pytest.mark.parametrize(
+    ("system", "formula"),
+    [
+        ("gru-lm", "-ln p(x)"),
+        ("dae", "-ln p(x|z(x))"),
+        ("vae", "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z))"),
+        ("coupled-vae", "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z)) + [-ln pc(x|zc)] + 0.1 RQ(h, hc)"),
+        (
+            "coupled-vae-rec-5",
+            "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z)) + 5 [-ln pc(x|zc)] + 0.1 RQ(h, hc)",
+        ),
+    ],
+)
+def test_objective(results: Any, system: str, formula: str) -> None:
+    settings = results.settings(f"paper/coupled-vae/ptb/{system}/seed0")
+    assert text(describe.objective(settings)) == formula
+
+
+def load(results: Any, catalog: Catalog, request: Request) -> RunRecord:
+    return load_records(results.root, make_plan(catalog, request)).runs[0]
+
+
+def test_settings_of_the_user_come_back_in_the_command(results: Any, catalog: Catalog) -> None:
+    changed = {"latent": 16, "coupling": {"matching_weight": 0.7}, "training": {"steps": 50}}
+    request = Request.model_validate(
+        {"tier": "paper", "corpora": ("ptb",), "systems": ("coupled-vae",), "settings": changed}
+    )
+    record = load(results, catalog, request)
+    words = shlex.split(describe.again(catalog, record)[0])
+    given = json.loads(words[words.index("--settings") + 1])
+    assert record.settings is not None
+    assert find_run(catalog, words[4], given).identity == record.settings.identity
+    departures, reason = describe.departures(catalog, record)
+    assert reason == ""
+    assert {d["key"]: (d["protocol"], d["run"]) for d in departures} == {
+        "latent": (32, 16),
+        "coupling.options.matching_weight": (0.1, 0.7),
+        "training.steps": (60000, 50),
+    }
+
+
+def test_a_run_of_the_protocol_needs_no_settings(results: Any, catalog: Catalog) -> None:
+    record = load(
+        results,
+        catalog,
+        Request.model_validate({"tier": "paper", "corpora": ("ptb",), "systems": ("coupled-vae",)}),
+    )
+    assert describe.departures(catalog, record) == ([], "")
+    assert "--settings" not in " ".join(describe.commands(catalog, record))
+    record.run = {"provenance": {"code_version": "b" * 40}}
+    assert describe.commands(catalog, record)[0] == "git checkout " + "b" * 40
+    record.run = {"provenance": {"code_version": "0.1; rm -rf /"}}
+    assert "rm" not in " ".join(describe.commands(catalog, record)).split()
+
+
+def test_numbers() -> None:
+    assert fixed(-0.04, 1, signed=True) == "0.0"
+    assert fixed(-1.25, 1) == "\u22121.2"
+    assert fixed(2.0, 1, signed=True) == "+2.0"
+    assert fixed(None, 1) == fixed(float("nan"), 1) == "\u2013"
+    assert significant(1234.567) == "1235"
+    assert significant(0.01234567) == "0.01235"
+    assert [significant(v) for v in (0.0, 16.0, 2.5e-7)] == ["0", "16", "2.500e\u221207"]
+    assert [visible(v, 1) for v in (0.0, 0.003, 103.62)] == ["0.0", "0.0030", "103.6"]
+    assert count(42068) == "42\u202f068"
+    assert [duration(s) for s in (2.5, 61, 7261)] == ["2.5 s", "1 min 1 s", "2 h 1 min"]
+    assert metric_name("attribute_information:tense") == "attribute information: tense"

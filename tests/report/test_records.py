@@ -1,0 +1,153 @@
+"""The state of every run, and that nothing damaged passes in silence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.plan import Plan, Request, make_plan
+from bench.report.records import RunRecord, load_records
+
+RUN = "paper/coupled-vae/ptb/vae/seed0"
+
+
+@pytest.fixture
+def plan(catalog: Any) -> Plan:
+    return make_plan(
+        catalog, Request.model_validate({"tier": "paper", "corpora": ("ptb",), "systems": ("vae",)})
+    )
+
+
+def load(results: Any, plan: Plan) -> RunRecord:
+    return load_records(results.root, plan).runs[0]
+
+
+def edit(path: Path, **fields: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_a_finished_run(results: Any, plan: Plan) -> None:
+    results.corpus()
+    results.run(RUN)
+    record = load(results, plan)
+    assert (record.state, record.faults) == ("finished", [])
+    found = record.find("kl", None)
+    assert found is not None
+    assert found.estimator == "monte-carlo"  # the main one
+    assert record.find("kl", "analytic") is not None
+    assert record.find("kl", "magic") is None
+    assert set(record.tables) == {"training.parquet", "validation.parquet", "sentences.parquet"}
+
+
+def test_states_without_a_result(results: Any, plan: Plan) -> None:
+    assert load(results, plan).reason == "the corpus ptb is not prepared"
+    results.corpus()
+    record = load(results, plan)
+    assert (record.state, record.reason) == ("not run", "not started")
+    results.status(RUN, step=300, steps=60000, state="running")
+    record = load(results, plan)
+    assert record.state == "running"
+    assert "step 300 of 60000" in record.reason
+    results.status(RUN, state="failed", reason="MemoryError: no room")
+    results.log(RUN, "first\nlast words\n")
+    record = load(results, plan)
+    assert (record.state, record.reason) == ("failed", "MemoryError: no room")
+    assert record.log_tail.endswith("last words")
+
+
+def test_a_diverged_run(results: Any, plan: Plan) -> None:
+    results.corpus()
+    results.run(RUN, state="diverged", reason="loss became NaN at step 312")
+    record = load(results, plan)
+    assert (record.state, record.reason, record.measurements) == (
+        "diverged",
+        "loss became NaN at step 312",
+        [],
+    )
+
+
+def test_a_run_of_another_configuration_is_not_used(results: Any, plan: Plan) -> None:
+    results.corpus()
+    folder = results.run(RUN)
+    settings = results.settings(RUN).model_dump(mode="json") | {"latent": 31}
+    edit(folder / "run.json", settings=settings)
+    record = load(results, plan)
+    assert (record.state, record.measurements) == ("stale", [])
+
+
+@pytest.mark.parametrize("change", [{"weights_sha256": "other"}, {"identity": "other"}])
+def test_measurements_of_other_weights_or_settings_are_not_used(
+    results: Any, plan: Plan, change: dict[str, str]
+) -> None:
+    results.corpus()
+    edit(results.run(RUN) / "measurements.json", **change)
+    record = load(results, plan)
+    assert (record.state, record.measurements) == ("stale", [])
+    assert "evaluate it again" in record.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("run.json", "damaged"),
+        ("measurements.json", "damaged"),
+        ("training.parquet", "finished"),
+        ("sentences.parquet", "finished"),
+        ("texts.json", "finished"),
+    ],
+)
+def test_a_truncated_file_is_reported(results: Any, plan: Plan, name: str, state: str) -> None:
+    results.corpus()
+    path = results.run(RUN) / name
+    path.write_bytes(path.read_bytes()[:40])
+    record = load(results, plan)
+    assert record.state == state
+    assert len(record.faults) == 1
+    assert record.faults[0].startswith(f"{name}: ")
+
+
+def test_an_unreadable_table_without_a_listed_hash_is_reported(results: Any, plan: Plan) -> None:
+    results.corpus()
+    folder = results.run(RUN)
+    edit(folder / "run.json", files={"model.safetensors": "w"})
+    (folder / "training.parquet").write_bytes(b"PAR1 nonsense")
+    assert load(results, plan).faults[0].startswith("training.parquet: cannot be read")
+
+
+def test_a_missing_file_is_reported(results: Any, plan: Plan) -> None:
+    results.corpus()
+    (results.run(RUN) / "histograms.json").unlink()
+    assert load(results, plan).faults == ["histograms.json: missing"]
+
+
+def test_a_measurement_without_a_value_key_is_damage(results: Any, plan: Plan) -> None:
+    results.corpus()
+    edit(results.run(RUN) / "measurements.json", measurements=[{"metric": "nll"}])
+    assert load(results, plan).state == "damaged"
+
+
+def test_data_that_changed_since_is_reported(results: Any, plan: Plan) -> None:
+    results.corpus(data_hash="e" * 64)
+    results.run(RUN)
+    assert "the prepared corpus now differs" in load(results, plan).faults[0]
+
+
+def test_a_damaged_status_and_runs_outside_the_plan(results: Any, plan: Plan) -> None:
+    results.corpus()
+    results.run("paper/coupled-vae/ptb/gru-lm/seed0")
+    folder = results.root / "state" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "status.json").write_text("{")
+    records = load_records(results.root, plan)
+    assert records.unplanned == ["paper/coupled-vae/ptb/gru-lm/seed0"]
+    assert records.faults[0].startswith("state/abc/status.json: damaged")
+
+
+def test_published_runs_stand_apart(results: Any, plan: Plan) -> None:
+    results.corpus()
+    results.run(RUN, origin="published/runs")
+    records = load_records(results.root, plan)
+    assert [(r.origin, r.state) for r in records.runs] == [("own", "not run"), ("published", "finished")]

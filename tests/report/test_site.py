@@ -1,0 +1,209 @@
+"""The whole site: self-contained, linked, escaped, whole or absent."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from bench.declarations import Catalog
+from bench.errors import BenchError
+from bench.files import locked, write_json
+from bench.plan import Plan, Request, make_plan
+from bench.report import build_report
+from bench.report.pages import Material
+from bench.report.site import Site
+
+EXACT = {
+    "entropy": 90.0,
+    "perplexity": 42.1,
+    "targets_mean": 20.1,
+    "attributes": {"tense": {"entropy": 0.69, "information": 0.61}},
+}
+VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests look at, and that tags are closed in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: Counter[str] = Counter()
+        self.tags: Counter[str] = Counter()
+        self.targets: set[str] = set()
+        self.open: list[str] = []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        for name, value in attrs:
+            if name in ("href", "src") and value and not value.startswith("#"):
+                self.links.append(value)
+            if name == "id" and value:
+                self.ids[value] += 1
+            if name in ("popovertarget", "aria-labelledby") and value:
+                self.targets.add(value)
+            assert not name.startswith("on")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def plan(catalog: Catalog) -> Plan:
+    return make_plan(
+        catalog, Request.model_validate({"tier": "demo", "systems": ("dae", "vae", "coupled-vae")})
+    )
+
+
+@pytest.fixture(scope="module")
+def index(results_at: Any, catalog: Catalog, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a finished demo, beside one published run."""
+    results = results_at(tmp_path_factory.mktemp("results"))
+    results.corpus(corpus="generated-small", exact=EXACT)
+    for name in plan.runs:
+        results.run(name)
+    results.run("paper/coupled-vae/ptb/vae/seed0", origin="published/runs")
+    return build_report(results.root, results.root / "report", catalog, plan)
+
+
+@pytest.fixture
+def one(catalog: Catalog) -> Plan:
+    """A plan of a single run, of a system that needs few figures."""
+    return make_plan(catalog, Request.model_validate({"tier": "demo", "systems": ("dae",)}))
+
+
+def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
+    pages = {path: Page(path) for path in index.parent.rglob("*.html")}
+    names = {path.relative_to(index.parent).as_posix() for path in pages}
+    assert {
+        "index.html",
+        "papers/coupled-vae.html",
+        "systems/demo-coupled-vae-generated-small-vae.html",
+        "systems/published-paper-coupled-vae-ptb-vae.html",
+        "corpora/coupled-vae-generated-small.html",
+        "methods.html",
+        "provenance.html",
+    } <= names
+    for path, page in pages.items():
+        assert page.open == [], path
+        assert max(page.ids.values()) == 1, path
+        assert page.targets <= set(page.ids), path
+        for link in page.links:
+            parts = urlsplit(link)
+            assert not parts.scheme, (path, link)
+            target = Path(os.path.normpath(path.parent / unquote(parts.path)))
+            assert target.exists(), (path, link)
+            if parts.fragment and target in pages:
+                assert unquote(parts.fragment) in pages[target].ids, (path, link)
+    css = (index.parent / "assets" / "style.css").read_text()
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_the_demo_shows_its_own_numbers(index: Path) -> None:
+    paper = (index.parent / "papers" / "coupled-vae.html").read_text()
+    for expected in ("True entropy 90.000", "13.50", "The grammar itself", "0.610", "Published measurement"):
+        assert expected in paper
+    assert (index.parent / "tables" / "demo-coupled-vae-generated-small-table1.csv").exists()
+    figures = {path.name for path in (index.parent / "figures").iterdir()}
+    stem = "demo-coupled-vae-generated-small"
+    assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-gradient-rec.svg", f"{stem}-weighted-kl.svg"} <= figures
+
+
+def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:
+    hostile = "</td><script>alert(1)</script><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
+    name = next(iter(one.runs))
+    results.corpus(corpus="generated-small")
+    texts = {
+        "samples": [hostile],
+        "reconstructions": [{"index": 0, "input": hostile, "center": hostile, "outputs": [hostile]}],
+        "interpolations": [{"from": hostile, "to": hostile, "steps": [hostile] * 7}],
+    }
+    write_json(results.run(name, files={"model.safetensors": "w"}) / "texts.json", texts)
+    results.run("paper/coupled-vae/ptb/dae/seed0", origin="published/runs", state="diverged", reason=hostile)
+    index = build_report(results.root, results.root / "report", catalog, one)
+    pages = [Page(path) for path in index.parent.rglob("*.html")]
+    assert {page.tags["script"] for page in pages} == {1}
+    assert not any(page.tags["img"] for page in pages)
+    system = (index.parent / "systems" / "demo-coupled-vae-generated-small-dae.html").read_text()
+    assert system.count("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 1 + 3 + 2 + 7
+    assert system.count("&amp;amp;{{ 7 * 7 }}") == 1 + 3 + 2 + 7
+
+
+def test_failures_are_shown_with_the_command(results: Any, catalog: Catalog, plan: Plan) -> None:
+    dae, vae, _ = plan.runs
+    results.corpus(corpus="generated-small", exact=EXACT)
+    results.run(dae)
+    (results.root / "runs" / dae / "measurements.json").write_text("{")
+    results.status(vae, state="failed", reason="OSError: <disk> is full")
+    results.log(vae, "last <line>")
+    index = build_report(results.root, results.root / "report-partial", catalog, plan, partial=True)
+    text = re.sub(r"\s+", " ", index.read_text())
+    assert "Partial report." in text
+    assert "3 planned: 1 damaged, 1 failed, 1 not run" in text
+    assert "OSError: &lt;disk&gt; is full" in text
+    assert "last &lt;line&gt;" in text
+    assert f"python -m bench train {vae} --corpora" in text
+    assert "measurements.json: damaged JSON file" in text
+
+
+def test_an_empty_results_folder_gives_a_report(results: Any, catalog: Catalog, plan: Plan) -> None:
+    index = build_report(results.root, results.root / "report", catalog, plan)
+    assert "the corpus generated-small is not prepared" in index.read_text()
+
+
+def test_the_same_files_give_the_same_report(results: Any, catalog: Catalog, one: Plan) -> None:
+    results.corpus(corpus="generated-small", exact=EXACT)
+    results.run(next(iter(one.runs)))
+
+    def build() -> dict[str, bytes]:
+        folder = build_report(results.root, results.root / "report", catalog, one).parent
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    assert build() == build()
+
+
+def test_a_failed_build_leaves_the_old_report(
+    results: Any, catalog: Catalog, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = results.root / "report"
+    index = build_report(results.root, out, catalog, plan)
+    before = index.read_text()
+
+    def fail(self: Site, *arguments: Any) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Site, "_page", fail)
+    with pytest.raises(RuntimeError, match="killed"):
+        build_report(results.root, out, catalog, plan)
+    assert index.read_text() == before
+    monkeypatch.undo()
+    out.rename(results.root / ".report.building" / "old")  # killed between the two renames
+    monkeypatch.setattr(Material, "papers", property(fail))
+    with pytest.raises(RuntimeError, match="killed"):
+        build_report(results.root, out, catalog, plan)
+    assert index.read_text() == before
+
+
+def test_faults_of_the_caller(results: Any, catalog: Catalog, plan: Plan) -> None:
+    with pytest.raises(BenchError, match="results folder not found"):
+        build_report(results.root / "none", results.root / "report", catalog, plan)
+    building = results.root / ".report.building"
+    with locked(building, "it"), pytest.raises(BenchError, match="another process"):
+        build_report(results.root, results.root / "report", catalog, plan)
