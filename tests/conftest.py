@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
@@ -13,6 +14,8 @@ from bench.corpora.prepared import Prepared
 from bench.declarations import load_catalog
 from bench.plan import resolve, text_rules
 from bench.settings import RunSettings
+
+torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
 
 CORPUS = "generated-tiny"
 TINY: dict[str, Any] = {
@@ -44,7 +47,10 @@ TINY: dict[str, Any] = {
 
 def tiny_settings(system: str, seed: int = 0, **changes: Any) -> RunSettings:
     """A run of ``system`` that trains in a second on the tiny generated corpus."""
-    settings = {key: {**TINY[key], **changes.pop(key, {})} if isinstance(TINY[key], dict) else TINY[key] for key in TINY}
+    settings = {
+        key: {**TINY[key], **changes.pop(key, {})} if isinstance(TINY[key], dict) else TINY[key]
+        for key in TINY
+    }
     return resolve(load_catalog(), "demo", "coupled-vae", CORPUS, system, seed, settings | changes)
 
 

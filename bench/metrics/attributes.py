@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def probe_information(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor, classes: int) -> float:
+def probe_information(
+    train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor, classes: int
+) -> float:
     """A lower bound, in nats, of the information between codes and an attribute (Barber and Agakov 2003).
 
     I(Z; A) >= H(A) - E[-ln r(A|Z)] for any classifier r: here softmax regression on codes (n, d), fitted on
@@ -24,10 +26,10 @@ def probe_information(train: Tensor, labels: Tensor, test: Tensor, test_labels: 
     def loss() -> Tensor:
         optimiser.zero_grad()
         value = F.cross_entropy(F.linear(inputs, weight, bias), labels) + weight.square().sum() / len(inputs)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)
     with torch.no_grad():
         cost = float(F.cross_entropy(F.linear(held_out, weight, bias), test_labels))
     return entropy_of(test_labels, classes) - cost
@@ -36,4 +38,4 @@ def probe_information(train: Tensor, labels: Tensor, test: Tensor, test_labels: 
 def entropy_of(labels: Tensor, classes: int) -> float:
     """Entropy in nats of the empirical distribution of labels (n,)."""
     shares = torch.bincount(labels, minlength=classes) / len(labels)
-    return -sum(share * math.log(share) for share in shares.tolist() if share > 0)
+    return -math.fsum(share * math.log(share) for share in shares.tolist() if share > 0)

@@ -45,7 +45,7 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         NATS,
         "consistent",
         "-ln of the mean importance weight p(z)P(x|z)/q(z|x) over codes from q(z|x); end symbol counted.",
-        "Too high in expectation for any number of codes; the more, the further q is from the true posterior.",
+        "Too high in expectation for any number of codes, the more so the further q is from the posterior.",
         better="lower",
         main=True,
     ),
@@ -61,10 +61,17 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         main=True,
     ),
     ("elbo", "one-bound"): Definition(
-        NATS, "lower bound", "Mean of ln P(x|z) over codes minus the KL.", "Below ln P(x) by KL(q || p(z|x)).", "higher"
+        NATS,
+        "lower bound",
+        "Mean of ln P(x|z) over codes minus the KL.",
+        "Below ln P(x) by KL(q || p(z|x)).",
+        "higher",
     ),
     ("reconstruction", "mean"): Definition(
-        NATS, "exact", "Mean of -ln P(x|z) over codes of q(z|x), end symbol counted.", main=True
+        NATS,
+        "consistent",
+        "Mean of -ln P(x|z) over codes of q(z|x), end symbol counted; exact for a deterministic code.",
+        main=True,
     ),
     ("kl", "analytic"): Definition(NATS, "exact", "KL(q(z|x) || p(z)) in closed form.", main=True),
     ("kl", "monte-carlo"): Definition(
@@ -114,20 +121,36 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         main=True,
     ),
     ("dist1", "prior-samples"): Definition(
-        "ratio", "exact", "Distinct unigrams over all, pooled over greedy samples from the prior.",
-        "Falls as the number of samples grows.", "higher", main=True,
+        "ratio",
+        "exact",
+        "Distinct unigrams over all, pooled over greedy samples from the prior.",
+        "Falls as the number of samples grows.",
+        "higher",
+        main=True,
     ),
     ("dist2", "prior-samples"): Definition(
-        "ratio", "exact", "Distinct bigrams over all, within samples, pooled over greedy samples from the prior.",
-        "Falls as the number of samples grows.", "higher", main=True,
+        "ratio",
+        "exact",
+        "Distinct bigrams over all, within samples, pooled over greedy samples from the prior.",
+        "Falls as the number of samples grows.",
+        "higher",
+        main=True,
     ),
     ("excess_nll", "over-true-probability"): Definition(
-        NATS, "upper bound", "Mean of NLL + ln p(x) with the true probability: the divergence from the language.",
-        "Too high where the NLL is importance-sampled; exact for a language model.", "lower", main=True,
+        NATS,
+        "upper bound",
+        "Mean of NLL + ln p(x) with the true probability: the divergence from the language.",
+        "Too high where the NLL is importance-sampled; exact for a language model.",
+        "lower",
+        main=True,
     ),
     ("attribute_information", "softmax-probe"): Definition(
-        NATS, "lower bound", "Entropy of the attribute minus the cross-entropy of a softmax regression on one code.",
-        "Too low where the code carries the attribute non-linearly.", "higher", main=True,
+        NATS,
+        "lower bound",
+        "Entropy of the attribute minus the cross-entropy of a softmax regression on one code.",
+        "Too low where the code carries the attribute non-linearly.",
+        "higher",
+        main=True,
     ),
     **{
         (metric, mode): Definition("none", "exact", f"{text} {how}", main=mode == "squared-training-mode")

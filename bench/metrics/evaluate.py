@@ -20,7 +20,7 @@ from bench.files import read_json, sha256_file, write_json, write_with
 from bench.metrics.attributes import probe_information
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
-from bench.metrics.information import active_units, mutual_information, sigma_histogram
+from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
 from bench.metrics.likelihood import text_likelihoods, text_noise
 from bench.metrics.ngrams import COUNTS, bleu_counts, distinct, precision_times_brevity
 from bench.metrics.table import Sheet
@@ -34,6 +34,7 @@ from bench.training.device import choose_device, prepare_process, product_type
 from bench.training.loop import build_model, build_objective
 
 SPLIT = "test"
+FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")
 
 
 def evaluate_run(
@@ -49,7 +50,8 @@ def evaluate_run(
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     _check(run, settings, corpus, folder)
     began, started = time.perf_counter(), datetime.now(UTC)
-    (folder / "measurements.json").unlink(missing_ok=True)
+    for name in FILES:  # a run that is trained again and diverges must not keep those of the time before
+        (folder / name).unlink(missing_ok=True)
     measured: list[dict[str, Any]] = []
     if run["state"] == "finished":
         evaluation = Evaluation(settings, corpus, folder, choose_device(device))
@@ -83,7 +85,10 @@ def _check(run: dict[str, Any], settings: RunSettings, corpus: Prepared, folder:
         raise BenchError("the run was trained under another configuration", where=folder, remedy=again)
     if run["data_hash"] != corpus.data_hash:
         raise BenchError("the run was trained on other data", where=folder, remedy=again)
-    found = sha256_file(folder / "model.safetensors")
+    weights = folder / "model.safetensors"
+    if not weights.exists():
+        raise BenchError("the weights of the run are not there", where=weights, remedy=again)
+    found = sha256_file(weights)
     if found != run["files"]["model.safetensors"]:
         expected = run["files"]["model.safetensors"]
         raise BenchError(
@@ -158,7 +163,11 @@ class Evaluation:
     def _latent(self, texts: Collator) -> Latent:
         """The posteriors of all texts of a split, in corpus order."""
         encoded = torch.cat(
-            [self.model.encode(texts(part)) for part in np.array_split(np.arange(len(texts.lengths)), 64) if len(part)]
+            [
+                self.model.encode(texts(part))
+                for part in np.array_split(np.arange(len(texts.lengths)), 64)
+                if len(part)
+            ]
         )
         return self.model.branch.latent(encoded)
 
@@ -175,8 +184,9 @@ class Evaluation:
         block = self.wanted.information_block
         found = mutual_information(latent, codes, kl.sum(-1), self.model.prior, block)
         for name, values in vars(found).items():
+            most = AGGREGATE_CODES if name == "aggregate" else self.wanted.samples
             sheet.columns[f"mi_{name}"] = values.cpu().numpy()
-            sheet.add_mean("mi", name.replace("_", "-"), f"mi_{name}", self.wanted.samples)
+            sheet.add_mean("mi", name.replace("_", "-"), f"mi_{name}", min(most, self.wanted.samples))
         units, variance = active_units(latent.mean)
         sheet.add("active_units", "variance-of-means", units, texts=len(kl))
         self.histograms["sigma"] = sigma_histogram(latent.log_std)
@@ -197,8 +207,10 @@ class Evaluation:
             sheet.columns[f"bleu_{column}"] = values
         for n in (1, 2):
             value = float(precision_times_brevity(counts.sum(0), n))
-            spread = self._bootstrap(lambda c, n=n: precision_times_brevity(c, n), counts)  # type: ignore[misc]
-            sheet.add(f"bleu{n}", "precision-times-brevity", value, texts=len(texts), samples=samples, spread=spread)
+            spread = self._bootstrap(lambda c, n=n: precision_times_brevity(c, n), counts)
+            sheet.add(
+                f"bleu{n}", "precision-times-brevity", value, texts=len(texts), samples=samples, spread=spread
+            )
         references = [" ".join(text) for text in texts for _ in range(samples)]
         joined = [" ".join(output) for output in outputs]
         bleu = sacrebleu.corpus_bleu(joined, [references], tokenize="none", force=True)
@@ -275,11 +287,16 @@ class Evaluation:
     def _attributes(self, latent: Latent) -> None:
         """Information on the known attributes of a generated corpus in one code per text."""
         fitted = Collator(self.corpus.splits["train"], self.device)
-        train, test = (self._codes(q, 1, "probe", s).squeeze(1) for q, s in ((self._latent(fitted), "train"), (latent, SPLIT)))
+        train, test = (
+            self._codes(q, 1, "probe", s).squeeze(1)
+            for q, s in ((self._latent(fitted), "train"), (latent, SPLIT))
+        )
         tables = [self.corpus.attributes(split) for split in ("train", SPLIT)]
         for name in (self.corpus.exact or {}).get("attributes", {}):
             first, second = (table[name].astype(str) for table in tables if table is not None)
             classes = sorted(set(first) | set(second))
             labels = [torch.tensor([classes.index(value) for value in column]) for column in (first, second)]
             value = probe_information(train.cpu(), labels[0], test.cpu(), labels[1], len(classes))
-            self.sheet.add("attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name)
+            self.sheet.add(
+                "attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name
+            )

@@ -1,4 +1,4 @@
-"""Gradients with respect to the encoded text e: how much each loss tells the encoder (Wu et al. 2020, section 3).
+"""Gradients with respect to the encoded text e: what each loss tells the encoder (Wu et al. 2020, section 3).
 
 The paper writes norms; its released code averages squared norms, in training mode. Both are computed.
 """
@@ -16,7 +16,13 @@ from bench.models.noise import Noise
 from bench.objectives.cross_entropy import weighted_cross_entropy
 from bench.objectives.objective import Objective
 
-NAMES = ("grad_norm_rec", "grad_norm_rec_coupled", "grad_norm_rec_total", "grad_norm_reg", "signal_sensitivity")
+NAMES = (
+    "grad_norm_rec",
+    "grad_norm_rec_coupled",
+    "grad_norm_rec_total",
+    "grad_norm_reg",
+    "signal_sensitivity",
+)
 
 
 def gradient_norms(
@@ -84,7 +90,9 @@ def _summed(
     real = batch.real
     rows = branch.decoder(embedded, signal, noise, stream)[real]
     ones = torch.ones(len(rows), device=rows.device)
-    return weighted_cross_entropy(rows, branch.output.weight, branch.output.bias, batch.targets[real], ones)[0]
+    return weighted_cross_entropy(rows, branch.output.weight, branch.output.bias, batch.targets[real], ones)[
+        0
+    ]
 
 
 def _sensitivity(signal: Tensor, encoded: Tensor) -> Tensor:
@@ -92,4 +100,5 @@ def _sensitivity(signal: Tensor, encoded: Tensor) -> Tensor:
     size = signal.shape[1]
     directions = torch.eye(size, device=signal.device)[:, None].expand(-1, len(signal), -1)
     rows = torch.autograd.grad(signal, encoded, directions, retain_graph=True, is_grads_batched=True)[0]
-    return rows.square().sum((0, 2)).sqrt() / signal.detach().norm(dim=1)
+    sensitivity: Tensor = rows.square().sum((0, 2)).sqrt() / signal.detach().norm(dim=1)
+    return sensitivity

@@ -30,7 +30,9 @@ class Information:
     aggregate: Tensor
 
 
-def mutual_information(latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: object, block: int) -> Information:
+def mutual_information(
+    latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: object, block: int
+) -> Information:
     """The estimators for posteriors of n texts, codes (n, samples, d) of them and their KL (n,).
 
     The first two use consecutive blocks of ``block`` texts (the last may be smaller), as the released code
@@ -45,10 +47,9 @@ def mutual_information(latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prio
         part = slice(start, min(start + block, len(codes)))
         size = part.stop - part.start
         mixture = DiagonalGaussian(wide.mean[part], wide.log_std[part])
-        log_sum = _log_sum(mixture, codes[part])
-        included[part] = log_sum - math.log(size)
-        # ln(S - s) = ln S + ln(1 - s/S), with s the own density; the block of one text has no others.
-        others = log_sum + torch.log(-torch.expm1((own[part] - log_sum).clamp(max=-1e-300)))
+        # Subtracting the own density from the whole sum would lose everything once the own text dominates it.
+        others = _log_sum(mixture, codes[part], without_own=True)
+        included[part] = torch.logaddexp(others, own[part]) - math.log(size)
         out[part] = others - math.log(size - 1) if size > 1 else torch.nan
     few = codes[:, :AGGREGATE_CODES]
     aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)  # type: ignore[attr-defined]
@@ -59,11 +60,19 @@ def mutual_information(latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prio
     )
 
 
-def _log_sum(mixture: DiagonalGaussian, codes: Tensor) -> Tensor:
-    """ln sum_j q(z | x_j) (texts, samples) of codes (texts, samples, d)."""
-    rows = codes.flatten(0, 1)
+def _log_sum(mixture: DiagonalGaussian, codes: Tensor, *, without_own: bool = False) -> Tensor:
+    """ln sum_j q(z | x_j) (texts, samples) of codes (texts, samples, d).
+
+    ``without_own``: the codes of text i leave out component i of the mixture.
+    """
+    rows, sums = codes.flatten(0, 1), []
+    text = torch.arange(len(codes), device=codes.device).repeat_interleave(codes.shape[1])[:, None]
     size = max(1, _CELLS // len(mixture.mean))
-    sums = [torch.logsumexp(mixture.cross_log_prob(part), dim=1) for part in rows.split(size)]
+    for part, own in zip(rows.split(size), text.split(size), strict=True):
+        densities = mixture.cross_log_prob(part)
+        if without_own:
+            densities.scatter_(1, own, -torch.inf)
+        sums.append(torch.logsumexp(densities, dim=1))
     return torch.cat(sums).view(codes.shape[:2])
 
 

@@ -39,7 +39,8 @@ def precision_times_brevity(counts: np.ndarray, n: int) -> np.ndarray:
     match, total = counts[..., 2 * n - 2], counts[..., 2 * n - 1]
     words, reference = counts[..., 4], counts[..., 5]
     brevity = np.exp(np.minimum(0.0, 1.0 - reference / np.maximum(words, 1)))
-    return 100 * brevity * match / np.maximum(total, 1)
+    percent: np.ndarray = 100 * brevity * match / np.maximum(total, 1)
+    return percent
 
 
 def distinct(texts: Iterable[Words], n: int) -> float:

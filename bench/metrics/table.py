@@ -39,7 +39,7 @@ class Sheet:
         column: str | None = None,
         part: str | None = None,
     ) -> None:
-        """Record one value; ``spread`` is (standard error, low, high); ``part`` names one of several (an attribute)."""
+        """Record one value; ``spread`` is (standard error, low, high), ``part`` one of several attributes."""
         what = DEFINITIONS[metric, estimator]
         counted = f"{estimator}-{samples}" if estimator == "importance-sampling" else estimator
         error, low, high = spread or (None, None, None)
@@ -64,7 +64,9 @@ class Sheet:
             }
         )
 
-    def add_mean(self, metric: str, estimator: str, column: str, samples: int | None = None, power: int = 1) -> None:
+    def add_mean(
+        self, metric: str, estimator: str, column: str, samples: int | None = None, power: int = 1
+    ) -> None:
         """The mean over texts of a column (to a power), with its normal interval over texts."""
         values = self.columns[column]
         values = values[~np.isnan(values)] ** power

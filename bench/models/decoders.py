@@ -57,7 +57,8 @@ class GRUDecoder(nn.Module):
 
     def first_state(self, signal: Tensor) -> Tensor:
         """The state (batch, H) after the extra step on [h; h]."""
-        return self.gru(self.gru.project(torch.cat([signal, signal], dim=-1)[None]))[0]
+        state: Tensor = self.gru(self.gru.project(torch.cat([signal, signal], dim=-1)[None]))[0]
+        return state
 
     def features_of_samples(self, embedded: Tensor, signal: Tensor) -> Tensor:
         """Many signals for each text, no dropout: embedded (time, batch, E), h (batch, samples, S).
@@ -70,7 +71,8 @@ class GRUDecoder(nn.Module):
         by_signal = self.gru.project(rows, slice(self.embedding, None), bias=False)
         inputs = by_word.unsqueeze(2) + by_signal.view(batch, samples, -1)
         states = self.gru(inputs.flatten(1, 2), self.first_state(rows))
-        return torch.tanh(self.projection(states)).unflatten(1, (batch, samples))
+        features: Tensor = torch.tanh(self.projection(states)).unflatten(1, (batch, samples))
+        return features
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
         """The state (batch, H) from which generation starts."""

@@ -14,7 +14,7 @@ from bench.parts import part
 
 
 def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each sequence of ``values`` (time, batch, features) within its own length; padding stays last."""
+    """Reverse each sequence of ``values`` (time, batch, features) within its length; padding stays last."""
     steps = torch.arange(values.shape[0], device=values.device)[:, None]
     source = torch.where(steps < lengths, lengths - 1 - steps, steps)
     return values.gather(0, source[..., None].expand_as(values))
@@ -39,7 +39,7 @@ class GRUEncoder(nn.Module):
         self.features = hidden * (2 if bidirectional else 1)
 
     def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
-        """Embedded words (time, batch, E) and lengths (batch) to e (batch, features); dropout if ``noise``."""
+        """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
         if noise is not None:
             embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
         last = (lengths - 1)[None, :, None]

@@ -18,7 +18,7 @@ from bench.seeds import derive_seed
 
 
 def in_float32(values: Tensor) -> torch.autocast:
-    """A context for the small maps around the code z, whose rounding would show in densities and norms."""
+    """A context in which the small maps around the code z are not rounded: densities would show it."""
     return torch.autocast(values.device.type, enabled=False)
 
 
@@ -32,7 +32,8 @@ class SignalMap(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Codes (..., d) to signals (..., S)."""
-        return self.outer(torch.relu(self.inner(z)))
+        signals: Tensor = self.outer(torch.relu(self.inner(z)))
+        return signals
 
 
 class Branch(nn.Module):
@@ -73,9 +74,9 @@ class TextModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(words, embedding)
         has_encoder = parts["encoder"][0] != NONE
-        self.encoder = build("encoder", *parts["encoder"], embedding) if has_encoder else None
+        self.encoder: Any = build("encoder", *parts["encoder"], embedding) if has_encoder else None
         features = self.encoder.features if self.encoder is not None else 0
-        self.prior = build("prior", *parts["prior"], latent) if parts["prior"][0] != NONE else None
+        self.prior: Any = build("prior", *parts["prior"], latent) if parts["prior"][0] != NONE else None
         self.branch = Branch(parts, words, embedding, latent, features)
         coupled = parts["coupling"][0] != NONE
         self.twin = Branch(parts, words, embedding, latent, features) if coupled else None

@@ -24,7 +24,7 @@ class _Recurrence(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
     ) -> Tensor:
-        """Inputs (time, batch, 3H), state (batch, H), weight (3H, H), bias (3H) -> states (time, batch, H)."""
+        """Inputs (time, batch, 3H), state (batch, H), weight (3H, H), bias (3H): states (time, batch, H)."""
         steps, batch, _ = inputs.shape
         hidden = state.shape[-1]
         transposed = weight.t().to(dtype).contiguous()
@@ -69,9 +69,7 @@ class _Recurrence(torch.autograd.Function):
             torch.mul(running, to_update[t], out=grad[:, hidden : 2 * hidden])
             grad_recurrent[t] = grad
             torch.mul(grad_new, reset[t], out=grad_recurrent[t, :, 2 * hidden :])
-            running = torch.addcmul(
-                (grad_recurrent[t].to(ctx.dtype) @ cast).float(), running, update[t]
-            )
+            running = torch.addcmul((grad_recurrent[t].to(ctx.dtype) @ cast).float(), running, update[t])
         flat = grad_recurrent.reshape(-1, width)
         grad_weight = flat.t().to(ctx.dtype) @ previous.reshape(-1, hidden).to(ctx.dtype)
         return grad_inputs, running, grad_weight.float(), flat.sum(0), None

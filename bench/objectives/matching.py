@@ -14,7 +14,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def rational_quadratic(squared: Tensor, constant: float) -> Tensor:
-    """-sum_s sC / (sC + D) of squared distances D, in (-7, 0]: -7 at D = 0."""
+    """-sum_s sC / (sC + D) of squared distances D, in [-7, 0): -7 at D = 0."""
     scaled = constant * torch.tensor(SCALES, device=squared.device)
     return -(scaled / (scaled + squared.unsqueeze(-1))).sum(-1)
 

@@ -105,7 +105,7 @@ class Trainer:
         saved.save(self.folder, self.identity, groups, self.progress)
 
     def train(self) -> None:
-        """Run to the last step. Raises :class:`Diverged` or :class:`Interrupted`; the state is then on disk."""
+        """Run to the last step. Raises :class:`Diverged`, or :class:`Interrupted` after saving the state."""
         training = self.settings.training
         last_saved = time.monotonic()
         with self._stopping_on_signals():
@@ -115,7 +115,9 @@ class Trainer:
                     self._validate()
                 if self._stop is not None:
                     self.save()
-                    self.reporter.say(f"stopped by signal {self._stop} after step {self.progress.step}; saved")
+                    self.reporter.say(
+                        f"stopped by signal {self._stop} after step {self.progress.step}; saved"
+                    )
                     raise Interrupted(self._stop)
                 if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     self.save()
@@ -129,10 +131,10 @@ class Trainer:
         weight = self.schedule(step)
         self.model.train()
         with products(self.device, self.dtype):
-            terms, norm = self.procedure(
-                self.model, self.objective, self.stepper, batch, noise, weight, step
-            )
-        values = {name: float(value.detach()) for name, value in terms.named().items()} | {"gradient_norm": float(norm)}
+            terms, norm = self.procedure(self.model, self.objective, self.stepper, batch, noise, weight, step)
+        values = {name: float(value.detach()) for name, value in terms.named().items()} | {
+            "gradient_norm": float(norm)
+        }
         self._check_finite(step, values)
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
@@ -148,12 +150,22 @@ class Trainer:
         return self.texts["train"](self._epoch[1][position])
 
     def _check_finite(self, step: int, values: dict[str, float]) -> None:
-        for term in ("reconstruction", "regulariser", "twin_reconstruction", "matching", "total", "gradient_norm"):
+        for term in (
+            "reconstruction",
+            "regulariser",
+            "twin_reconstruction",
+            "matching",
+            "total",
+            "gradient_norm",
+        ):
             value = values.get(term, 0.0)
             if not math.isfinite(value):
-                kind = "NaN" if math.isnan(value) else "infinite"
-                good = f"step {self.progress.best['step']}" if self.progress.best else "none"
-                raise Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
+                raise self._diverged(term, value, step)
+
+    def _diverged(self, term: str, value: float, step: int) -> Diverged:
+        kind = "NaN" if math.isnan(value) else "infinite"
+        good = f"step {self.progress.best['step']}" if self.progress.best else "none"
+        return Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
 
     def _log(self, step: int, values: dict[str, float], weight: float, tokens: int) -> None:
         """Add one step to the window of means; close the window at each multiple of ``log_every``."""
@@ -196,10 +208,14 @@ class Trainer:
         }
         criterion = "nll" if "nll" in columns else "reconstruction"
         if not math.isfinite(row[criterion]):
-            raise Diverged(f"validation {criterion} became {row[criterion]} at step {step}")
+            raise self._diverged(f"validation {criterion}", row[criterion], step)
         best = self.progress.best is None or row[criterion] < self.progress.best["value"]
         if best:
-            self.progress.best = {"step": step, "criterion": f"validation {criterion}", "value": row[criterion]}
+            self.progress.best = {
+                "step": step,
+                "criterion": f"validation {criterion}",
+                "value": row[criterion],
+            }
             self.best = saved.clone(self.model.state_dict())
         row |= self._gradient_norms()
         spent = time.perf_counter() - began
@@ -207,16 +223,18 @@ class Trainer:
         seconds = self.progress.seconds + self.progress.validation_seconds
         found = {"step": step, "seconds": seconds, "weight": self.schedule(step), "best": best, **row}
         self.progress.validations.append(found)
-        self.reporter.say(f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}")
+        self.reporter.say(
+            f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}"
+        )
 
     def _gradient_norms(self) -> dict[str, float]:
-        """Mean norms in evaluation mode, and mean squared norms in training mode, on some validation texts."""
+        """Mean norms in evaluation mode, mean squared norms in training mode, on some validation texts."""
         training = self.settings.training
         if self.model.encoder is None or training.gradient_texts == 0:
             return {}
         texts = self.texts["valid"]
         chosen = np.arange(min(training.gradient_texts, len(texts.lengths)))
-        found = {}
+        found: dict[str, float] = {}
         for mode, suffix in ((False, ""), (True, "_squared")):
             norms = gradient_norms(
                 self.model,

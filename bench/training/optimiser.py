@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.models.model import TextModel
 from bench.settings import Optimiser
@@ -30,7 +32,7 @@ class Stepper:
         self.others = [p for p in model.parameters() if p is not self.embedding]
         self.adams = [self._adam([self.embedding]), self._adam(self.others)]
 
-    def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
+    def _adam(self, parameters: Sequence[Tensor]) -> torch.optim.Adam:
         s = self.settings
         return torch.optim.Adam(parameters, lr=s.learning_rate, betas=s.betas, eps=s.epsilon, fused=True)
 
@@ -42,11 +44,14 @@ class Stepper:
     def step(self, step: int) -> Tensor:
         """Clip, update with the rate of ``step`` (1-based); returns the global norm before clipping."""
         gradients = [p.grad for p in self.others if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients + [self.embedding.grad] * self.repeats)  # type: ignore[list-item]
+        shared = self.embedding.grad
+        if shared is None:
+            raise RuntimeError("no gradient reached the embedding")
+        norm = torch.nn.utils.get_total_norm(gradients + [shared] * self.repeats)
         scale = float((self.settings.clip / (norm + 1e-6)).clamp(max=1.0))
         if scale < 1:
             torch._foreach_mul_(gradients, scale)
-            self.embedding.grad *= scale**self.repeats  # type: ignore[operator]
+            shared *= scale**self.repeats
         for adam in self.adams:
             adam.param_groups[0]["lr"] = self.settings.rate(step)
         for _ in range(self.repeats):

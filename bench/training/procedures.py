@@ -29,5 +29,5 @@ class Standard:
         """The terms of the objective at this step, and the norm of its gradient before clipping."""
         stepper.zero()
         terms = objective(model, batch, noise, weight)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        terms.total.backward()
         return terms, stepper.step(step)

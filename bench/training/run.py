@@ -26,7 +26,7 @@ FILES = ("model.safetensors", "training.parquet", "validation.parquet")
 
 
 def state_folder(state: Path, settings: RunSettings, data_hash: str) -> Path:
-    """Where a run keeps its resumable state: keyed by configuration, data and code, so that none is mixed up."""
+    """Where a run keeps its resumable state: keyed by configuration, data and code, never mixed up."""
     key = stable_hash([settings.training_identity, data_hash, code_hash("train", run=settings)])
     return state / key
 
@@ -75,7 +75,9 @@ def _write(
     progress, settings = trainer.progress, trainer.settings
     weights = trainer.best or trainer.model.state_dict()
     (folder / "run.json").unlink(missing_ok=True)
-    write_with(folder / FILES[0], lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path))
+    write_with(
+        folder / FILES[0], lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path)
+    )
     for name, rows in (("training", progress.history), ("validation", progress.validations)):
         write_with(folder / f"{name}.parquet", pandas.DataFrame(rows).to_parquet)
     content = {

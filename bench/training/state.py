@@ -48,7 +48,9 @@ class Checkpoint:
 
 def save(folder: Path, identity: str, tensors: dict[str, dict[str, Tensor]], progress: Progress) -> None:
     """Write the state of the run ``identity``, whole or not at all."""
-    flat = {f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()}
+    flat = {
+        f"{group}/{name}": t.contiguous() for group, named in tensors.items() for name, t in named.items()
+    }
     content = {"identity": identity, "progress": json.dumps(vars(progress))}
     with replacing(folder / FILE) as part:
         save_file(flat, part, metadata=content)

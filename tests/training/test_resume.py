@@ -14,13 +14,13 @@ import pandas
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import TINY, tiny_settings
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer
 from bench.training.run import state_folder, train_run
+from tests.conftest import TINY, tiny_settings
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,10 @@ def test_stopping_at_any_step_changes_nothing(
         assert torch.equal(value, second.best[name]), name
     timed = ["seconds", "tokens_per_second"]
     for rows in ("history", "validations"):
-        a, b = (pandas.DataFrame(getattr(t.progress, rows)).drop(columns=timed, errors="ignore") for t in (whole, second))
+        a, b = (
+            pandas.DataFrame(getattr(t.progress, rows)).drop(columns=timed, errors="ignore")
+            for t in (whole, second)
+        )
         pandas.testing.assert_frame_equal(a, b, check_exact=True)
 
 
@@ -66,7 +69,11 @@ def test_kill_minus_nine_then_the_same_command(corpora: Path, tmp_path: Path) ->
     name = "demo/coupled-vae/generated-tiny/coupled-vae/seed0"
     command = [sys.executable, "-m", "bench", "train", name, "--corpora", str(corpora), "--threads", "1"]
     command += ["--settings", json.dumps(settings), "--device", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "BENCH_CHECKPOINT_SECONDS": "0.2"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "BENCH_CHECKPOINT_SECONDS": "0.2",
+    }
 
     def folders(which: str) -> list[str]:
         return ["--out", str(tmp_path / which / "runs"), "--state", str(tmp_path / which / "state")]
@@ -102,7 +109,10 @@ def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prep
 
     settings = tiny_settings("gru-lm")
     folder = state_folder(tmp_path, settings, corpus.data_hash)
-    with locked(folder, settings.name), pytest.raises(BenchError, match="another process is working on demo/"):
+    with (
+        locked(folder, settings.name),
+        pytest.raises(BenchError, match="another process is working on demo/"),
+    ):
         train_run(settings, corpora, tmp_path / "runs", tmp_path, device="cpu", threads=1)
 
 
@@ -110,6 +120,6 @@ def test_the_weights_written_are_the_best_of_the_validations(corpora: Path, tmp_
     settings = tiny_settings("dae")
     done = train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
     table = pandas.read_parquet(tmp_path / "runs" / settings.name / "validation.parquet")
-    assert done["best"]["step"] == table.loc[table["reconstruction"].idxmin(), "step"]
+    assert done["best"]["step"] == table["step"][table["reconstruction"].argmin()]
     assert done["best"]["criterion"] == "validation reconstruction"
     assert load_file(tmp_path / "runs" / settings.name / "model.safetensors")

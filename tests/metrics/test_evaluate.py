@@ -1,0 +1,211 @@
+"""Evaluation end to end: what is written for each system, that it fits together, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from safetensors.torch import load_file
+
+from bench.corpora.prepared import Prepared
+from bench.errors import BenchError
+from bench.files import read_json, sha256_file
+from bench.metrics.evaluate import evaluate_run
+from bench.metrics.ngrams import COUNTS, precision_times_brevity
+from bench.settings import RunSettings
+from tests.conftest import TINY, tiny_settings
+
+Measured = dict[str, dict[str, Any]]
+SYSTEMS = ["gru-lm", "dae", "vae", "coupled-vae"]
+MODES = ("norm-training-mode", "squared-training-mode", "norm-evaluation-mode", "squared-evaluation-mode")
+ATTRIBUTES = ("tense", "number", "sentiment", "length", "topic")
+
+EXACT = {("nll", "exact"), ("ppl", "exact"), ("excess_nll", "over-true-probability")}
+AUTOENCODER = {
+    ("reconstruction", "mean"), ("bleu1", "precision-times-brevity"), ("bleu2", "precision-times-brevity"),
+    ("bleu", "sacrebleu"), *((f"attribute_information:{name}", "softmax-probe") for name in ATTRIBUTES),
+    *((metric, mode) for metric in ("grad_norm_rec", "signal_sensitivity") for mode in MODES),
+}  # fmt: skip
+VARIATIONAL = AUTOENCODER | {
+    ("nll", "importance-sampling-5"), ("ppl", "importance-sampling-5"), ("elbo", "one-bound"),
+    ("excess_nll", "over-true-probability"), ("kl", "analytic"), ("kl", "monte-carlo"),
+    ("mi", "leave-one-out"), ("mi", "self-included"), ("mi", "aggregate"),
+    ("active_units", "variance-of-means"),
+    ("dist1", "prior-samples"), ("dist2", "prior-samples"), *(("grad_norm_reg", mode) for mode in MODES),
+}  # fmt: skip
+COUPLED = VARIATIONAL | {(f"grad_norm_rec_{which}", mode) for which in ("coupled", "total") for mode in MODES}
+EXPECTED = {"gru-lm": EXACT, "dae": AUTOENCODER, "vae": VARIATIONAL, "coupled-vae": COUPLED}
+
+
+def folder_of(runs: Path, system: str) -> Path:
+    return runs / tiny_settings(system).name
+
+
+def table_of(runs: Path, system: str) -> pandas.DataFrame:
+    return pandas.read_parquet(folder_of(runs, system) / "sentences.parquet")
+
+
+def found(content: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(m["metric"], m["estimator"]): m for m in content["measurements"]}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_measurement_and_file_that_the_system_has(system: str, measured: Measured, runs: Path) -> None:
+    content, folder = measured[system], folder_of(runs, system)
+    assert content == read_json(folder / "measurements.json")
+    assert set(found(content)) == EXPECTED[system]
+    assert len(content["measurements"]) == len(EXPECTED[system])
+    assert all(m["value"] is not None and m["split"] == "test" for m in content["measurements"])
+    assert content["weights_sha256"] == sha256_file(folder / "model.safetensors")
+    written = {"measurements.json", "sentences.parquet", "texts.json", "histograms.json"}
+    written |= set() if system == "gru-lm" else {"latents.safetensors"}
+    trained = {"run.json", "model.safetensors", "training.parquet", "validation.parquet"}
+    assert {file.name for file in folder.iterdir()} == trained | written
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_values_are_the_means_of_their_columns(system: str, measured: Measured, runs: Path) -> None:
+    table = table_of(runs, system)
+    assert len(table) == 100
+    for (metric, estimator), one in found(measured[system]).items():
+        if one["column"] is None:
+            continue
+        values = table[one["column"]].dropna().to_numpy(float)
+        assert one["texts"] == len(values) == (8 if estimator.endswith("-mode") else 100)
+        if metric == "ppl":
+            expected = math.exp(values.sum() / (table["words"] + 1).sum())
+        else:
+            expected = (values ** (2 if estimator.startswith("squared") else 1)).mean()
+        assert one["value"] == pytest.approx(expected, rel=1e-5, abs=1e-6), metric  # the table is in float32
+        assert one["low"] < one["value"] < one["high"]
+
+
+@pytest.mark.parametrize("system", ["dae", "vae", "coupled-vae"])
+def test_bleu_is_that_of_the_summed_counts(system: str, measured: Measured, runs: Path) -> None:
+    table, values = table_of(runs, system), found(measured[system])
+    counts = table[[f"bleu_{name}" for name in COUNTS]].to_numpy()
+    copies = 1 if system == "dae" else 2
+    np.testing.assert_array_equal(counts[:, COUNTS.index("reference")], table["words"] * copies)
+    for n in (1, 2):
+        one = values[f"bleu{n}", "precision-times-brevity"]
+        assert one["value"] == pytest.approx(float(precision_times_brevity(counts.sum(0), n)), rel=1e-12)
+        assert one["samples"] == copies
+        assert 0 <= one["low"] <= one["value"] <= one["high"] <= 100
+
+
+@pytest.mark.parametrize("system", ["vae", "coupled-vae"])
+def test_bounds_hold_among_the_measurements(system: str, measured: Measured, runs: Path) -> None:
+    values = {key: one["value"] for key, one in found(measured[system]).items()}
+    assert values["elbo", "one-bound"] <= -values["nll", "importance-sampling-5"] + 0.01
+    mi = {name: values["mi", name] for name in ("leave-one-out", "self-included", "aggregate")}
+    assert mi["self-included"] < mi["leave-one-out"]
+    assert mi["self-included"] <= math.log(TINY["evaluation"]["information_block"])
+    assert mi["aggregate"] <= values["kl", "analytic"]
+    table = table_of(runs, system)
+    difference = table["kl_monte_carlo"] - table["kl_analytic"]
+    assert abs(difference.mean()) < 4 * difference.std() / 10  # 100 texts
+    assert found(measured[system])["mi", "aggregate"]["samples"] == 5
+
+
+def test_a_linear_probe_finds_no_more_than_a_code_can_carry(measured: Measured, corpus: Prepared) -> None:
+    assert corpus.exact is not None
+    for system in ("dae", "vae", "coupled-vae"):
+        for name, exact in corpus.exact["attributes"].items():
+            one = found(measured[system])[f"attribute_information:{name}", "softmax-probe"]
+            assert one["value"] < exact["information"] + 0.1  # sampling of 100 test texts
+
+
+@pytest.mark.parametrize("system", ["gru-lm", "vae", "coupled-vae"])
+def test_a_model_cannot_beat_the_true_probability(
+    system: str, measured: Measured, runs: Path, corpus: Prepared
+) -> None:
+    one = found(measured[system])["excess_nll", "over-true-probability"]
+    assert 0 < one["low"] < one["value"]
+    truth = corpus.attributes("test")
+    assert truth is not None
+    table = table_of(runs, system)
+    expected = table["nll"] + truth["log_probability"]
+    np.testing.assert_allclose(table["excess_nll"], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_texts_and_codes_that_are_shown(measured: Measured, runs: Path, corpus: Prepared) -> None:
+    folder, raw = folder_of(runs, "vae"), corpus.raw("test")
+    shown = read_json(folder / "texts.json")
+    assert len(shown["samples"]) == len(shown["reconstructions"]) == 3
+    for one in shown["reconstructions"]:
+        assert one["input"] == " ".join(raw[one["index"]])
+        assert len(one["outputs"]) == 2
+    assert [len(line["steps"]) for line in shown["interpolations"]] == [7, 7, 7]
+    other = read_json(folder_of(runs, "coupled-vae") / "texts.json")
+    assert [r["index"] for r in other["reconstructions"]] == [r["index"] for r in shown["reconstructions"]]
+    latents = load_file(folder / "latents.safetensors")
+    assert {name: tuple(value.shape) for name, value in latents.items()} == {
+        "mean": (100, 4),
+        "log_std": (100, 4),
+    }
+    units = read_json(folder / "histograms.json")["units"]
+    assert sum(units["kl"]) == pytest.approx(found(measured["vae"])["kl", "analytic"]["value"], rel=1e-5)
+
+
+@pytest.fixture
+def copied(measured: Measured, runs: Path, tmp_path: Path) -> Path:
+    """A copy of the measured run of the VAE."""
+    shutil.copytree(folder_of(runs, "vae"), folder_of(tmp_path, "vae"))
+    return tmp_path
+
+
+def evaluate(copied: Path, corpora: Path, settings: RunSettings | None = None) -> dict[str, Any]:
+    return evaluate_run(settings or tiny_settings("vae"), corpora, copied, device="cpu", threads=1)
+
+
+def test_measuring_again_gives_identical_numbers(
+    copied: Path, corpora: Path, measured: Measured, runs: Path
+) -> None:
+    assert evaluate(copied, corpora)["measurements"] == measured["vae"]["measurements"]
+    pandas.testing.assert_frame_equal(table_of(copied, "vae"), table_of(runs, "vae"), check_exact=True)
+    for name in ("texts.json", "histograms.json", "latents.safetensors"):
+        assert (folder_of(copied, "vae") / name).read_bytes() == (folder_of(runs, "vae") / name).read_bytes()
+
+
+def test_another_evaluation_of_the_same_training_is_welcome(copied: Path, corpora: Path) -> None:
+    settings = tiny_settings("vae", evaluation={"samples": 2})
+    assert ("nll", "importance-sampling-2") in found(evaluate(copied, corpora, settings))
+
+
+def change(copied: Path, key: str, value: object) -> None:
+    path = folder_of(copied, "vae") / "run.json"
+    path.write_text(json.dumps({**read_json(path), key: value}))
+
+
+def test_damaged_or_absent_weights_are_refused(copied: Path, corpora: Path) -> None:
+    weights = folder_of(copied, "vae") / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(BenchError, match=r"damaged weights: expected sha256 \w+, found"):
+        evaluate(copied, corpora)
+    weights.unlink()
+    with pytest.raises(BenchError, match="weights of the run are not there"):
+        evaluate(copied, corpora)
+
+
+def test_another_configuration_is_refused(copied: Path, corpora: Path) -> None:
+    with pytest.raises(BenchError, match="trained under another configuration"):
+        evaluate(copied, corpora, tiny_settings("vae", optimiser={"learning_rate": 0.02}))
+
+
+def test_other_data_is_refused(copied: Path, corpora: Path) -> None:
+    change(copied, "data_hash", "0" * 64)
+    with pytest.raises(BenchError, match="trained on other data"):
+        evaluate(copied, corpora)
+
+
+def test_a_run_that_was_not_trained_is_refused(corpora: Path, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="file not found"):
+        evaluate(tmp_path, corpora)

@@ -1,0 +1,137 @@
+"""Estimators of mutual information against a double loop, and on Gaussians whose information is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from bench.metrics import information
+from bench.metrics.information import (
+    AGGREGATE_CODES,
+    Information,
+    active_units,
+    mutual_information,
+    sigma_histogram,
+)
+from bench.models.distributions import DiagonalGaussian
+from bench.models.priors import StandardNormal
+from bench.objectives.divergences import gaussian_kl
+
+
+def looped(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
+    """Each estimator as its definition reads, one text, one code and one neighbour at a time."""
+    texts = [
+        Independent(Normal(m, s.exp()), 1) for m, s in zip(q.mean.double(), q.log_std.double(), strict=True)
+    ]
+    prior = Independent(Normal(torch.zeros(codes.shape[2]).double(), 1.0), 1)
+    columns: dict[str, list[float]] = {"leave_one_out": [], "self_included": [], "aggregate": []}
+    kl = gaussian_kl(DiagonalGaussian(q.mean.double(), q.log_std.double())).sum(-1)
+
+    def mean_density(which: list[int], z: Tensor) -> Tensor:
+        return torch.logsumexp(torch.stack([texts[j].log_prob(z) for j in which]), 0) - math.log(len(which))
+
+    for i, own in enumerate(codes.double()):
+        start = i // block * block
+        here = list(range(start, min(start + block, len(codes))))
+        without = [j for j in here if j != i]
+        rows: dict[str, list[Tensor]] = {name: [] for name in columns}
+        for number, z in enumerate(own):
+            density = texts[i].log_prob(z)
+            rows["leave_one_out"].append(density - mean_density(without, z))
+            rows["self_included"].append(density - mean_density(here, z))
+            if number < AGGREGATE_CODES:
+                everything = mean_density(list(range(len(codes))), z)
+                rows["aggregate"].append(kl[i] - (everything - prior.log_prob(z)))
+        for name, values in rows.items():
+            columns[name].append(float(torch.stack(values).mean()))
+    return Information(*(torch.tensor(values, dtype=torch.double) for values in columns.values()))
+
+
+def estimated(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
+    return mutual_information(q, codes, gaussian_kl(q).sum(-1), StandardNormal(codes.shape[2]), block)
+
+
+# The last: own densities of e^100 to e^1000 times the others', where a difference of sums has no digits left.
+@pytest.mark.parametrize("log_std", [0.0, -1.0, -4.0])
+def test_every_estimator_equals_the_double_loop(log_std: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    q = DiagonalGaussian(torch.randn(11, 3), log_std + 0.3 * torch.randn(11, 3))
+    codes = q.sample(torch.randn(11, AGGREGATE_CODES + 2, 3))
+    wanted = looped(q, codes, block=4)  # blocks of four, four and three
+    for cells in (8_000_000, 5):
+        monkeypatch.setattr(information, "_CELLS", cells)
+        found = estimated(q, codes, block=4)
+        for name, values in vars(wanted).items():
+            # The KL of the aggregate is float32; the expanded squares cancel to some ten digits.
+            torch.testing.assert_close(getattr(found, name), values, rtol=1e-6, atol=1e-5, msg=name)
+
+
+def test_a_block_of_one_text_has_no_neighbours() -> None:
+    q = DiagonalGaussian(torch.randn(5, 3), torch.zeros(5, 3))
+    found = estimated(q, q.sample(torch.randn(5, 4, 3)), block=2)
+    assert found.leave_one_out.isnan().tolist() == [False, False, False, False, True]
+    assert found.self_included[4] == 0
+
+
+def known(nats: float, texts: int, latent: int, samples: int) -> tuple[DiagonalGaussian, Tensor]:
+    """Posteriors of deviation s around means from N(0, (1 - s^2) I): q(z) is N(0, I) and I = -d ln s."""
+    torch.manual_seed(1)
+    std = math.exp(-nats / latent)
+    mean = torch.randn(texts, latent) * math.sqrt(1 - std**2)
+    q = DiagonalGaussian(mean, torch.full_like(mean, math.log(std)))
+    return q, q.sample(torch.randn(texts, samples, latent))
+
+
+@pytest.mark.parametrize("nats", [3.0, 8.0])
+def test_bounds_on_gaussians_of_known_information(nats: float) -> None:
+    texts, block = 1500, 100
+    q, codes = known(nats, texts, 8, 10)
+    found = {name: values.mean().item() for name, values in vars(estimated(q, codes, block)).items()}
+    # The KL, whose mean is I here, varies over these texts with a standard error of 0.05.
+    assert float(gaussian_kl(q).sum(-1).mean()) == pytest.approx(nats, abs=0.2)
+    assert found["leave_one_out"] > nats
+    assert found["self_included"] < found["aggregate"] < nats + 0.2
+    assert found["self_included"] <= math.log(block)
+    assert found["aggregate"] <= math.log(texts) + 0.2  # up to the sampling error of the KL
+    if nats == 3:
+        assert found["aggregate"] == pytest.approx(nats, abs=0.1)
+    else:
+        assert found["self_included"] > 0.95 * math.log(block)
+
+
+# Averages of an independent computation with d = 32 and one block of 513 texts.
+@pytest.mark.parametrize(("nats", "out", "included"), [(3, 3.07, 2.86), (10, 12.73, 6.01), (20, 35.8, 6.24)])
+def test_the_errors_of_both_estimators_at_513_texts(nats: float, out: float, included: float) -> None:
+    found = estimated(*known(nats, 513, 32, 20), block=513)
+    # Four standard errors over texts (0.04, 0.12 and 0.30 nats), and those of the other computation.
+    assert found.leave_one_out.mean().item() == pytest.approx(out, rel=0.06)
+    assert found.self_included.mean().item() == pytest.approx(included, abs=0.1)
+
+
+def test_identical_posteriors_carry_no_information() -> None:
+    q = DiagonalGaussian(torch.ones(6, 2), torch.zeros(6, 2))
+    found = estimated(q, q.sample(torch.randn(6, 3, 2)), block=6)
+    torch.testing.assert_close(found.leave_one_out, torch.zeros(6).double(), atol=1e-12, rtol=0)
+    torch.testing.assert_close(found.self_included, torch.zeros(6).double(), atol=1e-12, rtol=0)
+
+
+def test_active_units_by_hand() -> None:
+    mean = torch.tensor([[0.0, 0.0, 0.0, 5.0], [0.09, 0.11, 1.0, 5.0], [0.18, 0.22, 2.0, 5.0]])
+    count, variance = active_units(mean)
+    torch.testing.assert_close(variance, torch.tensor([0.0081, 0.0121, 1.0, 0.0]).double())
+    assert count == 2
+
+
+def test_sigma_histogram_counts_every_deviation() -> None:
+    sigma = torch.tensor([[0.001, 0.5025], [0.9999, 1.0], [3.0, 0.5030]])
+    found = sigma_histogram(sigma.log())
+    counts = found["counts"]
+    assert isinstance(counts, list)
+    assert found["edges"] == [i / 200 for i in range(201)]
+    assert {i: c for i, c in enumerate(counts) if c} == {0: 1, 100: 2, 199: 1}
+    assert found["above"] == 2
+    assert sigma_histogram(torch.ones(2, 2))["above"] == 4

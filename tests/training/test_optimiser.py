@@ -1,0 +1,173 @@
+"""The learning rate, clipping, the embedding's updates: against the library as the released code uses it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.models.model import TextModel
+from bench.models.noise import Noise
+from bench.objectives.objective import Objective
+from bench.settings import Optimiser
+from bench.training.loop import build_model, build_objective
+from bench.training.optimiser import Stepper, owners
+from tests.conftest import tiny_settings
+from tests.plain import WORDS, collator
+
+BATCH = collator([[4, 5, 6, 7, 8], [8], [5, 5, 3], [6, 4]])(range(4))
+OWNERS = [("gru-lm", 1), ("dae", 2), ("vae", 2), ("coupled-vae", 3)]
+NO_CLIP = 1e6
+
+
+def built(system: str) -> tuple[TextModel, Objective]:
+    settings = tiny_settings(system)
+    return build_model(settings, WORDS), build_objective(settings)
+
+
+def differentiate(model: TextModel, objective: Objective, step: int = 1) -> None:
+    model.zero_grad()
+    objective(model, BATCH, Noise("step", step), 1.0).total.backward()
+
+
+def others(model: TextModel) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p is not model.embedding.weight]
+
+
+@pytest.mark.parametrize(
+    ("step", "halvings"),
+    # The released code halves after each iteration that 2000 divides, from 32 000 on.
+    [
+        (1, 0),
+        (30_001, 0),
+        (32_000, 0),
+        (32_001, 1),
+        (34_000, 1),
+        (34_001, 2),
+        (42_000, 5),
+        (50_000, 9),
+        (60_000, 14),
+        (60_001, 15),
+    ],
+)
+def test_learning_rate(step: int, halvings: int) -> None:
+    assert Optimiser().rate(step) == 1e-3 / 2**halvings
+
+
+def test_the_rate_of_the_step_is_the_one_used() -> None:
+    model, objective = built("vae")
+    stepper = Stepper(model, Optimiser(clip=NO_CLIP, decay_after=10, decay_every=5))
+    differentiate(model, objective)
+    before = model.branch.output.bias.detach().clone()
+    stepper.step(21)  # after steps 15 and 20
+    # Adam's first step moves each weight by the rate, but for epsilon beside the gradient.
+    change = float((model.branch.output.bias.detach() - before).abs().max())
+    assert change == pytest.approx(1e-3 / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("system", "count"), OWNERS)
+@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
+def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str) -> None:
+    model, objective = built(system)
+    assert owners(model) == count
+    stepper = Stepper(model, Optimiser.model_validate({"clip": NO_CLIP, "embedding_updates": updates}))
+    repeats = count if updates == "as-released" else 1
+    differentiate(model, objective)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    stepper.step(1)
+    changes = {n: float((v.detach() - before[n]).abs().max()) / 1e-3 for n, v in model.named_parameters()}
+    # Within a hundredth: epsilon is small beside the largest gradients, float32 rounds the weights.
+    assert changes.pop("embedding.weight") == pytest.approx(repeats, rel=0.01)
+    unused = {"twin.posterior.log_std.weight", "twin.posterior.log_std.bias"}
+    expected = {name: 0.0 if name in unused else 1.0 for name in changes}
+    assert changes == pytest.approx(expected, rel=0.01)
+    counters = {name: int(value) for name, value in stepper.state().items() if name.endswith("step")}
+    assert counters.pop("0.0.step") == repeats
+    assert set(counters.values()) == {1}
+
+
+@pytest.mark.parametrize(("system", "count"), OWNERS)
+def test_clipping_scales_the_embedding_once_for_each_owner(system: str, count: int) -> None:
+    model, objective = built(system)
+    differentiate(model, objective)
+    stepper = Stepper(model, Optimiser(clip=0.5, embedding_updates="as-released"))
+    before = [p.grad.clone() for p in others(model) if p.grad is not None]
+    embedding = model.embedding.weight
+    assert embedding.grad is not None
+    gradient = embedding.grad.clone()
+    rest = torch.stack([g.square().sum() for g in before]).sum()
+    expected = torch.sqrt(count * gradient.square().sum() + rest)
+    norm = stepper.step(1)
+    torch.testing.assert_close(norm, expected)
+    assert norm > 0.5
+    scale = 0.5 / (norm + 1e-6)
+    after = [p.grad for p in others(model) if p.grad is not None]
+    torch.testing.assert_close(after, [g * scale for g in before])
+    torch.testing.assert_close(embedding.grad, gradient * scale**count)
+
+
+def test_a_gradient_below_the_limit_is_left_alone() -> None:
+    model, objective = built("vae")
+    differentiate(model, objective)
+    before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    norm = Stepper(model, Optimiser(clip=NO_CLIP)).step(1)
+    torch.testing.assert_close(norm, nn.utils.get_total_norm(before))
+    after = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize(("system", "count"), OWNERS)
+@pytest.mark.parametrize("clip", [0.5, NO_CLIP])
+def test_several_steps_equal_a_list_that_names_the_embedding_repeatedly(
+    system: str, count: int, clip: float
+) -> None:
+    model, objective = built(system)
+    twin = copy.deepcopy(model)
+    stepper = Stepper(model, Optimiser(clip=clip, embedding_updates="as-released"))
+    listed = [twin.embedding.weight] * count + others(twin)
+    if count > 1:
+        with pytest.warns(UserWarning, match="duplicate parameters"):
+            adam = torch.optim.Adam(listed, lr=1e-3, foreach=False)
+    else:
+        adam = torch.optim.Adam(listed, lr=1e-3, foreach=False)
+    for step in range(1, 5):
+        for which in (model, twin):
+            differentiate(which, objective, step)
+        stepper.step(step)
+        nn.utils.clip_grad_norm_(listed, clip, foreach=False)
+        adam.step()
+    changed = dict(twin.named_parameters())
+    for name, value in model.named_parameters():
+        # 1/500 of the rate: the fused kernel rounds otherwise, and small gradients are divided by their size.
+        torch.testing.assert_close(value, changed[name], rtol=0, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
+def test_the_state_taken_back_goes_on_bit_for_bit(updates: str) -> None:
+    settings = Optimiser.model_validate({"embedding_updates": updates})
+    model, objective = built("coupled-vae")
+    stepper = Stepper(model, settings)
+    for step in (1, 2, 3):
+        differentiate(model, objective, step)
+        stepper.step(step)
+    again = copy.deepcopy(model)
+    fresh = Stepper(again, settings)
+    fresh.load({name: value.clone() for name, value in stepper.state().items()})
+    for which, one in ((model, stepper), (again, fresh)):
+        differentiate(which, objective, 4)
+        one.step(4)
+    for a, b in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    found, wanted = fresh.state(), stepper.state()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_forgotten_gradients_are_none() -> None:
+    model, objective = built("vae")
+    differentiate(model, objective)
+    Stepper(model, Optimiser()).zero()
+    gradients: list[Tensor | None] = [p.grad for p in model.parameters()]
+    assert gradients == [None] * len(gradients)
