@@ -63,8 +63,8 @@ def code_hash(stage: str, *, run: RunSettings | None = None, corpus: CorpusEntry
     """
     if stage not in ROOTS:
         raise unknown("stage", stage, ROOTS)
-    optional = _readers() if stage == "prepare" else _parts()
-    if run is not None and stage != "prepare":
+    optional = _readers() if stage == "prepare" else {} if stage == "report" else _parts()
+    if run is not None and stage in ("train", "evaluate"):
         parts = {choice: getattr(run, choice) for choice in CHOICES}
         chosen = {optional[f"{choice} {part.kind}"] for choice, part in parts.items() if not part.absent}
     elif corpus is not None and stage == "prepare":

@@ -1,0 +1,60 @@
+# make            set up what is missing, run the demo, say where the report is
+# make test       the same set-up with the test tools, then every check
+# make lock       resolve the locked versions anew (needs uv)
+#
+# PYTHON=...      the interpreter, 3.11 or 3.12      CORES=...   for Snakemake (default: all)
+# TORCH=...       the build of torch to install      ARGS=...    more arguments for Snakemake or pytest
+
+CORES ?= all
+ARGS ?=
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+LOCKED := $(PIP) -qq --require-hashes --no-build-isolation --requirement
+
+# An installation is finished when its stamp is there; other locks, another torch or another folder need another.
+KEY := $(shell (cat requirements.lock requirements-test.lock; echo "$(TORCH) $(CURDIR)") | cksum | cut -d ' ' -f 1)
+INSTALLED := $(VENV)/.installed-$(KEY)
+INSTALLED_TEST := $(VENV)/.installed-test-$(KEY)
+
+.DEFAULT_GOAL := all
+.PHONY: all setup test lock clean
+.NOTPARALLEL:
+
+all: setup
+	@PATH="$(BIN):$$PATH" "$(BIN)/python" -m snakemake --cores $(CORES) all $(ARGS)
+	@echo "The report: $(CURDIR)/results/report/index.html"
+
+setup: $(INSTALLED)
+
+# The backend that builds kenlm from source is installed first, from the lock like everything else.
+$(INSTALLED): export PYTHON := $(PYTHON)
+$(INSTALLED):
+	@python=$$(sh workflow/setup/check.sh .) && echo "Setting up $(VENV) with $$python" && \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV)
+	@awk '/^setuptools==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > $(VENV)/build.lock
+	$(LOCKED) $(VENV)/build.lock
+	$(LOCKED) requirements.lock
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_TEST): $(INSTALLED)
+	$(LOCKED) requirements-test.lock
+	@touch $@
+
+test: $(INSTALLED_TEST)
+	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m mypy
+	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
+	"$(BIN)/python" -m pytest $(ARGS)
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \
+	--no-annotate --quiet --custom-compile-command "make lock"
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info

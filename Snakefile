@@ -1,0 +1,55 @@
+# From the download of a corpus to the report, one rule per arrow:
+#
+#   fetch -> prepare -> train -> evaluate -> report
+#
+# snakemake --cores 4                          what workflow/config/config.yaml asks for: the demo
+# snakemake --cores 4 coupled-vae              the tables of one paper, under the configured tier
+# snakemake --cores 4 coupled-vae_table1       one table
+# snakemake --cores 4 --config tier=quick systems=vae,coupled-vae
+
+from snakemake.utils import min_version, validate
+
+min_version("9.19")
+
+
+configfile: f"{workflow.basedir}/workflow/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=config["results"],
+
+
+wildcard_constraints:
+    run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    corpus=r"[^/]+",
+    paper=r"[^/]+",
+    report="|".join(["report", *(f"report-{target}" for target in REQUESTS)]),
+
+
+rule all:
+    input:
+        results_of("all"),
+    localrule: True
+
+
+for target in [name for name in REQUESTS if name != "all"]:
+
+    rule:
+        name:
+            target
+        input:
+            results_of(target),
+        localrule: True
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+onerror:
+    shell(partial_report())

@@ -1,0 +1,66 @@
+"""What ``snakemake TARGET`` may ask for: the configured request, the demo, each paper, each of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from bench.declarations import Catalog, Table
+from bench.errors import unknown
+from bench.plan import Request
+from bench.validation import validated
+
+ALL = "all"  # the target that stands for the configuration itself
+
+
+def typed(value: Any) -> Any:
+    """``value`` with its texts read as YAML scalars: ``--config 'seeds=[0,1]'`` arrives as texts."""
+    if isinstance(value, Mapping):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        scalar = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(scalar, (dict, list)) else scalar
+
+
+def check_keys(config: Mapping[str, Any], known: Iterable[str], where: object) -> None:
+    """Raise :class:`BenchError` with the nearest key for one that the workflow does not know."""
+    names = list(known)
+    for key in config:
+        if key not in names:
+            raise unknown("configuration key", str(key), names, where=where)
+
+
+def request_of(config: Mapping[str, Any], catalog: Catalog, where: object) -> Request:
+    """The request that the workflow's configuration makes; ``papers: null`` means all.
+
+    Raises :class:`BenchError` naming ``where`` and the key.
+    """
+    values = {key: config[key] for key in Request.model_fields if config.get(key) is not None}
+    return validated(Request, {"papers": tuple(catalog.papers), **values}, where)
+
+
+def targets(catalog: Catalog, request: Request) -> dict[str, Request]:
+    """All targets by name: ``all``, ``demo``, papers (``coupled-vae``), tables (``coupled-vae_table1``).
+
+    A paper or a table keeps the tier, corpora, seeds and settings of ``request``.
+    """
+    everything = {"tables": None, "systems": None}
+    found = {ALL: request, "demo": request.model_copy(update={**everything, "tier": "demo", "corpora": None})}
+    for name, paper in catalog.papers.items():
+        found[name] = request.model_copy(update={**everything, "papers": (name,)})
+        for table in paper.tables:
+            found[f"{name}_{table.id}"] = _of_table(catalog, found[name], table)
+    return found
+
+
+def _of_table(catalog: Catalog, request: Request, table: Table) -> Request:
+    corpora = request.corpora or catalog.tier(request.tier).corpora or table.corpora
+    return request.model_copy(update={"tables": (table.id,), "corpora": corpora})

@@ -1,0 +1,192 @@
+"""What sets the project up: declared packages, lock, conda environment, the check before an installation."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+RUNTIME = {r.name: r for r in map(Requirement, PROJECT["project"]["dependencies"])}
+TEST = {r.name: r for r in map(Requirement, PROJECT["project"]["optional-dependencies"]["test"])}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch", "snakemake-minimal": "snakemake"}
+CONDA_ONLY = {"python", "pip", "setuptools", "make", "cmake", "cxx-compiler"}
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """Versions by package; two where they differ between Pythons."""
+    found: dict[str, list[str]] = {}
+    for package, version in re.findall(r"^([\w.-]+)==([^ ;]+)", (ROOT / name).read_text(), re.MULTILINE):
+        found.setdefault(canonicalize_name(package), []).append(version)
+    return found
+
+
+def test_the_lock_holds_every_declared_package_at_a_version_that_is_allowed() -> None:
+    runtime, test = locked("requirements.lock"), locked("requirements-test.lock")
+    for held, declared in ((runtime, RUNTIME), (test, RUNTIME | TEST)):
+        for name, requirement in declared.items():
+            if name != "torch":
+                assert all(
+                    requirement.specifier.contains(version) for version in held[canonicalize_name(name)]
+                )
+    assert runtime.items() <= test.items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_every_locked_package_is_hashed_and_no_build_of_torch_is_among_them(name: str) -> None:
+    text = (ROOT / name).read_text()
+    entries = re.split(r"\n(?=[\w.-]+==)", text)[1:]
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    assert not re.search(r"^(torch|triton|nvidia\S*|cuda\S*)==", text, re.MULTILINE)
+    assert "://" not in text
+    assert "setuptools" in locked(name)  # builds kenlm, and installs the project itself
+
+
+def test_one_version_of_torch_everywhere() -> None:
+    uv = PROJECT["tool"]["uv"]
+    makefile = re.search(r"^TORCH \?= torch==(\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert makefile is not None
+    assert uv["constraint-dependencies"] == [f"torch=={makefile[1]}"]
+    assert uv["dependency-metadata"][0]["version"] == makefile[1]
+    assert RUNTIME["torch"].specifier.contains(makefile[1])
+
+
+def test_the_lock_holds_what_torch_needs() -> None:
+    declared = {
+        Requirement(line).name for line in PROJECT["tool"]["uv"]["dependency-metadata"][0]["requires-dist"]
+    }
+    needed = [Requirement(line) for line in importlib.metadata.requires("torch") or []]
+    plain = {r.name for r in needed if r.marker is None or "extra" not in str(r.marker)}
+    assert {n for n in plain if not n.startswith(("nvidia", "cuda", "triton"))} <= declared
+
+
+def test_the_conda_environment_is_the_same_set_of_packages() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    listed = [line for line in environment["dependencies"] if isinstance(line, str)]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    found = {}
+    for line in (*listed, *pip):
+        requirement = Requirement(line)
+        found[CONDA_NAMES.get(requirement.name, requirement.name)] = str(requirement.specifier)
+    assert found.keys() - CONDA_ONLY == (RUNTIME | TEST).keys()
+    assert {name: found[name] for name in found.keys() - CONDA_ONLY} == {
+        name: str(requirement.specifier) for name, requirement in (RUNTIME | TEST).items()
+    }
+    assert found["python"] == str(Requirement(f"python{PROJECT['project']['requires-python']}").specifier)
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    distributions = importlib.metadata.packages_distributions()
+    imported = set()
+    for file in (ROOT / "bench").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += (
+                [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            )
+            imported |= {name.partition(".")[0] for name in names}
+    imported -= {"bench", *sys.stdlib_module_names}
+    undeclared = {
+        n for n in imported if not {canonicalize_name(d) for d in distributions.get(n, [n])} & RUNTIME.keys()
+    }
+    assert undeclared == set()
+
+
+# The check before the installation, with a PATH that holds only what a test puts there.
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of commands: the basic ones only."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sh", "awk", "df", "mkdir", "rm"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def command(machine: Path, name: str, script: str) -> None:
+    (machine / name).unlink(missing_ok=True)
+    (machine / name).write_text(f"#!/bin/sh\n{script}\n")
+    (machine / name).chmod(0o755)
+
+
+def check(machine: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    script = str(ROOT / "workflow" / "setup" / "check.sh")
+    environment = {"PATH": str(machine), **variables}
+    return subprocess.run(
+        ["sh", script, str(machine.parent)], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def equip(machine: Path) -> None:
+    command(machine, "python3", f'exec {sys.executable} "$@"')
+    command(machine, "g++", "exit 0")
+    command(machine, "cmake", "exit 0")
+
+
+def test_everything_that_is_missing_is_named_at_once(machine: Path) -> None:
+    command(machine, "python3.12", "exit 127")  # a shim without a Python behind it
+    command(machine, "python3", "exit 1")  # another version
+    command(machine, "df", "echo head; echo '/dev/sda 1 1 1048576 1% /'")  # 1 GB
+    done = check(machine)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    for thing in ("Python 3.11 or 3.12", "a C++ compiler", "cmake", "disk space: 1 GB"):
+        assert f"missing: {thing}" in done.stderr
+    for remedy in (
+        "apt-get install cmake",
+        "brew install cmake",
+        "conda install -c conda-forge cxx-compiler",
+    ):
+        assert remedy in done.stderr
+    assert "Nothing was installed" in done.stderr
+
+
+def test_a_machine_that_has_everything(machine: Path) -> None:
+    equip(machine)
+    command(machine, "python3.12", "exit 127")
+    done = check(machine)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "python3", "")
+    assert check(machine, PYTHON=sys.executable).stdout.strip() == sys.executable
+    wrong = check(machine, PYTHON="/no/such/python")
+    assert wrong.returncode == 1
+    assert "/no/such/python" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("answers", "thing", "remedy"),
+    [
+        ("ensurepip", "the venv and ensurepip modules", "-venv"),
+        ("Python.h", "the C headers", "-dev"),
+    ],
+)
+def test_half_a_python_is_named_as_such(answers: str, thing: str, remedy: str, machine: Path) -> None:
+    equip(machine)
+    command(machine, "python3", f'case "$*" in *{answers}*) exit 1;; esac; exec {sys.executable} "$@"')
+    done = check(machine)
+    assert done.returncode == 1
+    assert f"missing: {thing}" in done.stderr
+    assert f"apt-get install python3.{sys.version_info[1]}{remedy}" in done.stderr
+
+
+def test_the_commands_say_what_they_do() -> None:
+    """``make -n`` of a second call installs nothing; the stamp depends on the lock."""
+    done = subprocess.run(
+        ["make", "-n", "setup", "KEY=1"], cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert "requirements.lock" in done.stdout
+    assert "torch==" in done.stdout

@@ -1,0 +1,101 @@
+"""What the workflow plans: exactly the runs of the plan, and a clear message for every mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.declarations import load_catalog
+from bench.plan import Request, make_plan
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target", "request_"),
+    [
+        ([], "all", {}),
+        (
+            ["tier=quick", "papers=coupled-vae", "corpora=ptb", "seeds=[0,1]"],
+            "all",
+            {"tier": "quick", "seeds": (0, 1)},
+        ),
+        (["tier=paper"], "coupled-vae", {"tier": "paper"}),
+        (
+            ["tier=paper"],
+            "coupled-vae_table4",
+            {"tier": "paper", "tables": ("table4",), "corpora": ("ptb", "yelp13")},
+        ),
+        (["tier=paper"], "demo", {"tier": "demo"}),
+    ],
+)
+def test_the_jobs_are_those_of_the_plan(
+    arguments: list[str], target: str, request_: dict[str, Any], snakemake: Any, counts: Any, tmp_path: Path
+) -> None:
+    config = ["--config", *arguments] if arguments else []
+    done = snakemake(tmp_path, "--dry-run", *([] if target == "all" else [target]), *config)
+    assert done.returncode == 0, done.stderr
+    plan = make_plan(load_catalog(), Request(**request_))
+    corpora = {corpus for _, corpus in plan.corpora}
+    jobs = {
+        "fetch": len(corpora),
+        "prepare": len(plan.corpora),
+        "train": len(plan.runs),
+        "evaluate": len(plan.runs),
+    }
+    assert counts(done) == {**jobs, "report": 1, target: 1}
+
+
+def test_a_dry_run_imports_neither_torch_nor_the_downloader(tmp_path: Path) -> None:
+    arguments = ["-n", "-q", "-s", str(ROOT / "Snakefile"), "-d", str(tmp_path), "--cores", "1"]
+    code = (
+        "import sys; from snakemake.cli import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit as done: assert not done.code, done.code\n"
+        "assert 'bench.plan' in sys.modules\n"
+        "print({'torch', 'pooch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.strip().splitlines()[-1] == "set()", done.stderr
+
+
+def test_the_profile_of_a_gpu_machine_gives_each_run_a_card(snakemake: Any, tmp_path: Path) -> None:
+    profile = str(ROOT / "workflow" / "profiles" / "gpu")
+    default, gpu = (
+        snakemake(tmp_path, "-n", "--config", "systems=vae", *arguments).stdout
+        for arguments in ((), ("--profile", profile))
+    )
+    assert (default.count("gpu=0"), default.count("gpu=1")) == (2, 0)
+    assert (gpu.count("gpu=0"), gpu.count("gpu=1")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "found", "nearest"),
+    [
+        ("tire=quick", "unknown configuration key 'tire'", "'tier'"),
+        ("systems=[vae,coupled-vea]", "unknown system 'coupled-vea'", "'coupled-vae'"),
+        ("device=gpu", "'gpu' is not one of", "'cuda'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_explained(
+    mistake: str, found: str, nearest: str, snakemake: Any, tmp_path: Path
+) -> None:
+    done = snakemake(tmp_path, "--dry-run", "--config", mistake)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert found in output
+    assert nearest in output
+    assert "Traceback" not in output
+
+
+def test_a_run_outside_the_plan_can_be_named_by_its_path(snakemake: Any, counts: Any, tmp_path: Path) -> None:
+    path = "results/runs/quick/coupled-vae/generated-tiny/{}/seed7/run.json"
+    done = snakemake(tmp_path, "--dry-run", path.format("vae"))
+    assert counts(done) == {"fetch": 1, "prepare": 1, "train": 1}
+    done = snakemake(tmp_path, "--dry-run", path.format("vea"))
+    assert done.returncode == 1
+    assert "did you mean 'vae'?" in done.stderr + done.stdout

@@ -1,0 +1,139 @@
+"""The workflow run for real, on the tiny generated corpus: a failure, its repair, a result, nothing to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.files import read_json
+from tests.conftest import CORPUS, TINY, tiny_settings
+
+SYSTEMS = ("gru-lm", "vae")
+
+
+def config(*systems: str, **settings: Any) -> list[str]:
+    chosen = {**TINY, **settings}
+    return ["--config", f"corpora={CORPUS}", f"systems={','.join(systems)}", f"settings={json.dumps(chosen)}"]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A first call in which one of two systems fails, and a second one that makes good."""
+
+    folder: Path
+    first: subprocess.CompletedProcess[str]
+    after_first: set[str]
+    partial_pages: str
+    second: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def story(snakemake: Any, own_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The module that only the VAE uses is broken in the first call, and mended in the second."""
+    folder = tmp_path_factory.mktemp("workflow")
+    module = own_tree / "bench" / "models" / "posteriors.py"
+    source = module.read_text()
+    module.write_text(f"{source}\n\nraise RuntimeError('broken on purpose')\n")
+    first = snakemake(folder, *config(*SYSTEMS), tree=own_tree)
+    finished = {path.parent.parent.name for path in folder.rglob("measurements.json")}
+    pages = "".join(page.read_text() for page in (folder / "results" / "report-partial").rglob("*.html"))
+    module.write_text(source)
+    return Story(folder, first, finished, pages, snakemake(folder, *config(*SYSTEMS), tree=own_tree))
+
+
+@pytest.fixture(scope="module")
+def complete(story: Story) -> Path:
+    """A working directory in which the two systems are trained, measured and reported."""
+    assert story.second.returncode == 0, story.second.stdout + story.second.stderr
+    return story.folder
+
+
+def run_folder(folder: Path, system: str) -> Path:
+    return folder / "results" / "runs" / tiny_settings(system).name
+
+
+def test_a_failing_run_stops_no_other(story: Story) -> None:
+    assert story.first.returncode == 1
+    assert "broken on purpose" in story.first.stdout + story.first.stderr  # its log is shown
+    assert story.after_first == {"gru-lm"}
+
+
+def test_a_failure_leaves_a_partial_report_that_names_it(story: Story) -> None:
+    assert tiny_settings("vae").name in story.partial_pages
+    assert "broken on purpose" in story.partial_pages
+
+
+def test_the_next_call_tries_exactly_what_failed(story: Story, counts: Any, complete: Path) -> None:
+    assert counts(story.second) == {"train": 1, "evaluate": 1, "report": 1, "all": 1}
+    assert not (complete / "results" / "report-partial").exists()
+
+
+def test_every_arrow_leaves_its_files(complete: Path) -> None:
+    for system in SYSTEMS:
+        run, measured = (
+            read_json(run_folder(complete, system) / f) for f in ("run.json", "measurements.json")
+        )
+        assert run["identity"] == measured["identity"] == tiny_settings(system).identity
+        assert run["state"] == measured["state"] == "finished"
+        assert {m["metric"] for m in measured["measurements"]} >= {"nll", "ppl"}
+    index = (complete / "results" / "report" / "index.html").read_text()
+    assert "vae" in index.lower()
+    assert not list((complete / "results" / "state").rglob("*.safetensors"))  # no training is left unfinished
+
+
+def test_a_second_call_has_nothing_to_do(complete: Path, own_tree: Path, snakemake: Any, counts: Any) -> None:
+    assert counts(snakemake(complete, *config(*SYSTEMS), tree=own_tree)) == {}
+
+
+def test_a_checkout_or_a_comment_reruns_nothing(
+    complete: Path, own_tree: Path, snakemake: Any, counts: Any
+) -> None:
+    for path in own_tree.rglob("*.py"):
+        path.write_text(path.read_text() + "# as before\n")
+    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"evaluation": {**TINY["evaluation"], "samples": 6}}, {"evaluate": 2, "report": 1, "all": 1}),
+        (
+            {"schedule": {**TINY["schedule"], "length": 30}},
+            {"train": 1, "evaluate": 1, "report": 1, "all": 1},
+        ),
+        ({"training": {**TINY["training"], "steps": 41}}, {"train": 2, "evaluate": 2, "report": 1, "all": 1}),
+    ],
+)
+def test_a_changed_setting_reruns_exactly_what_it_changes(
+    changes: dict[str, Any],
+    expected: dict[str, int],
+    complete: Path,
+    own_tree: Path,
+    snakemake: Any,
+    counts: Any,
+) -> None:
+    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS, **changes), tree=own_tree)) == expected
+
+
+def test_a_corpus_of_the_user(snakemake: Any, counts: Any, tmp_path: Path) -> None:
+    """Its files are read where they lie, and a change of them is seen."""
+    corpora = tmp_path / "mine" / "corpora"
+    corpora.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        (corpora / f"{split}.txt").write_text("a small text\nanother text\n" * 3)
+    files = ", ".join(f"{split}: {split}.txt" for split in ("train", "valid", "test"))
+    (corpora / "mine.yaml").write_text(f"name: mine\ntitle: Mine\nfiles: {{{files}}}\n")
+    target = "results/corpora/coupled-vae/mine/corpus.json"
+    call = (tmp_path, target, "--config", "catalog=mine", "corpora=mine", "systems=vae")
+    done = snakemake(*call)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read_json(tmp_path / target)["sizes"] == {"train": 6, "valid": 6, "test": 6}
+    assert counts(snakemake(*call)) == {}
+    (corpora / "test.txt").write_text("a small text\nanother text\n")
+    assert counts(snakemake(*call)) == {"prepare": 1}
+    assert read_json(tmp_path / target)["sizes"]["test"] == 2

@@ -1,0 +1,182 @@
+# The plan, and the functions that say what a run or a corpus needs. Torch is never imported here.
+
+import functools
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from bench import plan
+from bench.declarations import load_catalog
+from bench.errors import BenchError
+from bench.files import stable_hash
+from bench.provenance import code_hash
+from bench.scopes import ALL, check_keys, request_of, targets, typed
+
+SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
+WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"
+
+
+def read_configuration():
+    config.update(typed(config))
+    check_keys(config, yaml.safe_load(SCHEMA.read_text())["properties"], WHERE)
+    validate(config, str(SCHEMA))
+    named = [config["catalog"]] if isinstance(config["catalog"], str) else config["catalog"]
+    folders = [Path(folder).absolute() for folder in named]
+    catalog = load_catalog(*folders)
+    request = request_of(config, catalog, WHERE)
+    plan.make_plan(catalog, request)  # every name in it is known
+    return catalog, folders, targets(catalog, request)
+
+
+try:
+    CATALOG, FOLDERS, REQUESTS = read_configuration()
+except BenchError as error:
+    sys.exit(str(error))
+
+
+def explained(function):
+    """Show the message of a mistake as it was written."""
+
+    @functools.wraps(function)
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except BenchError as error:
+            raise WorkflowError(str(error)) from None
+
+    return call
+
+
+# The commands run with the interpreter that runs Snakemake and with the package beside the Snakefile. A prefix
+# replaces Snakemake's own, so strict mode is repeated.
+BIN, TREE = shlex.quote(str(Path(sys.executable).parent)), shlex.quote(workflow.basedir)
+EXTRA = shlex.quote(":".join(map(str, FOLDERS)))
+shell.prefix(
+    f"set -euo pipefail; export PATH={BIN}:$PATH PYTHONPATH={TREE}:${{{{PYTHONPATH:-}}}} "
+    f"BENCH_CATALOG={EXTRA}:${{{{BENCH_CATALOG:-}}}}; "
+)
+
+# Arguments that change no number, or whose effect is tracked as the identity of each run: not params.
+ROOT = shlex.quote(config["results"])
+SETTINGS = shlex.quote(json.dumps(config["settings"]))
+MIRROR = f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else ""
+COMPUTE = f"--settings {SETTINGS} --device {config['device']}"
+ON_GPU = int(config["device"] == "cuda")  # a machine's profile says how many there are
+
+
+@functools.cache
+@explained
+def runs_of(target):
+    return plan.make_plan(CATALOG, REQUESTS[target]).runs
+
+
+@functools.cache
+@explained
+def run_of(name):
+    return plan.find_run(CATALOG, name, config["settings"])
+
+
+def report_folder(target):
+    """A target that plans the same runs as ``all`` shares its report."""
+    return "report" if runs_of(target) == runs_of(ALL) else f"report-{target}"
+
+
+def measurements_of(target):
+    return [f"<results>/runs/{run}/measurements.json" for run in runs_of(target)]
+
+
+def results_of(target):
+    """An input function: the report, and the measurements, so that a failed run is tried again by the next call."""
+
+    def files(wildcards):
+        return [f"<results>/{report_folder(target)}/index.html", *measurements_of(target)]
+
+    return files
+
+
+def target_of_report(wildcards):
+    return wildcards.report.removeprefix("report-") if wildcards.report != "report" else ALL
+
+
+def measurements_of_report(wildcards):
+    return measurements_of(target_of_report(wildcards))
+
+
+def request_of_report(wildcards):
+    return as_json(REQUESTS[target_of_report(wildcards)])
+
+
+def as_json(request):
+    return json.dumps(request.model_dump(mode="json", exclude_none=True), sort_keys=True)
+
+
+def declared_of_report(wildcards):
+    """What the report shows of the catalog: titles, tables, reported numbers."""
+    papers = REQUESTS[target_of_report(wildcards)].papers
+    return stable_hash([CATALOG.paper(paper).model_dump(mode="json") for paper in papers])
+
+
+@explained
+def source_identity(wildcards):
+    return stable_hash(CATALOG.corpus(wildcards.corpus).model_dump(mode="json", include={"files"}))
+
+
+@explained
+def own_files(wildcards):
+    """The files of a user's own corpus: read where they lie, so a change of them must be seen."""
+    return [str(file.local) for file in CATALOG.corpus(wildcards.corpus).files if file.local is not None]
+
+
+@explained
+def corpus_identity(wildcards):
+    entry = CATALOG.corpus(wildcards.corpus)
+    rules = plan.text_rules(CATALOG, wildcards.paper, wildcards.corpus, config["settings"])
+    return stable_hash([entry.model_dump(mode="json"), rules.model_dump(mode="json")])
+
+
+def corpus_code(wildcards):
+    return code_hash("prepare", corpus=CATALOG.corpus(wildcards.corpus))
+
+
+def corpus_of_run(wildcards):
+    run = run_of(wildcards.run)
+    return f"<results>/corpora/{run.paper}/{run.corpus}/corpus.json"
+
+
+def training_identity(wildcards):
+    return run_of(wildcards.run).training_identity
+
+
+def training_code(wildcards):
+    return code_hash("train", run=run_of(wildcards.run))
+
+
+def training_minutes(wildcards, attempt):
+    """A time limit for clusters; a training that meets it goes on from its last checkpoint."""
+    return (60 + run_of(wildcards.run).training.steps // 100) * attempt
+
+
+def run_identity(wildcards):
+    return run_of(wildcards.run).identity
+
+
+def evaluation_code(wildcards):
+    return code_hash("evaluate", run=run_of(wildcards.run))
+
+
+def partial_report():
+    """The command after a failure. Its path is none that a rule declares, else the next call would find that report,
+    say "nothing to be done" and never try the failed run again."""
+    asked = [target for target in workflow.dag_settings.targets if target in REQUESTS]
+    request = shlex.quote(as_json(REQUESTS[asked[0] if asked else ALL]))
+    command = (
+        f"python -m bench report --results {ROOT} --out {ROOT}/report-partial --request {request} --partial"
+    )
+    message = f"echo What there is, and what failed: {ROOT}/report-partial/index.html >&2"
+    return f"{command} && {message}".replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,22 @@
+rule evaluate:
+    input:
+        corpus_of_run,
+        "<results>/runs/{run}/run.json",
+    output:
+        "<results>/runs/{run}/measurements.json",
+    log:
+        "<results>/logs/evaluate/{run}.log",
+    benchmark:
+        "<results>/logs/evaluate/{run}.jsonl"
+    retries: 1
+    threads: config["threads_per_run"]
+    resources:
+        gpu=ON_GPU,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        identity=run_identity,
+        code=evaluation_code,
+    shell:
+        "python -m bench evaluate {wildcards.run} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
+        "--threads {threads} {COMPUTE} > {log} 2>&1"

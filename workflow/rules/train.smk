@@ -1,0 +1,26 @@
+# The resumable state lies in <results>/state and is not declared: declared outputs are deleted before each attempt.
+# With it an attempt goes on where the last one was stopped, so retries turn a time limit into a pause.
+rule train:
+    input:
+        corpus_of_run,
+    output:
+        "<results>/runs/{run}/model.safetensors",
+        "<results>/runs/{run}/training.parquet",
+        "<results>/runs/{run}/validation.parquet",
+        "<results>/runs/{run}/run.json",
+    log:
+        "<results>/logs/train/{run}.log",
+    benchmark:
+        "<results>/logs/train/{run}.jsonl"
+    retries: 2
+    threads: config["threads_per_run"]
+    resources:
+        gpu=ON_GPU,
+        mem_mb=4000,
+        runtime=training_minutes,
+    params:
+        identity=training_identity,
+        code=training_code,
+    shell:
+        "python -m bench train {wildcards.run} --corpora {config[results]:q}/corpora --out {config[results]:q}/runs "
+        "--state {config[results]:q}/state --threads {threads} {COMPUTE} > {log} 2>&1"
