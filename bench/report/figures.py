@@ -193,16 +193,14 @@ def _log_scale(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PLAIN)
     low, high = axes.get_ylim()
-    few = low > 0 and math.log10(high / low) < 1.2
-    axes.yaxis.set_minor_formatter(BETWEEN if few else NullFormatter())
+    decades = math.log10(high / low) if low > 0 else math.inf
+    axes.yaxis.set_minor_formatter(_between(decades) if decades < 1.2 else NullFormatter())
 
 
-def _between(value: float, _: object) -> str:
-    """The number at a mark between two powers of ten, if it begins with 2, 3 or 5: more would collide."""
-    return f"{value:g}" if f"{value:e}"[0] in "235" else ""
-
-
-BETWEEN = FuncFormatter(_between)
+def _between(decades: float) -> FuncFormatter:
+    """The numbers at marks between powers of ten: all over a short range, over a longer one they would collide."""
+    first_digits = "23456789" if decades < 0.5 else "235"
+    return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in first_digits else "")
 
 
 def _svg(name: str, x: str, y: str, draw: Callable[[Axes], None]) -> str:
