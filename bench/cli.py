@@ -19,6 +19,8 @@ from bench.errors import BenchError
 RUN_HELP = "TIER/PAPER/CORPUS/SYSTEM/seedN"
 DEVICES = "auto, cpu, cuda, cuda:N"
 RESULTS = Path("results")
+SETTINGS_EXAMPLE = '{"training": {"steps": 100}}'
+REQUEST_EXAMPLE = '{"tier": "quick"}'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +28,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return options.command(options) or 0
+        code = options.command(options) or 0
+        sys.stdout.flush()
+        return code
     except BenchError as error:
-        print(f"bench {options.name}: {error}", file=sys.stderr)
-        return 2
+        return _explain(options.name, error)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        remedy = "check the path, its permissions and the space on its disk"
+        return _explain(
+            options.name, BenchError(error.strerror or str(error), where=error.filename, remedy=remedy)
+        )
     except KeyboardInterrupt:
         return 130
+
+
+def _explain(command: str, error: BenchError) -> int:
+    print(f"bench {command}: {error}", file=sys.stderr)
+    return 2
 
 
 def _fetch(o: argparse.Namespace) -> int:
@@ -51,8 +67,13 @@ def _prepare(o: argparse.Namespace) -> int:
     from bench.plan import text_rules
 
     catalog = load_catalog()
-    sources = {name: Path(path) for name, path in read_json(o.sources).items()}
-    prepare(catalog.corpus(o.corpus), sources, text_rules(catalog, o.paper, o.corpus, _settings(o)), o.out)
+    rules = text_rules(catalog, o.paper, o.corpus, _settings(o))
+    sources = read_json(o.sources)
+    if not isinstance(sources, dict) or not all(isinstance(path, str) for path in sources.values()):
+        raise BenchError(
+            "not a mapping of files to paths", where=o.sources, remedy=f"first: bench fetch {o.corpus}"
+        )
+    prepare(catalog.corpus(o.corpus), {name: Path(path) for name, path in sources.items()}, rules, o.out)
     return 0
 
 
@@ -91,36 +112,30 @@ def _request(o: argparse.Namespace) -> Any:
     from bench.plan import Request
     from bench.validation import validated
 
-    values = _json_mapping("--request", o.request)
-    options = {key: getattr(o, key, None) for key in Request.model_fields if key != "settings"}
+    values = _json_mapping("--request", o.request, REQUEST_EXAMPLE)
+    options = {key: getattr(o, key) for key in Request.model_fields if key != "settings"}
+    options["settings"] = None if o.settings is None else _settings(o)
     return validated(Request, values | {k: v for k, v in options.items() if v is not None}, "the request")
 
 
 def _plan(o: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.table import Table
 
     from bench.cost import downloads, estimate
     from bench.declarations import load_catalog
     from bench.plan import make_plan
+    from bench.show import plan_rows, plan_summary, print_rows
 
     catalog = load_catalog()
     plan = make_plan(catalog, _request(o))
-    table = Table("run", "steps", "train", "validate", "evaluate", box=None, pad_edge=False)
     costs = []
-    for cost in estimate(plan, o.results / "corpora", o.device, o.threads or 1):
-        costs.append(cost)
-        hours = (f"{seconds / 3600:.2f} h" for seconds in (cost.training, cost.validation, cost.evaluation))
-        table.add_row(cost.name + (" (sizes assumed)" if cost.assumed else ""), str(cost.steps), *hours)
-    bytes_, unknown_sizes = downloads(catalog, plan)
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{len(costs)} runs, {len(costs) * 2 + len(plan.corpora) * 2 + 1} jobs, "
-        f"{sum(c.steps for c in costs):,} steps, {sum(c.seconds for c in costs) / 3600:.1f} hours of one process "
-        f"on this device, {sum(c.disk for c in costs) / 1e6:,.0f} MB on disk, {bytes_ / 1e6:,.1f} MB to download"
-        + (f" and {unknown_sizes} files of unknown size" if unknown_sizes else "")
-    )
+    with Console(stderr=True).status("timing a few steps of each system") as status:
+        for cost in estimate(catalog, plan, o.results / "corpora", o.device, o.threads or 1):
+            costs.append(cost)
+            status.update(f"timing a few steps of each system: {len(costs)} of {len(plan.runs)} runs")
+    header = ("run", "seeds", "steps", "train", "validate", "evaluate")
+    print_rows(Console(), plan_rows(costs, plan), header, numbers=True)
+    print(*plan_summary(costs, plan, downloads(catalog, plan)), sep="\n")
     return 0
 
 
@@ -133,24 +148,18 @@ def _doctor(o: argparse.Namespace) -> int:
 
 def _list(o: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from bench.declarations import load_catalog
-    from bench.parts import registry
+    from bench.show import declared, print_rows
 
-    catalog = load_catalog()
-    rows = {
-        "systems": [(n, s.title, s.missing or s.about) for n, s in catalog.systems.items()],
-        "corpora": [(n, c.title, c.about) for n, c in catalog.corpora.items()],
-        "papers": [(n, f"{p.short} ({p.year})", p.title) for n, p in catalog.papers.items()],
-        "tiers": [(n, "", t.about) for n, t in catalog.tiers.tiers.items()],
-        "parts": [(f"{c} {k}", "", e.about) for c, kinds in registry().items() for k, e in kinds.items()],
-    }[o.what]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape(" ".join(text.split())) for text in row))
-    Console().print(table)
+    print_rows(Console(), declared(load_catalog(), o.what))
+    return 0
+
+
+def _settings_of(o: argparse.Namespace) -> int:
+    import yaml
+
+    print(yaml.safe_dump(_run(o).model_dump(mode="json"), sort_keys=False, allow_unicode=True), end="")
     return 0
 
 
@@ -162,15 +171,14 @@ def _publish(o: argparse.Namespace) -> int:
 
 
 def _status(o: argparse.Namespace) -> int:
-    from bench.files import read_json
+    from rich.console import Console
 
-    states = sorted((o.results / "state").glob("*/status.json"))
-    for path in states:
-        state = read_json(path)
-        where = f"step {state['step']}/{state['steps']}" if "step" in state else state["reason"]
-        print(f"{state['state']:8} {state['name']}  {where}")
-    done = len(list((o.results / "runs").glob("*/*/*/*/seed*/measurements.json")))
-    print(f"{done} runs trained and measured, {len(states)} not finished")
+    from bench.show import check_results, counts, print_rows, progress
+
+    check_results(o.results)
+    rows = list(progress(o.results))
+    print_rows(Console(), rows)
+    print(f"{counts(o.results)}, {len(rows)} in progress or failed")
     return 0
 
 
@@ -183,16 +191,18 @@ def _run(o: argparse.Namespace) -> Any:
 
 def _settings(o: argparse.Namespace) -> dict[str, Any]:
     """The user's overrides, given as JSON."""
-    return _json_mapping("--settings", o.settings)
+    return _json_mapping("--settings", o.settings, SETTINGS_EXAMPLE)
 
 
-def _json_mapping(option: str, text: str) -> dict[str, Any]:
+def _json_mapping(option: str, text: str, example: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise BenchError(f"{option} is not JSON: {error}", where=text) from error
+        raise BenchError(
+            f"{option} is not JSON: {error}", where=text, remedy=f"for example {example}"
+        ) from error
     if not isinstance(value, dict):
-        raise BenchError(f"{option} is not a mapping", where=text)
+        raise BenchError(f"{option} is not a mapping", where=text, remedy=f"for example {example}")
     return value
 
 
@@ -211,7 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("fetch", _fetch, "download the files of a corpus, or find them in a mirror, and verify them")
     sub.add_argument("corpus")
     sub.add_argument("--out", type=Path, required=True, help="JSON file to write: where each file lies")
-    sub.add_argument("--mirror", default=os.environ.get("BENCH_MIRROR"), help="folder or base URL to try first")
+    sub.add_argument(
+        "--mirror", default=os.environ.get("BENCH_MIRROR"), help="folder or base URL to try first"
+    )
 
     sub = add("prepare", _prepare, "turn verified files into a vocabulary and id tensors under a protocol")
     sub.add_argument("paper")
@@ -238,15 +250,21 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("plan", _plan, "say what a plan would cost on this device, by a short calibration")
     _add_results(sub)
     sub.add_argument("--device", default="auto", help=DEVICES)
-    sub.add_argument("--threads", type=int, default=None, help="threads of one run")
+    sub.add_argument("--threads", type=_count, default=None, help="threads of one run")
     _add_request(sub)
 
     sub = add("doctor", _doctor, "check this machine, the mirror and the corpora, and say what to type")
     _add_results(sub)
-    sub.add_argument("--mirror", default=os.environ.get("BENCH_MIRROR"), help="folder or base URL of the corpora")
+    sub.add_argument(
+        "--mirror", default=os.environ.get("BENCH_MIRROR"), help="folder or base URL of the corpora"
+    )
 
     sub = add("list", _list, "list what is declared")
     sub.add_argument("what", choices=["systems", "corpora", "papers", "tiers", "parts"])
+
+    sub = add("settings", _settings_of, "print every setting of a run, as it would be trained and measured")
+    sub.add_argument("run", help=RUN_HELP)
+    _add_settings(sub)
 
     sub = add("publish", _publish, "copy the measurements of a run to where they can be committed")
     sub.add_argument("run", help=RUN_HELP)
@@ -257,23 +275,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    """A positive number of threads."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
 def _add_results(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--results", type=Path, default=RESULTS, help="the results folder")
 
 
 def _add_request(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--request", default="{}", help='what is asked for, as JSON: {"tier": "quick"}')
+    sub.add_argument("--request", default="{}", help=f"what is asked for, as JSON: {REQUEST_EXAMPLE}")
     for key in ("tier", "papers", "corpora", "tables", "systems", "seeds"):
         sub.add_argument(f"--{key}", help="one name, or several with commas between them")
+    _add_settings(sub, None)
 
 
-def _add_settings(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--settings", default="{}", help='overrides as JSON: {"training": {"steps": 100}}')
+def _add_settings(sub: argparse.ArgumentParser, default: str | None = "{}") -> None:
+    sub.add_argument("--settings", default=default, help=f"overrides as JSON: {SETTINGS_EXAMPLE}")
 
 
 def _add_run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("run", help=RUN_HELP)
     sub.add_argument("--corpora", type=Path, default=RESULTS / "corpora", help="folder of prepared corpora")
     sub.add_argument("--device", default="auto", help=DEVICES)
-    sub.add_argument("--threads", type=int, default=None, help="threads of this run")
+    sub.add_argument("--threads", type=_count, default=None, help="threads of this run")
     _add_settings(sub)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,8 +13,10 @@ import torch
 from bench.corpora.batches import Collator
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.fetch import default_cache
+from bench.corpora.generated import sample
+from bench.corpora.grammar.declare import load_grammar
 from bench.corpora.prepared import Prepared, Texts
-from bench.corpora.rules import SPLITS, TextRules
+from bench.corpora.rules import SPLITS
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.declarations import Catalog
 from bench.metrics.likelihood import text_likelihoods
@@ -25,7 +27,7 @@ from bench.training.loop import Trainer
 
 STEPS = 6  # timed, after two that are not
 TEXTS = 12  # of the validation split, timed once
-ASSUMED_WORDS, ASSUMED_TEXTS, ASSUMED_LENGTH = 10_000, 40_000, 20  # of a corpus that is not prepared yet
+SENTENCES = 500  # drawn of a generated corpus, to know its words
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,27 @@ class Cost:
         return self.training + self.validation + self.evaluation
 
 
-def estimate(plan: Plan, corpora: Path, device: str, threads: int) -> Iterator[Cost]:
+@dataclass(frozen=True)
+class Sizes:
+    """What is assumed of a corpus that is not prepared yet: words in all, texts, words per text."""
+
+    words: int = 10_000
+    texts: Mapping[str, int] = field(default_factory=lambda: {"train": 40_000, "valid": 4_000, "test": 4_000})
+    length: int = 20
+
+
+def estimate(catalog: Catalog, plan: Plan, corpora: Path, device: str, threads: int | None) -> Iterator[Cost]:
     """The cost of each run of ``plan``; runs that differ only in their seed are timed once.
 
     A corpus that is not prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so.
+    Raises :class:`BenchError` for a device that is not there.
     """
     prepare_process(threads)
     known: dict[tuple[str, ...], Cost] = {}
     for run in plan.runs.values():
         key = (run.tier, run.paper, run.corpus, run.system)
         if key not in known:
-            known[key] = _calibrate(run, corpora, choose_device(device))
+            known[key] = _calibrate(run, catalog.corpus(run.corpus), corpora, choose_device(device))
         yield Cost(**{**vars(known[key]), "name": run.name})
 
 
@@ -72,10 +84,10 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
     return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
 
 
-def _calibrate(run: RunSettings, corpora: Path, device: torch.device) -> Cost:
+def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Cost:
     folder = corpora / run.paper / run.corpus
     assumed = not (folder / "corpus.json").exists()
-    corpus = _stand_in(run) if assumed else Prepared.load(folder)
+    corpus = _stand_in(run, sizes_of(entry)) if assumed else Prepared.load(folder)
     with tempfile.TemporaryDirectory() as state:
         trainer = Trainer(run, corpus, Path(state), device)
         trainer.reporter.every = float("inf")
@@ -89,7 +101,7 @@ def _calibrate(run: RunSettings, corpora: Path, device: torch.device) -> Cost:
     rate = _sampling_rate(trainer, corpus, device)
     validations = -(-run.training.steps // run.training.validate_every)
     latent = not run.encoder.absent
-    valid, test = ((run.training.validation_samples, run.evaluation.samples) if latent else (1, 1))
+    valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
     return Cost(
         name=run.name,
@@ -119,21 +131,33 @@ def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> 
     return (int(few.lengths.sum()) + count) * samples / (time.perf_counter() - began)
 
 
-def _stand_in(run: RunSettings) -> Prepared:
+def sizes_of(entry: CorpusEntry) -> Sizes:
+    """What the catalog knows of a corpus that is not prepared; of a generated one, by drawing a few texts."""
+    assumed = Sizes()
+    if entry.reader.kind != "generated":
+        return Sizes(texts=dict(assumed.texts) | {str(k): n for k, n in entry.expect.items()})
+    size = str(entry.reader.options["size"])
+    _, texts = sample(size, SENTENCES, 0)
+    words = {word for text in texts for word in text}
+    return Sizes(len(words), load_grammar(size).splits, round(sum(map(len, texts)) / len(texts)))
+
+
+def _stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
     """A corpus of random words in place of one that is not at hand."""
-    words = [*SPECIALS, *(f"word{i}" for i in range(run.text.max_words or ASSUMED_WORDS))]
+    count = min(sizes.words, run.text.max_words or sizes.words)
+    words = [*SPECIALS, *(f"word{i}" for i in range(count))]
     random = torch.Generator().manual_seed(0)
     splits = {}
     for split in SPLITS:
-        count = ASSUMED_TEXTS if split == "train" else ASSUMED_TEXTS // 10
-        tokens = torch.randint(4, len(words), (count * ASSUMED_LENGTH,), generator=random, dtype=torch.int32)
-        splits[str(split)] = Texts(tokens, torch.arange(count + 1) * ASSUMED_LENGTH)
+        texts = sizes.texts[split]
+        ids = torch.randint(len(SPECIALS), len(words), (texts * sizes.length,), generator=random)
+        splits[str(split)] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * sizes.length)
     return Prepared(
         folder=Path(),
         name=run.corpus,
         title="",
         comparable=False,
-        rules=TextRules(),  # type: ignore[call-arg]
+        rules=run.text,
         vocabulary=Vocabulary(words),
         splits=splits,
         data_hash="assumed",

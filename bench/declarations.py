@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, model_validator
 
 from bench.corpora.entry import CorpusEntry, load_corpora
 from bench.errors import BenchError, unknown
@@ -17,6 +18,7 @@ from bench.settings import Model, Name
 from bench.validation import read_yaml, validated
 
 CATALOG = Path(__file__).parent / "catalog"
+T = TypeVar("T")
 
 
 class System(Model):
@@ -47,8 +49,12 @@ class System(Model):
         return {choice: getattr(self, choice) for choice in CHOICES if getattr(self, choice) is not None}
 
 
+class Systems(RootModel[dict[Name, System]]):
+    """The content of a ``systems.yaml``."""
+
+
 class Measure(Model):
-    """Which of our measurements repeats a printed quantity; ``estimator`` null takes the system's only one."""
+    """Which measurement repeats a printed quantity; ``estimator`` null takes the system's only one."""
 
     metric: Name | str
     estimator: str | None
@@ -153,14 +159,14 @@ class Catalog(Model):
         return system.couples or (self.baseline(system.extends) if system.extends else None)
 
 
-def _get(known: dict[str, Any], noun: str, name: str) -> Any:
+def _get(known: Mapping[str, T], noun: str, name: str) -> T:
     if name not in known:
         raise unknown(noun, name, known)
     return known[name]
 
 
 def load_catalog(*extra: Path) -> Catalog:
-    """The package's catalog and that of each folder in ``extra`` and in ``BENCH_CATALOG`` (``:`` between them).
+    """The package's catalog, and that of each folder in ``extra`` and ``BENCH_CATALOG`` (``:`` between them).
 
     A folder may hold ``systems.yaml`` and ``corpora/*.yaml``; a name that is declared twice is an error.
     """
@@ -174,15 +180,18 @@ def _load(extra: tuple[Path, ...]) -> Catalog:
         if not folder.is_dir():
             raise BenchError("catalog folder not found", where=folder, remedy="check BENCH_CATALOG")
     systems: dict[str, System] = {}
-    for folder in (CATALOG, *extra):
-        for name, system in _read_systems(folder / "systems.yaml").items():
+    found_in: dict[str, Path] = {}
+    for path in (folder / "systems.yaml" for folder in (CATALOG, *extra)):
+        for name, system in _read_systems(path).items():
             if name in systems:
-                raise BenchError(f"two systems are named {name!r}", where=folder, remedy="rename one of them")
-            systems[name] = system
-    for name, system in systems.items():
-        _check_parents(name, system, systems)
-    papers = {p.parent.name: _read_paper(p, systems) for p in sorted(CATALOG.glob("papers/*/paper.yaml"))}
+                where = f"{found_in[name]} and {path}"
+                raise BenchError(f"two systems are named {name!r}", where=where, remedy="rename one of them")
+            systems[name], found_in[name] = system, path
+    for name in systems:
+        _check_parents(name, systems, found_in)
     corpora = load_corpora(*(f / "corpora" for f in extra if (f / "corpora").is_dir()))
+    paths = sorted(CATALOG.glob("papers/*/paper.yaml"))
+    papers = {path.parent.name: _read_paper(path, systems, corpora) for path in paths}
     tiers = validated(Tiers, read_yaml(CATALOG / "tiers.yaml"), CATALOG / "tiers.yaml")
     return Catalog.model_construct(systems=systems, papers=papers, corpora=corpora, tiers=tiers)
 
@@ -190,22 +199,34 @@ def _load(extra: tuple[Path, ...]) -> Catalog:
 def _read_systems(path: Path) -> dict[str, System]:
     if not path.exists():
         return {}
-    return {name: validated(System, value, path, str(name)) for name, value in read_yaml(path).items()}
+    return validated(Systems, read_yaml(path), path).root
 
 
-def _check_parents(name: str, system: System, systems: dict[str, System]) -> None:
+def _check_parents(name: str, systems: dict[str, System], found_in: dict[str, Path]) -> None:
     seen = [name]
-    while parent := (system.couples or system.extends):
+    while parent := (systems[seen[-1]].couples or systems[seen[-1]].extends):
+        where = f"{found_in[seen[-1]]}: {seen[-1]}"
         if parent not in systems:
-            raise unknown("system", parent, systems, where=f"systems.yaml: {seen[-1]}")
+            raise unknown("system", parent, systems, where=where)
         if parent in seen:
-            raise BenchError(f"systems extend each other in a circle: {' -> '.join([*seen, parent])}")
+            circle = " -> ".join([*seen, parent])
+            raise BenchError(f"systems extend each other in a circle: {circle}", where=where)
         seen.append(parent)
-        system = systems[parent]
 
 
-def _read_paper(path: Path, systems: dict[str, System]) -> Paper:
-    paper = validated(Paper, read_yaml(path) | {"reported": _read_reported(path.with_name("reported.csv"))}, path)
+def _read_paper(path: Path, systems: dict[str, System], corpora: dict[str, CorpusEntry]) -> Paper:
+    paper = validated(
+        Paper, read_yaml(path) | {"reported": _read_reported(path.with_name("reported.csv"))}, path
+    )
+    for corpus in paper.corpora:
+        if corpus not in corpora:
+            raise unknown("corpus", corpus, corpora, where=f"{path}: corpora")
+    for corpus in (*paper.by_corpus, *(corpus for table in paper.tables for corpus in table.corpora)):
+        if corpus not in paper.corpora:
+            raise unknown("corpus", corpus, paper.corpora, where=path)
+    for system in paper.by_system:
+        if system not in systems:
+            raise unknown("system", system, systems, where=f"{path}: by_system")
     for table in paper.tables:
         for row in table.rows:
             if row.system not in systems:

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     except OSError as error:
         raise cannot_write(path, error) from error
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))  # libraries in Rust tell it in words only
+        if number is None:
+            raise
+        raise cannot_write(path, OSError(int(number[1]), os.strerror(int(number[1])))) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -37,6 +37,7 @@ CHOICES = (
     "procedure",
 )
 NONE = "none"  # a choice that a system does without
+REQUIRED = ("decoder", "procedure")  # choices that no system does without
 
 _C = TypeVar("_C", bound=type)
 
@@ -44,7 +45,7 @@ _C = TypeVar("_C", bound=type)
 class Options(BaseModel):
     """Base of the option models that are generated from constructors: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def lookup(choice: str, kind: str, *, where: object | None = None) -> Registered
     """The registered part of that name; raises :class:`BenchError` with the nearest one if there is none."""
     kinds = registry()[choice]
     if kind not in kinds:
-        raise unknown(choice, kind, [NONE, *kinds], where=where)
+        raise unknown(choice, kind, kinds if choice in REQUIRED else [NONE, *kinds], where=where)
     return kinds[kind]
 
 
@@ -105,16 +106,22 @@ def build(choice: str, kind: str, options: Mapping[str, Any], *wiring: Any) -> A
 
 
 def _parts_in(file: Path, package: Path) -> list[Registered]:
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read the parts in this file: {error}", where=file) from error
     module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
     found = []
     for node in tree.body:
         for decorator in getattr(node, "decorator_list", []):
             names = _marked(decorator)
             if isinstance(node, ast.ClassDef) and names is not None:
+                choice, kind = names
+                if choice not in CHOICES:
+                    raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
                 about = (ast.get_docstring(node) or "").split("\n")[0]
-                options = _options(node, file, names[1])
-                found.append(Registered(names[0], names[1], module, node.name, file, options, about))
+                options = _options(node, file, kind)
+                found.append(Registered(choice, kind, module, node.name, file, options, about))
     return found
 
 
@@ -132,11 +139,21 @@ def _options(node: ast.ClassDef, file: Path, kind: str) -> type[Options]:
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             for argument, default in zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True):
-                if argument.annotation is None:
-                    raise BenchError(f"option {argument.arg!r} of {kind!r} has no type", where=file)
-                value = ... if default is None else ast.literal_eval(default)
-                fields[argument.arg] = (_type(argument.annotation), value)
+                fields[argument.arg] = _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
     return create_model(f"{node.name}Options", __base__=Options, **fields)
+
+
+def _field(argument: ast.arg, default: ast.expr | None, what: str, file: Path) -> tuple[Any, Any]:
+    """(type, default) of one option; ``...`` where there is no default."""
+    if argument.annotation is None:
+        raise BenchError(f"{what} has no type", where=file)
+    try:
+        return _type(argument.annotation), ... if default is None else ast.literal_eval(default)
+    except NameError as error:
+        allowed = ["int", "float", "bool", "str", "tuple", "Literal", "Annotated[..., Field(...)]"]
+        raise BenchError(f"{what} has another type: {error}", where=file, allowed=allowed) from error
+    except ValueError as error:
+        raise BenchError(f"{what} has a default that is not a literal", where=file) from error
 
 
 def _type(annotation: ast.expr) -> Any:
@@ -152,4 +169,4 @@ def _type(annotation: ast.expr) -> Any:
         "Field": Field,
         "__builtins__": {},
     }
-    return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # noqa: S307 (our own source)
+    return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # our own source

@@ -1,10 +1,10 @@
-"""The plan: one pure function from what is asked for to the runs, read by the workflow, the cost and the report."""
+"""The plan: a pure function from what is asked for to the runs, for the workflow, the cost and the report."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -16,16 +16,19 @@ from bench.parts import CHOICES, NONE
 from bench.settings import Model, RunSettings
 from bench.validation import validated
 
+RUN_NAME = "TIER/PAPER/CORPUS/SYSTEM/seedN"
+EXAMPLE = "demo/coupled-vae/generated-small/vae/seed0"
+
 
 class Request(Model):
     """What a user asks for; an absent list means everything that the tier and the papers name."""
 
     tier: str = "demo"
-    papers: tuple[str, ...] = ("coupled-vae",)
-    corpora: tuple[str, ...] | None = None
-    tables: tuple[str, ...] | None = None
-    systems: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    papers: tuple[str, ...] = Field(default=("coupled-vae",), min_length=1)
+    corpora: tuple[str, ...] | None = Field(default=None, min_length=1)
+    tables: tuple[str, ...] | None = Field(default=None, min_length=1)
+    systems: tuple[str, ...] | None = Field(default=None, min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     settings: dict[str, Any] = Field(default_factory=dict, description="overrides of settings, for every run")
 
     @field_validator("papers", "corpora", "tables", "systems", "seeds", mode="before")
@@ -68,11 +71,20 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge_part(old: Any, new: Any) -> Any:
-    before = {"kind": old} if isinstance(old, str) else dict(old or {})
-    after = {"kind": new} if isinstance(new, str) else dict(new)
-    if after.get("kind", before.get("kind")) != before.get("kind"):
-        return after
+    before, after = _flat(old), _flat(new)
+    if before is None or after is None or after.get("kind", before.get("kind")) != before.get("kind"):
+        return new if after is None else after
     return before | after
+
+
+def _flat(part: Any) -> dict[str, Any] | None:
+    """``gru`` and ``{kind: gru, options: {hidden: 8}}`` as ``{kind: gru, ...}``; None for what is no part."""
+    if isinstance(part, str):
+        return {"kind": part}
+    if not isinstance(part, Mapping):
+        return None
+    options = part.get("options")
+    return {**part} if not isinstance(options, Mapping) else {"kind": part.get("kind"), **options}
 
 
 def resolve(
@@ -99,10 +111,20 @@ def resolve(
         values = merge(values, {k: v for k, v in exceptions.items() if k != "by_corpus"})
         values = merge(values, exceptions.get("by_corpus", {}).get(corpus, {}))
     values = _scaled(values, catalog.tiers.scaled, spent)
-    for layer in (spent.overrides, settings or {}):
-        values = merge(values, _applicable(layer, values))
     names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
+    for layer in (spent.overrides, settings or {}):
+        _refuse_names(layer, names)
+        values = merge(values, _applicable(layer, values))
     return validated(RunSettings, values | names, f"run {tier}/{paper}/{corpus}/{system}")
+
+
+def _refuse_names(layer: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+    """What names a run cannot be overridden: it would be ignored."""
+    for key in names:
+        if key in layer:
+            raise BenchError(
+                f"{key} is not a setting: it is part of the run's name", where=f"settings: {key}"
+            )
 
 
 def _ancestry(catalog: Catalog, system: str) -> list[str]:
@@ -125,10 +147,11 @@ def _scaled(values: dict[str, Any], paths: Sequence[str], tier: Tier) -> dict[st
 
 
 def _applicable(layer: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """``layer`` without options for a part that this system does without (a language model has no encoder)."""
+    """``layer`` without options of a part that this system does without (a language model has no encoder)."""
 
     def moot(choice: str) -> bool:
-        return _kind(values.get(choice)) == NONE and isinstance(layer[choice], Mapping) and "kind" not in layer[choice]
+        new = layer[choice]
+        return _kind(values.get(choice)) == NONE and isinstance(new, Mapping) and "kind" not in new
 
     return {key: value for key, value in layer.items() if not (key in CHOICES and moot(key))}
 
@@ -138,28 +161,38 @@ def _kind(part: Any) -> Any:
 
 
 def make_plan(catalog: Catalog, request: Request) -> Plan:
-    """All runs of a request: for each paper, its corpora under the tier, its systems, the seeds."""
+    """All runs of a request: for each paper, its corpora under the tier, its systems, the seeds.
+
+    Where neither the request nor the tier names corpora, a table's systems run on the corpora that it prints.
+    Raises :class:`BenchError` for unknown names and wrong settings.
+    """
     runs = {run.name: run for paper in request.papers for run in _runs_of(catalog, request, paper)}
     return Plan(request, runs)
 
 
 def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSettings]:
-    tables = request.tables or catalog.tier(request.tier).tables
-    buildable = [n for n in systems_of(catalog, paper, tables) if not catalog.system(n).missing]
-    names = request.systems or buildable
-    for corpus in request.corpora or catalog.tier(request.tier).corpora or catalog.paper(paper).corpora:
-        for system in names:
+    tier = catalog.tier(request.tier)
+    tables, corpora = request.tables or tier.tables, request.corpora or tier.corpora
+    for corpus in corpora or catalog.paper(paper).corpora:
+        printed = systems_of(catalog, paper, tables, None if corpora else corpus)
+        buildable = [name for name in printed if not catalog.system(name).missing]
+        for system in request.systems or buildable:
             for seed in request.seeds:
                 yield resolve(catalog, request.tier, paper, corpus, system, seed, request.settings)
 
 
-def systems_of(catalog: Catalog, paper: str, tables: Sequence[str] | None = None) -> list[str]:
-    """The systems of a paper's tables (all, or those named), each once, in the order of first appearance."""
+def systems_of(
+    catalog: Catalog, paper: str, tables: Sequence[str] | None = None, corpus: str | None = None
+) -> list[str]:
+    """The systems of a paper's tables (all, or those named; of these, those that print ``corpus``).
+
+    Each once, in the order of first appearance. Raises :class:`BenchError` for an unknown table.
+    """
     known = {table.id: table for table in catalog.paper(paper).tables}
     for name in tables or ():
         if name not in known:
             raise unknown("table", name, known, where=f"paper {paper}")
-    chosen = [known[name] for name in tables or known]
+    chosen = [known[name] for name in tables or known if corpus is None or corpus in known[name].corpora]
     return list(dict.fromkeys(row.system for table in chosen for row in table.rows))
 
 
@@ -170,15 +203,25 @@ def text_rules(
     catalog.corpus(corpus)
     declared = catalog.paper(paper)
     values = merge({"text": {}}, {k: v for k, v in declared.protocol.items() if k == "text"})
+    for key in settings or {}:
+        if key not in RunSettings.model_fields:
+            raise unknown("key", key, RunSettings.model_fields, where="settings")
     for layer in (declared.by_corpus.get(corpus, {}), settings or {}):
         values = merge(values, {k: v for k, v in layer.items() if k == "text"})
     return validated(TextRules, values["text"], f"paper {paper}, corpus {corpus}", "text")
 
 
 def find_run(catalog: Catalog, name: str, settings: Mapping[str, Any] | None = None) -> RunSettings:
-    """The settings of the run called ``tier/paper/corpus/system/seedN``."""
-    parts = Path(name).parts
-    if len(parts) != 5 or not parts[4].startswith("seed") or not parts[4][4:].isdigit():
-        raise unknown("run", name, ["TIER/PAPER/CORPUS/SYSTEM/seedN"])
-    tier, paper, corpus, system, seed = parts
-    return resolve(catalog, tier, paper, corpus, system, int(seed[4:]), settings)
+    """The settings of the run called ``tier/paper/corpus/system/seedN``. Raises :class:`BenchError`."""
+    return resolve(catalog, *parse_name(name), settings)
+
+
+def parse_name(name: str) -> tuple[str, str, str, str, int]:
+    """(tier, paper, corpus, system, seed) of a run's name. Raises :class:`BenchError` for another form."""
+    *parts, seed = name.split("/")
+    if len(parts) != 4 or not re.fullmatch(r"seed(0|[1-9][0-9]*)", seed):
+        raise BenchError(
+            f"{name!r} is not the name of a run", allowed=[RUN_NAME], remedy=f"for example {EXAMPLE}"
+        )
+    tier, paper, corpus, system = parts
+    return tier, paper, corpus, system, int(seed[4:])

@@ -1,54 +1,69 @@
-"""Publishing a run: its small measurement files, without weights, are copied to where they can be committed."""
+"""Publishing a run: its small files, without the weights, are copied to where they can be committed."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
-from bench.files import read_json, replacing
+from bench.files import read_json, replacing, sha256_file
+from bench.plan import parse_name
 
-FILES = (
-    "training.parquet",
-    "validation.parquet",
-    "sentences.parquet",
-    "texts.json",
-    "histograms.json",
-    "run.json",
-    "measurements.json",
-)
+TRAINING = ("training.parquet", "validation.parquet")
+EVALUATION = ("sentences.parquet", "texts.json", "histograms.json")  # a run that diverged has none
+LAST = ("run.json", "measurements.json")
 CORPUS_FILES = ("card.json", "corpus.json")
 
 
 def publish(results: Path, name: str) -> Path:
     """Copy the run ``name`` and its corpus card below ``results/published``; returns the folder of the run.
 
-    Raises :class:`BenchError` for a run that is not finished or measured, and for one made by code that was
-    not committed: such a number could not be traced.
+    Raises :class:`BenchError` for a run that is not finished or measured, for one whose files are not those
+    that it wrote, and for one made by code that was not committed: such a number could not be traced.
     """
-    source = results / "runs" / name
-    run, measured = read_json(source / "run.json"), read_json(source / "measurements.json")
+    _, paper, corpus, _, _ = parse_name(name)
+    source, target = results / "runs" / name, results / "published" / "runs" / name
+    run, measured = _read(source, "run.json", "train"), _read(source, "measurements.json", "evaluate")
     for what, content in (("trained", run), ("measured", measured)):
         if content["provenance"]["dirty"]:
+            commit = content["provenance"]["code_version"]
             raise BenchError(
-                f"the run was {what} by code that differs from its commit {content['provenance']['code_version']}",
+                f"the run was {what} by code that differs from its commit {commit}",
                 where=source,
                 remedy="commit, then run it again",
             )
     if measured["weights_sha256"] != run["files"]["model.safetensors"]:
-        raise BenchError("the measurements are of other weights", where=source, remedy="evaluate the run again")
-    target = results / "published" / "runs" / name
-    for file in FILES:
-        _copy(source / file, target / file)
-    _, paper, corpus, *_ = Path(name).parts
-    for file in CORPUS_FILES:
-        at = Path(paper) / corpus / file
-        _copy(results / "corpora" / at, results / "published" / "corpora" / at)
+        raise BenchError(
+            "the measurements are of other weights", where=source, remedy="evaluate the run again"
+        )
+    files = (*TRAINING, *(EVALUATION if run["state"] == "finished" else ()), *LAST)
+    copies = [(source / file, target / file) for file in files]
+    at = Path("corpora", paper, corpus)
+    copies += [(results / at / file, results / "published" / at / file) for file in CORPUS_FILES]
+    _check(copies, run["files"])
+    for original, copy in copies:
+        with replacing(copy) as part:
+            shutil.copyfile(original, part)
     return target
 
 
-def _copy(source: Path, target: Path) -> None:
-    if not source.exists():
-        raise BenchError("file not found", where=source, remedy="run the step that makes it first")
-    with replacing(target) as part:
-        shutil.copyfile(source, part)
+def _read(folder: Path, file: str, command: str) -> dict[str, Any]:
+    if not (folder / file).exists():
+        raise BenchError(
+            f"there is no {file} of this run", where=folder, remedy=f"first: bench {command} RUN"
+        )
+    content: dict[str, Any] = read_json(folder / file)
+    return content
+
+
+def _check(copies: list[tuple[Path, Path]], hashes: dict[str, str]) -> None:
+    """All files are there, before the first is copied, and are those that the training wrote."""
+    for source, _ in copies:
+        if not source.exists():
+            raise BenchError("file not found", where=source, remedy="run the step that makes it again")
+        expected = hashes.get(source.name)
+        if expected is not None and sha256_file(source) != expected:
+            raise BenchError(
+                "the file is not the one that the run wrote", where=source, remedy="train the run again"
+            )

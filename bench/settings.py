@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bench.corpora.rules import TextRules
+from bench.errors import BenchError
 from bench.files import stable_hash
-from bench.parts import CHOICES, NONE, lookup
+from bench.parts import CHOICES, NONE, REQUIRED, lookup
+from bench.validation import validated
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Model(BaseModel):
     """Base of all settings: frozen, unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Part(Model):
@@ -42,6 +45,8 @@ def _short(value: Any) -> Any:
         return {"kind": value}
     if isinstance(value, dict) and "options" not in value:
         return {"kind": value.get("kind"), "options": {k: v for k, v in value.items() if k != "kind"}}
+    if not isinstance(value, (dict, Part)):
+        raise ValueError(f"expected the name of a part, or {{kind: name, option: value}}; found {value!r}")
     return value
 
 
@@ -57,7 +62,7 @@ class Optimiser(Model):
 
     kind: Literal["adam"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: float = Field(1e-8, gt=0)
     clip: float = Field(30.0, gt=0, description="global norm of the gradient")
     decay_factor: float = Field(0.5, gt=0, le=1)
@@ -91,7 +96,9 @@ class Training(Model):
 class Evaluation(Model):
     """How the finished run is measured on the test split."""
 
-    samples: Positive = Field(100, description="importance samples per text for the NLL; codes per text for MI")
+    samples: Positive = Field(
+        100, description="importance samples per text for the NLL, codes per text for MI"
+    )
     information_block: Positive = Field(513, description="texts per block of the paper's estimators of MI")
     reconstructions: Positive = Field(10, description="codes per text that are decoded greedily")
     prior_samples: Positive = 3200
@@ -129,19 +136,14 @@ class RunSettings(Model):
         """Check each part's options against its constructor and fill in the defaults."""
         for choice in CHOICES:
             part = getattr(self, choice)
-            if part.absent:
+            if part.absent and choice not in REQUIRED:
                 if part.options:
                     raise ValueError(f"{choice} is 'none' and takes no options, found {part.options}")
                 continue
             try:
-                options = lookup(choice, part.kind).options.model_validate(part.options)
-            except ValidationError as error:
-                fault = error.errors()[0]
-                known = lookup(choice, part.kind).options.model_fields
-                raise ValueError(
-                    f"{choice} {part.kind!r}: option {'.'.join(map(str, fault['loc']))!r}: {fault['msg']}, "
-                    f"found {fault['input']!r}; options: {', '.join(known) or 'none'}"
-                ) from None
+                options = validated(lookup(choice, part.kind).options, part.options, f"{choice} {part.kind}")
+            except BenchError as error:
+                raise ValueError(error) from None
             part.options.clear()
             part.options.update(options.model_dump())
         return self
@@ -158,6 +160,10 @@ class RunSettings(Model):
             raise ValueError("a regulariser and its schedule come together: name both or neither")
         if not self.regulariser.absent and (self.posterior.kind == "point" or self.prior.absent):
             raise ValueError("a regulariser needs a posterior with a density and a prior")
+        if self.posterior.kind not in (NONE, "point") and self.prior.absent:
+            raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
+        if self.posterior.kind == "point" and not self.prior.absent:
+            raise ValueError("nothing would use the prior: a deterministic code has no density")
         return self
 
     @property

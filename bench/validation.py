@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from bench.errors import BenchError, unknown
 
@@ -17,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises :class:`BenchError` naming the file and the fault."""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe loader)
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BenchError(f"cannot read this file: {error}", where=path) from error
     if not isinstance(value, dict):
@@ -30,11 +31,25 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping; raises on a repeated key, which plain YAML readers overwrite in silence."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", node.start_mark)
+        seen = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                problem = f"key {key.value!r} twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(str(key.value))
         return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+
+
+EXPECTED = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "float": "a number",
+    "int": "an integer",
+    "list": "a list",
+    "model": "a mapping",
+    "string": "a text",
+    "tuple": "a list",
+}
 
 
 def validated(model: type[M], value: Any, where: object, prefix: str = "") -> M:
@@ -51,20 +66,48 @@ def validated(model: type[M], value: Any, where: object, prefix: str = "") -> M:
         if fault["type"] == "extra_forbidden":
             raise unknown("key", str(loc[-1]), _keys(model, loc), where=place) from None
         if fault["type"] == "value_error":
-            raise BenchError(fault["msg"].removeprefix("Value error, "), where=place) from None
-        expected = (fault.get("ctx") or {}).get("expected")
-        allowed = re.findall(r"'([^']*)'", str(expected)) if expected else [fault["msg"]]
+            raise _own_fault(fault["ctx"]["error"], place) from None
         found = "missing" if fault["type"] == "missing" else repr(fault["input"])[:200]
-        raise BenchError(f"{key or 'the value'} is {found}", where=place, allowed=allowed) from None
+        raise BenchError(f"{key or 'the value'} is {found}", where=place, allowed=_allowed(fault)) from None
+
+
+def _own_fault(error: ValueError, place: str) -> BenchError:
+    """The error of one of our own validators, which may wrap a :class:`BenchError`."""
+    inner = error.args[0] if error.args else ""
+    if not isinstance(inner, BenchError):
+        return BenchError(str(error), where=place)
+    place = place if inner.where is None else f"{place}: {inner.where}"
+    return BenchError(inner.what, where=place, allowed=inner.allowed, remedy=inner.remedy)
+
+
+def _allowed(fault: Mapping[str, Any]) -> list[str] | None:
+    """What would have been accepted instead of the faulty value, in words; None for one that is missing."""
+    kind, expected = fault["type"], (fault.get("ctx") or {}).get("expected")
+    if kind == "missing":
+        return None
+    if expected:
+        return re.findall(r"'([^']*)'", str(expected))
+    stem = kind.partition("_")[0]
+    if kind.endswith(("_type", "_parsing", "_from_float")) and stem in EXPECTED:
+        return [EXPECTED[stem]]
+    return [fault["msg"].removeprefix("Input should be ")]
 
 
 def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The fields allowed where the unknown key ``loc`` stands."""
-    for step in loc[:-1]:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
-        nested = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
-        found = [a for a in nested if issubclass(a, BaseModel)]
-        if not found:
-            return []
-        model = found[0]
+    if issubclass(model, RootModel):
+        model = _model_in(model.model_fields["root"].annotation) or model
+    for step in loc[:-1]:  # a step that is no field is a place in a list or a mapping of models
+        if step in model.model_fields:
+            inner = _model_in(model.model_fields[str(step)].annotation)
+            if inner is None:
+                return []
+            model = inner
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in ``Model``, ``Model | None``, ``tuple[Model, ...]``, ``dict[str, Model]`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for inner in get_args(annotation) if (m := _model_in(inner)) is not None), None)

@@ -1,0 +1,158 @@
+"""What the commands that look around print: tables on a terminal, lines with tabs in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from bench.declarations import Catalog, System
+from bench.errors import BenchError
+from bench.files import read_json
+from bench.parts import Registered, registry
+from bench.plan import Plan
+
+if TYPE_CHECKING:
+    from bench.cost import Cost
+
+NARROW = 90  # columns below which a row is stacked
+SILENT = 300  # seconds without news after which a training is presumed dead; it reports each minute
+Rows = Iterable[Sequence[str]]
+
+
+def span(seconds: float) -> str:
+    """A time in its largest unit: ``42 s``, ``3 min``, ``2.5 h``, ``1.2 days``."""
+    for unit, size, limit in (("s", 1, 90), ("min", 60, 5_400), ("h", 3_600, 172_800)):
+        if seconds < limit:
+            return f"{seconds / size:.{int(unit == 'h')}f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def print_rows(console: Console, rows: Rows, header: Sequence[str] = (), numbers: bool = False) -> None:
+    """Print ``rows``; the first column is a name; with ``numbers``, all the others lean right."""
+    cells = [[" ".join(text.split()) for text in row] for row in rows]
+    if not console.is_terminal:
+        for row in ([list(header)] if header else []) + cells:
+            console.print("\t".join(row), markup=False, highlight=False, soft_wrap=True)
+    elif console.width < NARROW and not numbers:
+        for name, *more in cells:
+            console.print(name, markup=False, highlight=False, style="bold")
+            text = Table.grid()
+            for line in filter(None, more):
+                text.add_row(escape(line))
+            console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
+    else:
+        table = Table(box=None, show_header=bool(header), pad_edge=False)
+        for index in range(max(map(len, [*cells, header]), default=0)):
+            title = header[index] if header else ""
+            number = numbers and index > 0
+            whole = number or not (numbers or index)  # in a narrow table of numbers, the names give way
+            table.add_column(title, justify="right" if number else "left", no_wrap=whole, overflow="fold")
+        for row in cells:
+            table.add_row(*map(escape, row))
+        console.print(table, highlight=False)
+
+
+def declared(catalog: Catalog, what: str) -> Iterator[tuple[str, str, str]]:
+    """(name, title, what it is) of everything declared of one kind."""
+    if what == "systems":
+        yield from ((name, s.title, _about(s)) for name, s in catalog.systems.items())
+    elif what == "corpora":
+        yield from ((name, c.title, c.about) for name, c in sorted(catalog.corpora.items()))
+    elif what == "papers":
+        yield from ((name, f"{p.short} ({p.venue} {p.year})", p.title) for name, p in catalog.papers.items())
+    elif what == "tiers":
+        yield from ((name, "", t.about) for name, t in catalog.tiers.tiers.items())
+    else:
+        for choice, kinds in registry().items():
+            yield from ((f"{choice} {kind}", _options(part), part.about) for kind, part in kinds.items())
+
+
+def _about(system: System) -> str:
+    if system.missing:
+        return f"Cannot be built yet: {system.missing}."
+    if system.about:
+        return system.about
+    changes = "; ".join(f"{choice} {_setting(part)}" for choice, part in system.parts().items())
+    return f"As {system.couples or system.extends}, but {changes}."
+
+
+def _setting(part: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
+
+
+def _options(part: Registered) -> str:
+    fields = part.options.model_fields.items()
+    return ", ".join(name if field.is_required() else f"{name}={field.default}" for name, field in fields)
+
+
+def plan_rows(costs: Sequence[Cost], plan: Plan) -> Iterator[list[str]]:
+    """One row per system on a corpus: name, seeds, steps, time by stage; a star where sizes are assumed."""
+    groups: dict[tuple[str, ...], list[Cost]] = {}
+    for cost in costs:
+        run = plan.runs[cost.name]
+        groups.setdefault((run.paper, run.corpus, run.system), []).append(cost)
+    for key, group in groups.items():
+        stages = ("training", "validation", "evaluation")
+        times = (span(sum(getattr(cost, stage) for cost in group)) for stage in stages)
+        star = "*" if group[0].assumed else ""
+        yield ["/".join(key) + star, str(len(group)), f"{group[0].steps:,}", *times]
+
+
+def plan_summary(costs: Sequence[Cost], plan: Plan, download: tuple[int, int]) -> Iterator[str]:
+    """What all of it comes to, in sentences."""
+    corpora = len({corpus for _, corpus in plan.corpora})
+    jobs = corpora + len(plan.corpora) + 2 * len(costs) + 1
+    size, unknown = download
+    yield (
+        f"Tier {plan.request.tier}: {len(costs)} run{'s' * (len(costs) != 1)}, {jobs} jobs, "
+        f"{sum(cost.steps for cost in costs):,} steps; "
+        f"{span(sum(cost.seconds for cost in costs))} of one process on this device, "
+        f"{sum(cost.disk for cost in costs) / 1e6:,.0f} MB on disk, {size / 1e6:,.1f} MB to download"
+        + (f" and {unknown} file{'s' * (unknown != 1)} of unknown size." if unknown else ".")
+    )
+    if any(cost.assumed for cost in costs):
+        yield "* The corpus is not prepared yet: timed on random words of assumed sizes."
+
+
+def progress(results: Path) -> Iterator[list[str]]:
+    """Runs that are not finished: name, state, how far they are."""
+    for path in sorted((results / "state").glob("*/status.json")):
+        try:
+            status = read_json(path)
+            yield [status["name"], *_stand(status, time.time() - path.stat().st_mtime)]
+        except (BenchError, KeyError, TypeError) as error:
+            yield [str(path), "damaged", getattr(error, "what", repr(error))]
+
+
+def _stand(status: dict[str, Any], quiet: float) -> tuple[str, str]:
+    """(state, how far) of one ``status.json`` that was written ``quiet`` seconds ago."""
+    if status["state"] == "failed":
+        return "failed", str(status["reason"])
+    step, steps = status["step"], status["steps"]
+    done = f"step {step:,} of {steps:,} ({step / steps:.0%})"
+    if quiet > SILENT:
+        return "silent", f"{done}, nothing heard for {span(quiet)}; the same command goes on from there"
+    return "running", f"{done}, about {span((steps - step) * status['seconds'] / max(step, 1))} left"
+
+
+def counts(results: Path) -> str:
+    """How many runs are finished, in a sentence."""
+    folders = {path.parent for path in (results / "runs").glob("*/*/*/*/seed*/run.json")}
+    measured = sum((folder / "measurements.json").exists() for folder in folders)
+    waiting = len(folders) - measured
+    return f"{measured} trained and measured" + (f", {waiting} trained but not measured" if waiting else "")
+
+
+def check_results(results: Path) -> None:
+    """Raise :class:`BenchError` when there is no results folder."""
+    if not results.is_dir():
+        raise BenchError(
+            "results folder not found", where=results, remedy="run something first, or name another"
+        )
