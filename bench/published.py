@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.files import read_json, replacing, sha256_file
+from bench.files import read_json, replacing, sha256_file, write_json
 from bench.plan import parse_name
 
 TRAINING = ("training.parquet", "validation.parquet")
@@ -45,7 +45,17 @@ def publish(results: Path, name: str) -> Path:
     for original, copy in copies:
         with replacing(copy) as part:
             shutil.copyfile(original, part)
+    if run["state"] == "finished" and read_json(results / at / "corpus.json")["exact"] is None:
+        texts = target / "texts.json"
+        write_json(texts, without_corpus(read_json(texts)))
     return target
+
+
+def without_corpus(texts: dict[str, Any]) -> dict[str, Any]:
+    """``texts.json`` without sentences of the corpus, which are not ours to publish; the models' own stay."""
+    pairs = [pair | {"input": None} for pair in texts["reconstructions"]]
+    paths = [path | {"from": None, "to": None} for path in texts["interpolations"]]
+    return texts | {"reconstructions": pairs, "interpolations": paths}
 
 
 def _read(folder: Path, file: str, command: str) -> dict[str, Any]:
