@@ -39,7 +39,7 @@ def print_rows(console: Console, rows: Rows, header: Sequence[str] = (), numbers
     cells = [[" ".join(text.split()) for text in row] for row in rows]
     if not console.is_terminal:
         for row in ([list(header)] if header else []) + cells:
-            console.print("\t".join(row), markup=False, highlight=False, soft_wrap=True)
+            print("\t".join(row), file=console.file)
     elif console.width < NARROW and not numbers:
         for name, *more in cells:
             console.print(name, markup=False, highlight=False, style="bold")

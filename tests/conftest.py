@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +76,47 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def corpus(corpora: Path) -> Prepared:
     """The tiny generated corpus."""
     return Prepared.load(corpora / "coupled-vae" / CORPUS)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for a few kilobytes: a small disk, or else a limit on what this process writes."""
+    with _mounted(tmp_path / "disk", "size=16k") as folder:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if not folder.is_mount():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+        try:
+            yield folder
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that refuses to be written: by its disk, its permissions or, to root, a pretending system."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with _mounted(tmp_path / "disk", "ro") as folder:
+        if not folder.is_mount() and os.geteuid() == 0:
+            for name in ("mkstemp", "mkdtemp"):
+                monkeypatch.setattr(tempfile, name, refuse)
+        elif not folder.is_mount():
+            folder.chmod(0o555)
+        yield folder
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, options: str) -> Iterator[Path]:
+    """``folder`` as a disk of its own in memory, where we may mount one; else a folder like any other."""
+    folder.mkdir()
+    if shutil.which("mount"):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        subprocess.run(command, check=False, capture_output=True)
+    try:
+        yield folder
+    finally:
+        if folder.is_mount():
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.chmod(0o755)

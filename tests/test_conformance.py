@@ -1,0 +1,244 @@
+"""Whatever is declared works: every part, system, corpus, measure and table, also those added after this test."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from pydantic import ValidationError
+
+from bench.corpora.readers import kinds as readers
+from bench.declarations import Catalog, load_catalog
+from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.evaluate import evaluate_run
+from bench.parts import CHOICES, build, registry
+from bench.plan import Plan, Request, make_plan, resolve, systems_of
+from bench.report.compare import measured_elsewhere
+from bench.report.records import load_records
+from bench.settings import RunSettings
+from bench.training.run import train_run
+from tests.conftest import CORPUS
+
+ROOT = Path(__file__).parents[1]
+CATALOG = load_catalog()
+PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]
+BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
+RUNS = [(paper, system) for paper in CATALOG.papers for system in BUILT]
+SIZE = 8
+SMALL = {"hidden": SIZE, "projection": SIZE, "start": 2, "length": 10}
+FEW = {"steps": 20, "validate_every": 10, "log_every": 5, "validation_samples": 2, "gradient_texts": 8}
+MEASURED = {
+    "samples": 4,
+    "information_block": 50,
+    "reconstructions": 2,
+    "prior_samples": 32,
+    "gradient_texts": 8,
+    "longest": 12,
+    "examples": 2,
+}
+
+
+def shrunk(settings: RunSettings) -> RunSettings:
+    """The same system in a size that trains at once; whatever options its parts have stay in place."""
+    dump = settings.model_dump(mode="json")
+    for choice in CHOICES:
+        options = dump[choice]["options"]
+        options |= {key: value for key, value in SMALL.items() if key in options}
+    dump |= {"embedding": SIZE, "latent": 4}
+    dump["training"] |= FEW | {"precision": "float32"}
+    dump["evaluation"] |= MEASURED
+    dump["optimiser"] |= {"learning_rate": 0.03, "decay_after": 100}
+    return RunSettings.model_validate(dump)
+
+
+def small_run(paper: str, system: str) -> RunSettings:
+    return shrunk(resolve(CATALOG, "demo", paper, CORPUS, system, 0))
+
+
+def least_options(choice: str, kind: str) -> dict[str, Any]:
+    """The first legal value of each option without a default."""
+    model = registry()[choice][kind].options
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            values[name] = next(v for v in (SIZE, 0.5, True, "a") if accepted(model, name, v))
+    return model.model_validate(values).model_dump()
+
+
+def accepted(model: Any, name: str, value: Any) -> bool:
+    try:
+        model.model_validate({name: value})
+    except ValidationError as error:
+        return not any(fault["loc"] == (name,) for fault in error.errors())
+    return True
+
+
+WIRING = {"encoder": (SIZE,), "posterior": (SIZE, 4), "prior": (4,), "decoder": (SIZE, SIZE)}
+
+
+@pytest.mark.parametrize(("choice", "kind"), PARTS)
+def test_every_part_builds_from_its_least_options(choice: str, kind: str) -> None:
+    assert build(choice, kind, least_options(choice, kind), *WIRING.get(choice, ())) is not None
+    assert registry()[choice][kind].about.endswith(".")
+
+
+@pytest.mark.parametrize(("choice", "kind"), PARTS)
+def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice: str, kind: str) -> None:
+    used = {getattr(small_run(paper, system), choice).kind for paper, system in RUNS}
+    pages = (page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    assert kind in used or any(f"`{kind}`" in page for page in pages)
+
+
+class World:
+    """A results folder in which a system is trained and measured, once, when a test first asks for it."""
+
+    def __init__(self, folder: Path, corpora: Path) -> None:
+        self.folder = folder
+        self._measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for paper in CATALOG.papers:
+            shutil.copytree(corpora / "coupled-vae" / CORPUS, folder / "corpora" / paper / CORPUS)
+
+    def measured(self, paper: str, system: str) -> list[dict[str, Any]]:
+        """The measurements of a system after a few steps."""
+        if (paper, system) not in self._measured:
+            settings, corpora, runs = small_run(paper, system), self.folder / "corpora", self.folder / "runs"
+            run = train_run(settings, corpora, runs, self.folder / "state", device="cpu", threads=1)
+            assert (run["state"], run["steps"]) == ("finished", FEW["steps"])
+            found = evaluate_run(settings, corpora, runs, device="cpu", threads=1)
+            self._measured[paper, system] = found["measurements"]
+        return self._measured[paper, system]
+
+    def numbers(self, paper: str) -> list[dict[str, Any]]:
+        """All measurements of all systems."""
+        return [number for system in BUILT for number in self.measured(paper, system)]
+
+
+@pytest.fixture(scope="module")
+def world(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """All systems under all papers on the tiny corpus."""
+    return World(tmp_path_factory.mktemp("conformance"), corpora)
+
+
+def definition_of(number: dict[str, Any]) -> tuple[str, str]:
+    """The key of the definition: an attribute's name and a number of samples do not belong to it."""
+    return number["metric"].split(":")[0], re.sub(r"-\d+$", "", number["estimator"])
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_every_system_trains_and_gives_numbers_of_a_known_kind(paper: str, system: str, world: World) -> None:
+    found, settings = world.measured(paper, system), small_run(paper, system)
+    assert found
+    for number in found:
+        definition = DEFINITIONS[definition_of(number)]
+        assert math.isfinite(number["value"]), number["metric"]
+        assert (number["unit"], number["validity"]) == (definition.unit, definition.validity)
+        assert number["definition"] == definition.definition
+        assert number["low"] is None or number["low"] <= number["value"] <= number["high"]
+    names = [(number["metric"], number["estimator"]) for number in found]
+    main = [number["metric"] for number in found if number["main"]]
+    assert len(names) == len(set(names))
+    assert len(main) == len(set(main))
+    if settings.encoder.absent or not settings.prior.absent:  # then a text has a likelihood
+        assert {"nll", "ppl"} <= set(main)
+    validations = pandas.read_parquet(world.folder / "runs" / settings.name / "validation.parquet")
+    assert validations["best"].any()
+
+
+@pytest.mark.parametrize("paper", CATALOG.papers)
+def test_every_system_has_a_row_of_numbers_in_the_report(paper: str, world: World) -> None:
+    assert world.numbers(paper)
+    settings = [small_run(paper, system) for system in BUILT]
+    records = load_records(world.folder, Plan(Request(papers=(paper,)), {s.name: s for s in settings}))
+    assert {record.state for record in records.runs} == {"finished"}
+    assert not [fault for record in records.runs for fault in record.faults]
+    frame = measured_elsewhere(CATALOG, records, paper, CORPUS, ("own", "demo"))
+    for system in BUILT:
+        rows = frame[frame["system"] == system]
+        without = rows[[value is None for value in rows["measured"]]]
+        assert len(without) < len(rows), f"{system} has no number at all"
+        assert without["reason"].str.contains("this system has no").all(), system
+
+
+@pytest.mark.parametrize("paper", CATALOG.papers)
+def test_every_measure_of_a_paper_is_given_by_a_system_or_cannot_be_yet(paper: str, world: World) -> None:
+    declared, numbers = CATALOG.papers[paper], world.numbers(paper)
+    given = {(n["metric"], estimator) for n in numbers for estimator in (n["estimator"], None)}
+    for column, measure in declared.measures.items():
+        tables = [table for table in declared.tables if column in table.columns]
+        assert tables, f"{column} stands in no table"
+        buildable = {row.system for table in tables for row in table.rows} & set(BUILT)
+        assert (measure.metric, measure.estimator) in given or not buildable, column
+
+
+def test_every_definition_is_of_a_number_that_some_system_gives(world: World) -> None:
+    assert set(DEFINITIONS) == {definition_of(n) for paper in CATALOG.papers for n in world.numbers(paper)}
+
+
+@pytest.mark.parametrize("paper", CATALOG.papers)
+@pytest.mark.parametrize("tier", CATALOG.tiers.tiers)
+def test_every_system_of_every_table_resolves_or_says_why_not(paper: str, tier: str) -> None:
+    declared = CATALOG.papers[paper]
+    for corpus, system in itertools.product(declared.corpora, systems_of(CATALOG, paper)):
+        if CATALOG.systems[system].missing:
+            assert len(str(CATALOG.systems[system].missing)) > 10
+        else:
+            assert resolve(CATALOG, tier, paper, corpus, system, 0).system == system
+    assert make_plan(CATALOG, Request(papers=(paper,), tier=tier)).runs
+
+
+@pytest.mark.parametrize("paper", CATALOG.papers)
+def test_every_printed_number_stands_in_a_cell_of_a_table(paper: str) -> None:
+    declared = CATALOG.papers[paper]
+    cells = {
+        (table.printed, row.label, row.setting, corpus, column)
+        for table in declared.tables
+        for row, corpus, column in itertools.product(table.rows, table.corpora, table.columns)
+    }
+    printed = [(n.table, n.label, n.setting, n.corpus, n.metric) for n in declared.reported]
+    assert set(printed) <= cells
+    values = {(*cell, number.value) for cell, number in zip(printed, declared.reported, strict=True)}
+    assert len(values) == len(set(printed))  # a row that is printed twice is printed with the same numbers
+    assert len({table.id for table in declared.tables}) == len(declared.tables)
+
+
+@pytest.mark.parametrize("name", CATALOG.corpora)
+def test_every_corpus_says_where_it_is_from_and_how_it_is_verified(name: str) -> None:
+    entry = CATALOG.corpora[name]
+    assert entry.name == name
+    assert entry.title
+    assert entry.about
+    assert entry.licence
+    assert entry.citation
+    assert entry.reader.kind in readers()
+    assert bool(entry.files) == (entry.reader.kind != "generated")
+    for file in entry.files:
+        assert file.url, "a file of the package can be downloaded"
+        assert re.search(r"[0-9a-f]{40}", file.url) or file.sha256 or file.git_blob or file.git_tree
+        assert file.sha256 or file.git_blob or file.git_tree, "a size proves nothing"
+    assert entry.comparable or not any(name in paper.corpora for paper in CATALOG.papers.values())
+
+
+@pytest.mark.parametrize("tier", CATALOG.tiers.tiers)
+def test_every_tier_names_what_exists(tier: str) -> None:
+    declared = CATALOG.tiers.tiers[tier]
+    assert set(declared.corpora or ()) <= set(CATALOG.corpora)
+    known = {table.id for paper in CATALOG.papers.values() for table in paper.tables}
+    assert set(declared.tables or ()) <= known
+    assert set(declared.overrides) <= set(RunSettings.model_fields)
+
+
+def test_a_pair_differs_in_its_coupling_alone() -> None:
+    catalog: Catalog = CATALOG
+    for paper, name in itertools.product(catalog.papers, BUILT):
+        couples = catalog.systems[name].couples
+        if couples is None:
+            continue
+        twin, baseline = (small_run(paper, n).model_dump(mode="json") for n in (name, couples))
+        differing = {key for key in twin if twin[key] != baseline[key]}
+        assert differing == {"system", "coupling"}, name

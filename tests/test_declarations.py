@@ -1,0 +1,212 @@
+"""The catalog: what its files may say, and what is told of every mistake in them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import declarations
+from bench.declarations import CATALOG, Catalog, load_catalog
+from bench.errors import BenchError
+
+Folder = Callable[[str], Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """``folder(systems_yaml)``: a catalog folder of a user's own."""
+
+    def make(systems: str) -> Path:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "systems.yaml").write_text(systems, encoding="utf-8")
+        return tmp_path / "mine"
+
+    return make
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``edited(file, old, new)``: the package's catalog with one change."""
+
+    def make(file: str, old: str, new: str) -> Path:
+        shutil.copytree(CATALOG, tmp_path / "catalog")
+        path = tmp_path / "catalog" / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        monkeypatch.setattr(declarations, "CATALOG", tmp_path / "catalog")
+        return path
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads a catalog that another one changed."""
+    monkeypatch.delenv("BENCH_CATALOG", raising=False)
+    monkeypatch.setattr(declarations, "_load", declarations._load.__wrapped__)
+
+
+@pytest.mark.parametrize(
+    ("systems", "message"),
+    [
+        (
+            "mine: {title: M, extends: vea}",
+            r"unknown system 'vea'(.|\n)*systems\.yaml: mine(.|\n)*did you mean 'vae'",
+        ),
+        ("mine: {title: M, couples: vea}", "unknown system 'vea'"),
+        ("mine: {title: M, extends: mine}", "in a circle: mine -> mine"),
+        (
+            "a: {title: A, extends: b}\nb: {title: B, couples: c}\nc: {title: C, extends: a}",
+            r"in a circle: a -> b -> c -> a(.|\n)*systems\.yaml: c",
+        ),
+        (
+            "mine: {title: M, extends: vae, couples: vae}",
+            r"name one of couples, extends(.|\n)*systems\.yaml: mine",
+        ),
+        (
+            "mine: {title: M, decodr: gru}",
+            r"unknown key 'decodr'(.|\n)*mine\.decodr(.|\n)*did you mean 'decoder'",
+        ),
+        ("mine: {extends: vae}", "mine.title is missing"),
+        ("mine: {title: 3}", "mine.title is 3(.|\n)*allowed: a text"),
+        ("mine:", "mine is None(.|\n)*allowed: a mapping"),
+        ("My system: {title: M}", r"My system"),
+        ("mine: {title: A}\nmine: {title: B}", "key 'mine' twice"),
+        (
+            "vae: {title: Mine}",
+            r"two systems are named 'vae'(.|\n)*catalog/systems\.yaml and .*mine/systems\.yaml",
+        ),
+        ("- vae", "expected a mapping, found list"),
+        ("mine: {title: [}", "cannot read this file"),
+    ],
+)
+def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, folder: Folder) -> None:
+    with pytest.raises(BenchError, match=message) as caught:
+        load_catalog(folder(systems))
+    assert "systems.yaml" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "papers/coupled-vae/paper.yaml",
+            "system: coupled-vae-rq-1}",
+            "system: coupled-vae-rq-2}",
+            "table3(.|\n)*rq-1",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "columns: [nll, kl, ppl]",
+            "columns: [nll, kl, pppl]",
+            "metric 'pppl'",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "corpora: [ptb, yelp13, yahoo]",
+            "corpora: [ptp, yahoo]",
+            "corpus 'ptp'",
+        ),
+        ("papers/coupled-vae/paper.yaml", "  yelp13:\n", "  yelp31:\n", "unknown corpus 'yelp31'"),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "\ntables:",
+            "\nby_system: {vea: {latent: 3}}\n\ntables:",
+            "system 'vea'",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "{label: GRU-LM, ",
+            "{lable: GRU-LM, ",
+            "'lable'(.|\n)*rows.0.lable(.|\n)*'label'",
+        ),
+        ("papers/coupled-vae/paper.yaml", "better: lower}", "better: less}", "measures.nll.better is 'less'"),
+        ("papers/coupled-vae/paper.yaml", "latent: 32", "latent: 32\n  latent: 16", "key 'latent' twice"),
+        (
+            "papers/coupled-vae/reported.csv",
+            "105.8",
+            "about 106",
+            "reported.0.value is 'about 106'(.|\n)*a number",
+        ),
+        ("tiers.yaml", "scale: 0.05", "scale: 5", "tiers.quick.scale is 5(.|\n)*less than or equal to 1"),
+        ("tiers.yaml", "scale: 0.05", "scael: 0.05", "unknown key 'scael'(.|\n)*'scale'"),
+    ],
+)
+def test_a_mistake_in_the_package_is_explained(
+    file: str, old: str, new: str, message: str, edited: Callable[..., Path]
+) -> None:
+    path = edited(file, old, new)
+    with pytest.raises(BenchError, match=message) as caught:
+        load_catalog()
+    assert str(path.parent) in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "nearest"),
+    [
+        ("system", "vea", "vae"),
+        ("paper", "coupled_vae", "coupled-vae"),
+        ("corpus", "pbt", "ptb"),
+        ("tier", "qiuck", "quick"),
+    ],
+)
+def test_an_unknown_name_offers_the_nearest(noun: str, name: str, nearest: str) -> None:
+    with pytest.raises(BenchError, match=f"unknown {noun} '{name}'(.|\n)*did you mean '{nearest}'"):
+        getattr(load_catalog(), noun)(name)
+
+
+def test_a_folder_of_ones_own_is_read_from_the_variable_too(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = folder("mine: {title: M, couples: vae, coupling: twin}")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("BENCH_CATALOG", f"{tmp_path / 'empty'}:{mine}")
+    assert load_catalog().system("mine").couples == "vae"
+    assert "mine" not in declarations._load(()).systems
+    with pytest.raises(BenchError, match=r"two systems are named 'mine'"):
+        load_catalog(mine)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CATALOG", str(tmp_path / "absent"))
+    with pytest.raises(BenchError, match=r"catalog folder not found(.|\n)*absent(.|\n)*BENCH_CATALOG"):
+        load_catalog()
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "corpora").mkdir()
+    shutil.copy(CATALOG / "corpora" / "ptb.yaml", tmp_path / "corpora")
+    with pytest.raises(BenchError, match="two corpora are named 'ptb'"):
+        load_catalog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("system", "baseline"),
+    [
+        ("vae", None),
+        ("coupled-vae", "vae"),
+        ("coupled-vae-rq-5", "vae"),
+        ("coupled-beta-0.8-vae", "beta-0.8-vae"),
+    ],
+)
+def test_the_baseline_of_a_pair_is_known_through_its_variants(system: str, baseline: str | None) -> None:
+    assert load_catalog().baseline(system) == baseline
+
+
+def test_reading_the_catalog_imports_nothing_heavy() -> None:
+    code = "import sys; from bench.declarations import load_catalog; load_catalog(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "pandas", "pooch", "snakemake"} & set(done.stdout.split())
+
+
+def test_a_catalog_is_what_its_files_say() -> None:
+    catalog: Catalog = load_catalog()
+    assert catalog.system("coupled-vae").parts() == {"coupling": {"kind": "twin"}}
+    first = catalog.paper("coupled-vae").reported[0]
+    assert (first.label, first.metric, first.value, first.bold) == ("GRU-LM", "nll", 105.8, False)

@@ -1,0 +1,158 @@
+"""docs/extending.md does what it says: its files are written and its commands run, in a copy of the package."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas
+import pytest
+
+from bench.files import read_json
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+BLOCK = re.compile(
+    r"(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+# All commands of the page in one process: what a shell would do with these few kinds of lines.
+DRIVER = """
+import os, shlex, sys
+from bench.cli import main
+for line in sys.stdin.read().splitlines():
+    words = [os.path.expandvars(word) for word in shlex.split(line)]
+    if words[0] == "export":
+        os.environ.update([words[1].split("=", 1)])
+    elif main(words[1:]):
+        sys.exit(f"failed: {line}")
+    if words[1] == "report":  # each report is kept, under the names of its systems
+        os.rename("results/report", "report-" + words[words.index("--systems") + 1])
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the file that the line before it names, if any, and its text."""
+
+    language: str
+    file: str | None
+    body: str
+
+
+def blocks() -> Iterator[Block]:
+    for found in BLOCK.finditer(PAGE):
+        names = re.findall(r"`([\w./-]+\.\w+)`", found["before"])
+        file = names[-1] if names and found["language"] != "sh" else None
+        yield Block(found["language"], file, found["body"])
+
+
+def commands() -> list[str]:
+    return [line for block in blocks() if block.language == "sh" for line in block.body.splitlines()]
+
+
+def run(folder: Path, arguments: list[str], text: str = "") -> str:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_"))}
+    more = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "BENCH_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=kept | more,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a user has, with the files of the page in it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("bench", "workflow"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    for block in (block for block in blocks() if block.file is not None):
+        path = folder / str(block.file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text(encoding="utf-8") + "\n" if path.exists() else ""
+        path.write_text(before + block.body, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def printed(checkout: Path) -> str:
+    """What the commands of the page print."""
+    lines = [line for line in commands() if not line.startswith("snakemake ")]
+    return run(checkout, ["-c", DRIVER], "\n".join(lines))
+
+
+def reported(folder: Path, systems: str, corpus: str) -> pandas.DataFrame:
+    """The measured numbers of table 1, on a corpus that the paper did not print, in the report on ``systems``."""
+    (path,) = (folder / f"report-{systems}" / "tables").glob(f"*{corpus}-table1.csv")
+    frame = pandas.read_csv(path)
+    return frame[frame["measured"].notna()]
+
+
+def test_every_block_is_a_file_or_commands() -> None:
+    found = list(blocks())
+    assert len(found) == PAGE.count("```") // 2
+    assert all((block.file is None) == (block.language == "sh") for block in found)
+    assert {line.split()[0] for line in commands()} == {"export", "bench", "snakemake"}
+
+
+def test_a_new_system_is_a_few_lines(checkout: Path, printed: str) -> None:
+    assert "kind: constant" in printed  # its settings
+    rows = reported(checkout, "constant-vae", "generated-tiny")
+    assert {"nll", "ppl", "kl"} <= set(rows.loc[rows["system"] == "constant-vae", "metric"])
+    page = checkout / "report-constant-vae" / "papers" / "coupled-vae.html"
+    assert "constant-vae" in page.read_text(encoding="utf-8")
+
+
+def test_the_workflow_finds_the_new_systems(checkout: Path) -> None:
+    (line,) = (line for line in commands() if line.startswith("snakemake "))
+    output = run(checkout, ["-m", *line.split(), "--dry-run"])
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE))
+    expected = {"fetch": "1", "prepare": "1", "train": "3", "evaluate": "3", "report": "1"}
+    assert expected.items() <= jobs.items()
+
+
+def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
+    assert "schedule cosine\tlength, ceiling=1.0\tHalf a wave of a cosine" in printed
+    folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/cosine-vae/seed0"
+    settings = read_json(folder / "run.json")["settings"]
+    assert settings["schedule"] == {"kind": "cosine", "options": {"length": 600, "ceiling": 1.0}}
+    weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["weight"]
+    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 600)) / 2)
+    rows = reported(checkout, "constant-vae,cosine-vae", "generated-tiny")
+    assert set(rows["system"]) == {"constant-vae", "cosine-vae"}
+
+
+def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path) -> None:
+    code = (
+        "import json; from bench.declarations import load_catalog; from bench.plan import find_run; "
+        "from bench.provenance import code_hash; run = find_run(load_catalog(), 'demo/coupled-vae/ptb/vae/seed0'); "
+        "print(json.dumps([run.identity, code_hash('train', run=run), code_hash('evaluate', run=run)]))"
+    )
+    before, after = (json.loads(run(folder, ["-c", code])) for folder in (ROOT, checkout))
+    assert (checkout / "bench" / "objectives" / "cosine.py").exists()
+    assert before == after
+
+
+def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, printed: str) -> None:
+    folder = checkout / "results" / "corpora" / "coupled-vae" / "animals"
+    assert read_json(folder / "corpus.json")["sizes"] == {"train": 6, "valid": 2, "test": 3}
+    assert read_json(folder / "card.json")["splits"]["test"]["oov_types"] == 1  # the zebra
+    rows = reported(checkout, "vae", "animals")
+    assert set(rows["system"]) == {"vae"}
+    assert set(rows["corpus"]) == {"animals"}
+    assert rows["verdict"].eq("not comparable").all()
