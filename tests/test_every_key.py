@@ -199,13 +199,7 @@ def test_every_kind_changes_what_is_trained(
     assert train(settings, corpus, tmp_path) != base
 
 
-SHARED = pytest.mark.xfail(
-    strict=True, reason="the validations measure gradients in batches of this size too"
-)
-UNTRAINED = [*NAMES, *(p for p in EVALUATION if p != "evaluation.gradient_batch")]
-
-
-@pytest.mark.parametrize("path", [*UNTRAINED, pytest.param("evaluation.gradient_batch", marks=SHARED)])
+@pytest.mark.parametrize("path", [*NAMES, *EVALUATION])
 def test_names_and_evaluation_do_not_change_what_is_trained(
     path: str, corpus: Prepared, base: Outcome, tmp_path: Path
 ) -> None:

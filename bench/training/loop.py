@@ -38,6 +38,7 @@ from bench.training.optimiser import Stepper
 from bench.training.progress import Reporter
 from bench.training.state import Progress
 
+GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
 CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
 
 
@@ -241,7 +242,7 @@ class Trainer:
                 self.objective,
                 texts,
                 chosen,
-                self.settings.evaluation.gradient_batch,
+                GRADIENT_BATCH,
                 "dynamics",
                 self.settings.corpus,
                 self.settings.seed,
