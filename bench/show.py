@@ -137,6 +137,8 @@ def _stand(status: dict[str, Any], quiet: float) -> tuple[str, str]:
         return "failed", str(status["reason"])
     step, steps = status["step"], status["steps"]
     done = f"step {step:,} of {steps:,} ({step / steps:.0%})"
+    if status["state"] == "stopped":
+        return "stopped", f"{done}; the same command goes on from there"
     if quiet > SILENT:
         return "silent", f"{done}, nothing heard for {span(quiet)}; the same command goes on from there"
     return "running", f"{done}, about {span((steps - step) * status['seconds'] / max(step, 1))} left"

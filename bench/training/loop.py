@@ -109,6 +109,7 @@ class Trainer:
         """Run to the last step. Raises :class:`Diverged`, or :class:`Interrupted` after saving the state."""
         training = self.settings.training
         last_saved = time.monotonic()
+        self._status("running")
         with self._stopping_on_signals():
             while self.progress.step < training.steps:
                 self._one_step(self.progress.step + 1)
@@ -116,13 +117,14 @@ class Trainer:
                     self._validate()
                 if self._stop is not None:
                     self.save()
+                    self._status("stopped")
                     self.reporter.say(
                         f"stopped by signal {self._stop} after step {self.progress.step}; saved"
                     )
                     raise Interrupted(self._stop)
                 if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     self.save()
-                    self._status()
+                    self._status("running")
                     last_saved = time.monotonic()
 
     def _one_step(self, step: int) -> None:
@@ -252,9 +254,9 @@ class Trainer:
             found |= {name + suffix: float(np.mean(values**power)) for name, values in norms.items()}
         return found
 
-    def _status(self) -> None:
+    def _status(self, state: str) -> None:
         """Say in a small file how far the run is, for those who watch."""
-        done = {"name": self.settings.name, "state": "running", "step": self.progress.step}
+        done = {"name": self.settings.name, "state": state, "step": self.progress.step}
         more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
         write_json(self.folder / "status.json", done | more)
 

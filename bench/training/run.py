@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from bench.corpora.prepared import Prepared
+from bench.errors import BenchError
 from bench.files import locked, sha256_file, stable_hash, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
@@ -42,6 +43,12 @@ def train_run(
     prepare_process(threads)
     chosen = choose_device(device)
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
+    if corpus.rules != settings.text:
+        raise BenchError(
+            "the corpus was prepared under other rules than this run has",
+            where=corpus.folder,
+            remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
+        )
     folder = state_folder(state, settings, corpus.data_hash)
     with locked(folder, settings.name), _failure_noted(folder, settings):
         trainer = Trainer(settings, corpus, folder, chosen)

@@ -123,3 +123,9 @@ def test_the_weights_written_are_the_best_of_the_validations(corpora: Path, tmp_
     assert done["best"]["step"] == table["step"][table["reconstruction"].argmin()]
     assert done["best"]["criterion"] == "validation reconstruction"
     assert load_file(tmp_path / "runs" / settings.name / "model.safetensors")
+
+
+def test_a_corpus_prepared_under_other_rules_is_refused(corpora: Path, tmp_path: Path) -> None:
+    settings = tiny_settings("gru-lm", text={"min_count": 2})
+    with pytest.raises(BenchError, match="prepared under other rules"):
+        train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
