@@ -94,7 +94,7 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
         for step in range(1, 3 + STEPS):
             if step == 3:
                 began, trained = time.perf_counter(), sum(_tokens(trainer, s) for s in range(3, 3 + STEPS))
-            trainer._one_step(step)
+            trainer.one_step(step)
         seconds = time.perf_counter() - began
     targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
     per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
@@ -115,7 +115,7 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
 
 
 def _tokens(trainer: Trainer, step: int) -> int:
-    batch = trainer._batch(step)
+    batch = trainer.batch(step)
     return int(batch.lengths.sum()) + len(batch.lengths)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.models.distributions import DiagonalGaussian
+from bench.models.priors import StandardNormal
 
 AGGREGATE_CODES = 10  # codes per text for the mixture of all texts
 _CELLS = 8_000_000  # densities held at once
@@ -31,7 +32,7 @@ class Information:
 
 
 def mutual_information(
-    latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: object, block: int
+    latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: StandardNormal, block: int
 ) -> Information:
     """The estimators for posteriors of n texts, codes (n, samples, d) of them and their KL (n,).
 
@@ -52,7 +53,7 @@ def mutual_information(
         included[part] = torch.logaddexp(others, own[part]) - math.log(size)
         out[part] = others - math.log(size - 1) if size > 1 else torch.nan
     few = codes[:, :AGGREGATE_CODES]
-    aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)  # type: ignore[attr-defined]
+    aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)
     return Information(
         leave_one_out=(own - out).mean(1),
         self_included=(own - included).mean(1),

@@ -64,7 +64,11 @@ class Objective:
             total = total + self.twin.matching_weight * match
             rec_twin = reconstruction(model.twin, embedded, twin_signal, batch, real, noise, "twin decoder")
             total = total + self.twin.reconstruction_weight * rec_twin
-        return Terms(total, *(None if t is None else t.detach() for t in (rec, reg, rec_twin, match)))  # type: ignore[arg-type]
+        return Terms(total, rec.detach(), _detached(reg), _detached(rec_twin), _detached(match))
+
+
+def _detached(term: Tensor | None) -> Tensor | None:
+    return None if term is None else term.detach()
 
 
 def _code(latent: Latent, noise: Noise | None) -> Tensor:

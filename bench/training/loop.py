@@ -112,7 +112,7 @@ class Trainer:
         self._status("running")
         with self._stopping_on_signals():
             while self.progress.step < training.steps:
-                self._one_step(self.progress.step + 1)
+                self.one_step(self.progress.step + 1)
                 if self.progress.step % training.validate_every == 0 or self.progress.step == training.steps:
                     self._validate()
                 if self._stop is not None:
@@ -127,9 +127,10 @@ class Trainer:
                     self._status("running")
                     last_saved = time.monotonic()
 
-    def _one_step(self, step: int) -> None:
+    def one_step(self, step: int) -> None:
+        """Train on the batch of ``step`` (1-based) and log it. Raises :class:`Diverged`."""
         began = time.perf_counter()
-        batch = self._batch(step)
+        batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
         weight = self.schedule(step)
         self.model.train()
@@ -143,7 +144,7 @@ class Trainer:
         self.progress.seconds += time.perf_counter() - began
         self._log(step, values, weight, int(batch.lengths.sum()) + len(batch.lengths))
 
-    def _batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
         """The batch of ``step``, a function of corpus, seed and step alone."""
         lengths, size = self.texts["train"].lengths, self.settings.training.batch
         epoch, position = divmod(step - 1, math.ceil(len(lengths) / size))

@@ -36,7 +36,7 @@ def signal() -> Tensor:
     return torch.randn(BATCH, SIZE)
 
 
-def test_one_step_on_the_signal_twice_then_each_word_with_it(words: Tensor, signal: Tensor) -> None:
+def testone_step_on_the_signal_twice_then_each_word_with_it(words: Tensor, signal: Tensor) -> None:
     ours = decoder()
     first = torch.cat([signal, signal], dim=1)[None]
     rest = torch.cat([words, signal.expand(TIME, -1, -1)], dim=2)

@@ -69,7 +69,7 @@ def test_the_rate_of_the_step_is_the_one_used() -> None:
 
 @pytest.mark.parametrize(("system", "count"), OWNERS)
 @pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
-def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str) -> None:
+def test_largest_change_afterone_step_and_adams_counter(system: str, count: int, updates: str) -> None:
     model, objective = built(system)
     assert owners(model) == count
     stepper = Stepper(model, Optimiser.model_validate({"clip": NO_CLIP, "embedding_updates": updates}))

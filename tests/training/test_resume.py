@@ -39,14 +39,14 @@ def test_stopping_at_any_step_changes_nothing(
     settings = tiny_settings(system)
     whole = finished(settings, corpus, tmp_path / "whole")
     first = Trainer(settings, corpus, tmp_path / "parts", CPU)
-    original = first._one_step
+    original = first.one_step
 
     def step_then_signal(step: int) -> None:
         original(step)
         if step == stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    first._one_step = step_then_signal  # type: ignore[method-assign]
+    first.one_step = step_then_signal  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
         first.train()
     second = finished(settings, corpus, tmp_path / "parts")
