@@ -57,7 +57,8 @@ class Optimiser(Model):
     """Adam with a step-wise decay and clipping of the global gradient norm.
 
     ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
-    it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does.
+    it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does; a
+    number updates it that often.
     """
 
     kind: Literal["adam"] = "adam"
@@ -68,7 +69,7 @@ class Optimiser(Model):
     decay_factor: float = Field(0.5, gt=0, le=1)
     decay_after: int = Field(30_000, ge=0, description="steps; decayed at each later multiple of decay_every")
     decay_every: Positive = 2_000
-    embedding_updates: Literal["deduplicated", "as-released"] = "deduplicated"
+    embedding_updates: Literal["deduplicated", "as-released"] | Positive = "deduplicated"
 
     def rate(self, step: int) -> float:
         """The learning rate used at ``step`` (1-based)."""

@@ -116,8 +116,8 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ("papers/coupled-vae/paper.yaml", "  yelp13:\n", "  yelp31:\n", "unknown corpus 'yelp31'"),
         (
             "papers/coupled-vae/paper.yaml",
-            "\ntables:",
-            "\nby_system: {vea: {latent: 3}}\n\ntables:",
+            "  vae-as-released: {opt",
+            "  vea: {opt",
             "system 'vea'",
         ),
         (

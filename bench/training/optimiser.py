@@ -20,14 +20,14 @@ class Stepper:
     """One optimiser step at a time, with the learning rate of the schedule.
 
     With ``embedding_updates: as-released`` the embedding is listed once per owner, as in the released code of
-    Wu et al. 2020: it counts that often in the norm, is scaled that often when clipped, and Adam updates it
-    that often, advancing its own step count each time.
+    Wu et al. 2020 (with a number: that often): it counts that often in the norm, is scaled that often when
+    clipped, and Adam updates it that often, advancing its own step count each time.
     """
 
     def __init__(self, model: TextModel, settings: Optimiser) -> None:
         self.settings = settings
-        released = settings.embedding_updates == "as-released"
-        self.repeats = owners(model) if released else 1
+        updates = settings.embedding_updates
+        self.repeats = {"deduplicated": 1, "as-released": owners(model)}.get(str(updates)) or int(updates)
         self.embedding = model.embedding.weight
         self.others = [p for p in model.parameters() if p is not self.embedding]
         self.adams = [self._adam([self.embedding]), self._adam(self.others)]
