@@ -1,18 +1,19 @@
-"""The catalog as typed objects: systems, papers with their protocols and tables, tiers."""
+"""The catalog as typed objects: systems, papers with their protocols, tables, audits and claims, tiers."""
 
 from __future__ import annotations
 
 import csv
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import BeforeValidator, Field, RootModel, model_validator
 
 from bench.corpora.entry import CorpusEntry, load_corpora
 from bench.errors import BenchError, unknown
+from bench.metrics.definitions import DEFINITIONS
 from bench.parts import CHOICES
 from bench.settings import Model, Name
 from bench.validation import read_yaml, validated
@@ -32,11 +33,16 @@ class System(Model):
     encoder: Any = None
     posterior: Any = None
     prior: Any = None
+    signal: Any = None
     decoder: Any = None
     regulariser: Any = None
+    aggregate: Any = None
     schedule: Any = None
     coupling: Any = None
     procedure: Any = None
+    starts_from: dict[str, Any] | None = Field(
+        None, description="the system whose trained modules this one begins with, and which"
+    )
 
     @model_validator(mode="after")
     def _one_parent(self) -> Self:
@@ -46,7 +52,8 @@ class System(Model):
 
     def parts(self) -> dict[str, Any]:
         """The choices that this declaration makes itself."""
-        return {choice: getattr(self, choice) for choice in CHOICES if getattr(self, choice) is not None}
+        names = (*CHOICES, "starts_from")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class Systems(RootModel[dict[Name, System]]):
@@ -81,6 +88,203 @@ class Table(Model):
     rows: tuple[Row, ...]
 
 
+class Texts(Model):
+    """A printed table of texts instead of numbers: what these systems decode, side by side."""
+
+    id: Name
+    printed: str
+    title: str
+    corpora: tuple[Name, ...]
+    systems: tuple[Name, ...]
+    shows: Literal["samples", "interpolations"]
+
+
+# What is measured at each validation: gradients of all reconstruction losses and of the regulariser with respect
+# to the encoded text, and how much the decoding signal follows it.
+CurveName = Literal["reconstruction-gradient", "regulariser-gradient", "signal-sensitivity"]
+
+
+class Figure(Model):
+    """A printed figure of curves over training; ``beside`` are systems drawn too that the print lacks."""
+
+    id: Name
+    printed: str
+    title: str
+    corpora: tuple[Name, ...]
+    systems: tuple[Name, ...]
+    beside: tuple[Name, ...] = ()
+    panels: tuple[CurveName, ...]
+
+
+def _metric_alone(value: Any) -> Any:
+    return {"metric": value} if isinstance(value, str) else value
+
+
+class Quantity(Model):
+    """A metric and its estimator; with null the one that repeats the paper's, else the system's main one."""
+
+    metric: str
+    estimator: str | None = None
+
+    @model_validator(mode="after")
+    def _defined(self) -> Self:
+        if self.metric not in {metric for metric, _ in DEFINITIONS}:
+            raise ValueError(unknown("metric", self.metric, sorted({metric for metric, _ in DEFINITIONS})))
+        if self.estimator is not None and (self.metric, self.estimator) not in DEFINITIONS:
+            known = [estimator for metric, estimator in DEFINITIONS if metric == self.metric]
+            raise ValueError(unknown(f"estimator of {self.metric}", self.estimator, known))
+        return self
+
+
+QuantityField = Annotated[Quantity, BeforeValidator(_metric_alone)]
+Direction = Literal["higher", "lower"]
+Pair = tuple[Name, Name]  # baseline and the other system
+
+
+class Comparison(Model):
+    """The other system minus the baseline; null corpora are all."""
+
+    label: str
+    baseline: Name
+    other: Name
+    metrics: tuple[QuantityField, ...] = Field(min_length=1)
+    corpora: tuple[Name, ...] | None = None
+
+
+class Contrast(Model):
+    """The effect of one comparison minus that of another, both named by their labels."""
+
+    label: str
+    first: str
+    second: str
+
+
+CheckName = Literal["information-above-kl", "triangle-inequality", "bold-cells"]
+
+
+class Audit(Model):
+    """A question about a paper's procedure: what is run to answer it, and what of it is shown."""
+
+    title: str
+    question: str
+    method: str
+    surer: str
+    systems: tuple[Name, ...] = Field(min_length=1)
+    values: tuple[QuantityField, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    checks: tuple[CheckName, ...] = ()
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for comparison in self.comparisons:
+            for system in (comparison.baseline, comparison.other):
+                if system not in self.systems:
+                    raise ValueError(unknown("system", system, self.systems, where=comparison.label))
+        labels = [comparison.label for comparison in self.comparisons]
+        for contrast in self.contrasts:
+            for label in (contrast.first, contrast.second):
+                if label not in labels:
+                    raise ValueError(unknown("comparison", label, labels, where=contrast.label))
+        return self
+
+
+class Audits(RootModel[dict[Name, Audit]]):
+    """The content of an ``audits.yaml``."""
+
+
+class Differences(Model):
+    """Each pair differs in this direction in each metric; ``against`` is the baseline's where it is another.
+
+    ``table`` stands for all pairs of baseline and twin that the table prints.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    table: Name | None = None
+    metrics: tuple[QuantityField, ...] = Field(min_length=1)
+    against: QuantityField | None = None
+    direction: Direction
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.pairs) == (self.table is not None):
+            raise ValueError("name one of pairs, table")
+        return self
+
+
+class Trend(Model):
+    """Each step along each chain of systems differs in this direction in each metric."""
+
+    chains: tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...] = Field(min_length=1)
+    metrics: tuple[QuantityField, ...] = Field(min_length=1)
+    direction: Direction
+
+
+class Sensitivity(Model):
+    """The metric's range (largest minus smallest) over the systems ``more`` exceeds that over ``less``."""
+
+    metric: QuantityField
+    more: Annotated[tuple[Name, ...], Field(min_length=2)]
+    less: Annotated[tuple[Name, ...], Field(min_length=2)]
+
+
+class Interaction(Model):
+    """The effect of ``first`` (other minus baseline) on the metric is another than that of each of ``others``."""
+
+    metric: QuantityField
+    first: Pair
+    others: tuple[Pair, ...] = Field(min_length=1)
+
+
+class Shape(Model):
+    """How a curve of a system runs over training, or while the weight of the regulariser rises."""
+
+    system: Name
+    curve: CurveName
+    shape: Literal[
+        "grows", "rises then falls", "falls", "does not fall", "falls at the end", "does not fall at the end"
+    ]
+    during: Literal["training", "annealing"] = "training"
+
+
+PREDICATES = ("differences", "trend", "sensitivity", "interaction", "shapes")
+
+
+class Claim(Model):
+    """A sentence of a paper in our own words, and the one predicate over measurements that tests it."""
+
+    where: str
+    statement: str
+    corpora: tuple[Name, ...] | None = Field(None, description="null: those of the paper")
+    differences: Differences | None = None
+    trend: Trend | None = None
+    sensitivity: Sensitivity | None = None
+    interaction: Interaction | None = None
+    shapes: tuple[Shape, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_predicate(self) -> Self:
+        if sum(bool(getattr(self, name)) for name in PREDICATES) != 1:
+            raise ValueError(f"name one of {', '.join(PREDICATES)}")
+        return self
+
+    def named(self) -> Iterator[str]:
+        """The systems that it names itself (not those of a table)."""
+        if self.differences:
+            yield from (system for pair in self.differences.pairs for system in pair)
+        if self.trend:
+            yield from (system for chain in self.trend.chains for system in chain)
+        if self.sensitivity:
+            yield from (*self.sensitivity.more, *self.sensitivity.less)
+        if self.interaction:
+            yield from (*self.interaction.first, *(s for pair in self.interaction.others for s in pair))
+        yield from (shape.system for shape in self.shapes)
+
+
+class Claims(RootModel[dict[Name, Claim]]):
+    """The content of a ``claims.yaml``."""
+
+
 class Reported(Model):
     """One number that a paper printed."""
 
@@ -96,7 +300,7 @@ class Reported(Model):
 
 
 class Paper(Model):
-    """A paper: its protocol, the tables it prints and the numbers in them."""
+    """A paper: its protocol, what it prints, the numbers in its tables, our audits of it and its claims."""
 
     title: str
     short: str
@@ -109,6 +313,10 @@ class Paper(Model):
     by_system: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     measures: dict[str, Measure]
     tables: tuple[Table, ...]
+    texts: tuple[Texts, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    audits: dict[Name, Audit] = Field(default_factory=dict)
+    claims: dict[Name, Claim] = Field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
 
 
@@ -157,6 +365,13 @@ class Catalog(Model):
         """The system whose coupled twin ``name`` is, if it is one (also through ``extends``)."""
         system = self.system(name)
         return system.couples or (self.baseline(system.extends) if system.extends else None)
+
+    def pairs(self, table: Table) -> list[Pair]:
+        """(baseline, twin) of each baseline that has exactly one twin in the table."""
+        systems = dict.fromkeys(row.system for row in table.rows)
+        twins = [(name, system) for system in systems if (name := self.baseline(system)) in systems]
+        baselines = [name for name, _ in twins]
+        return [(name, system) for name, system in twins if name and baselines.count(name) == 1]
 
 
 def _get(known: Mapping[str, T], noun: str, name: str) -> T:
@@ -215,26 +430,65 @@ def _check_parents(name: str, systems: dict[str, System], found_in: dict[str, Pa
 
 
 def _read_paper(path: Path, systems: dict[str, System], corpora: dict[str, CorpusEntry]) -> Paper:
-    paper = validated(
-        Paper, read_yaml(path) | {"reported": _read_reported(path.with_name("reported.csv"))}, path
-    )
+    paths = {"audits": path.with_name("audits.yaml"), "claims": path.with_name("claims.yaml")}
+    models: dict[str, type[RootModel[Any]]] = {"audits": Audits, "claims": Claims}
+    found = {key: _read_if_there(models[key], paths[key]) for key in paths}
+    reported = _read_reported(path.with_name("reported.csv"))
+    paper = validated(Paper, read_yaml(path) | {"reported": reported}, path).model_copy(update=found)
     for corpus in paper.corpora:
         if corpus not in corpora:
             raise unknown("corpus", corpus, corpora, where=f"{path}: corpora")
-    for corpus in (*paper.by_corpus, *(corpus for table in paper.tables for corpus in table.corpora)):
-        if corpus not in paper.corpora:
-            raise unknown("corpus", corpus, paper.corpora, where=path)
-    for system in paper.by_system:
-        if system not in systems:
-            raise unknown("system", system, systems, where=f"{path}: by_system")
+    for place, names in _corpora_of(paper, path, paths):
+        for corpus in names:
+            if corpus not in paper.corpora:
+                raise unknown("corpus", corpus, paper.corpora, where=place)
+    for place, names in _systems_of(paper, path, paths):
+        for system in names:
+            if system not in systems:
+                raise unknown("system", system, systems, where=place)
     for table in paper.tables:
-        for row in table.rows:
-            if row.system not in systems:
-                raise unknown("system", row.system, systems, where=f"{path}: {table.id}")
         for column in table.columns:
             if column not in paper.measures:
                 raise unknown("metric", column, paper.measures, where=f"{path}: {table.id}")
+    tables = [table.id for table in paper.tables]
+    for key, claim in paper.claims.items():
+        if claim.differences and claim.differences.table not in (None, *tables):
+            raise unknown("table", str(claim.differences.table), tables, where=f"{paths['claims']}: {key}")
     return paper
+
+
+def _read_if_there(model: type[RootModel[Any]], path: Path) -> Any:
+    return validated(model, read_yaml(path), path).root if path.exists() else {}
+
+
+Named = Iterator[tuple[str, Iterable[str]]]  # (place, names)
+
+
+def _corpora_of(paper: Paper, path: Path, paths: Mapping[str, Path]) -> Named:
+    """The corpora that are named outside the paper's own list, by the place where they are named."""
+    yield f"{path}: by_corpus", paper.by_corpus
+    for shown in (*paper.tables, *paper.texts, *paper.figures):
+        yield f"{path}: {shown.id}", shown.corpora
+    for key, audit in paper.audits.items():
+        for comparison in audit.comparisons:
+            yield f"{paths['audits']}: {key}", comparison.corpora or ()
+    for key, claim in paper.claims.items():
+        yield f"{paths['claims']}: {key}", claim.corpora or ()
+
+
+def _systems_of(paper: Paper, path: Path, paths: Mapping[str, Path]) -> Named:
+    """The systems that a paper's files name, by the place where they are named."""
+    yield f"{path}: by_system", paper.by_system
+    for table in paper.tables:
+        yield f"{path}: {table.id}", [row.system for row in table.rows]
+    for texts in paper.texts:
+        yield f"{path}: {texts.id}", texts.systems
+    for figure in paper.figures:
+        yield f"{path}: {figure.id}", (*figure.systems, *figure.beside)
+    for key, audit in paper.audits.items():
+        yield f"{paths['audits']}: {key}", audit.systems
+    for key, claim in paper.claims.items():
+        yield f"{paths['claims']}: {key}", claim.named()
 
 
 def _read_reported(path: Path) -> list[dict[str, Any]]:

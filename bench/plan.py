@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from bench.corpora.rules import TextRules
 from bench.declarations import Catalog, Tier
 from bench.errors import BenchError, unknown
-from bench.parts import CHOICES, NONE
+from bench.parts import CHOICES, NONE, registry
 from bench.settings import Model, RunSettings
 from bench.validation import validated
 
@@ -112,9 +112,12 @@ def resolve(
         values = merge(values, exceptions.get("by_corpus", {}).get(corpus, {}))
     values = _scaled(values, catalog.tiers.scaled, spent)
     names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
-    for layer in (spent.overrides, settings or {}):
+    for layer in (_fitting(spent.overrides, values, f"tier {tier}"), settings or {}):
         _refuse_names(layer, names)
         values = merge(values, _applicable(layer, values))
+    if start := values.get("starts_from"):
+        first = resolve(catalog, tier, paper, corpus, str(start.get("system")), seed, settings)
+        values = values | {"starts_from": {**start, "identity": first.training_identity}}
     return validated(RunSettings, values | names, f"run {tier}/{paper}/{corpus}/{system}")
 
 
@@ -144,6 +147,26 @@ def _scaled(values: dict[str, Any], paths: Sequence[str], tier: Tier) -> dict[st
             number = max(1, round(held[key] * tier.scale)) if held[key] else 0
             values[group] = {**held, key: number}
     return values
+
+
+def _fitting(layer: Mapping[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """``layer`` without options that the system's parts do not take: a tier speaks to all systems at once.
+
+    Raises :class:`BenchError` for an option that no part of that choice takes.
+    """
+    fitting = dict(layer)
+    for choice in set(CHOICES) & set(layer):
+        if not isinstance(layer[choice], Mapping) or "kind" in layer[choice]:
+            continue
+        kinds = registry()[choice]
+        known = {option for part in kinds.values() for option in part.options.model_fields}
+        for option in layer[choice]:
+            if option not in known:
+                raise unknown("option", option, known, where=f"{where}: {choice}")
+        part = kinds.get(_kind(values.get(choice)))
+        taken = part.options.model_fields if part else {}
+        fitting[choice] = {option: value for option, value in layer[choice].items() if option in taken}
+    return fitting
 
 
 def _applicable(layer: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

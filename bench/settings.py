@@ -54,27 +54,37 @@ PartField = Annotated[Part, BeforeValidator(_short)]
 
 
 class Optimiser(Model):
-    """Adam with a step-wise decay and clipping of the global gradient norm.
+    """Adam or plain gradient descent, with clipping of the global gradient norm and a decaying rate.
+
+    ``decay``: by ``steps``, at each multiple of ``decay_every`` after ``decay_after``; or on a ``plateau`` of
+    the validation criterion, after ``decay_after``: once it has been above its reference at ``patience``
+    validations in a row, the best weights are taken back, the rate decays and that value is the reference from
+    then on, as is any value that is not above it; the last of ``most_decays`` ends the training (He et al.
+    2019, released code). ``betas`` and ``epsilon`` are those of Adam; ``sgd`` has no momentum.
 
     ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
     it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does; a
     number updates it that often.
     """
 
-    kind: Literal["adam"] = "adam"
+    kind: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: float = Field(1e-8, gt=0)
     clip: float = Field(30.0, gt=0, description="global norm of the gradient")
+    decay: Literal["steps", "plateau"] = "steps"
     decay_factor: float = Field(0.5, gt=0, le=1)
-    decay_after: int = Field(30_000, ge=0, description="steps; decayed at each later multiple of decay_every")
-    decay_every: Positive = 2_000
+    decay_after: int = Field(30_000, ge=0, description="steps before which the rate does not decay")
+    decay_every: Positive = Field(2_000, description="steps between two decays")
+    patience: Positive = Field(2, description="validations above the reference before the rate decays")
+    most_decays: Positive = Field(5, description="decays on plateaus after which training ends")
     embedding_updates: Literal["deduplicated", "as-released"] | Positive = "deduplicated"
 
-    def rate(self, step: int) -> float:
-        """The learning rate used at ``step`` (1-based)."""
-        last = step - 1  # the decay follows the step whose number is a multiple
-        decays = max(last // self.decay_every - self.decay_after // self.decay_every, 0)
+    def rate(self, step: int, decays: int = 0) -> float:
+        """The learning rate used at ``step`` (1-based), on plateaus after ``decays`` decays."""
+        if self.decay == "steps":
+            last = step - 1  # the decay follows the step whose number is a multiple
+            decays = max(last // self.decay_every - self.decay_after // self.decay_every, 0)
         return self.learning_rate * self.decay_factor**decays
 
 
@@ -109,6 +119,17 @@ class Evaluation(Model):
     examples: Positive = Field(20, description="reconstructions and samples shown in the report")
 
 
+class Start(Model):
+    """The weights that a run begins with: those of some modules of another run on the same corpus and seed.
+
+    ``identity`` is the training identity of that run: whatever changes it changes this one too.
+    """
+
+    system: Name
+    modules: tuple[str, ...] = Field(min_length=1)
+    identity: str
+
+
 class RunSettings(Model):
     """One training run, fully resolved. Its identity is the hash of all of it."""
 
@@ -123,14 +144,27 @@ class RunSettings(Model):
     encoder: PartField
     posterior: PartField
     prior: PartField
+    signal: PartField
     decoder: PartField
     regulariser: PartField
+    aggregate: PartField = Part(kind=NONE)
     schedule: PartField
     coupling: PartField
     procedure: PartField
+    starts_from: Start | None = None
     optimiser: Optimiser
     training: Training
     evaluation: Evaluation
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_signal(cls, values: Any) -> Any:
+        """A map from z to h that is not named is the usual one."""
+        if not isinstance(values, dict) or "signal" in values or "encoder" not in values:
+            return values
+        encoder = _short(values["encoder"])
+        kind = encoder.kind if isinstance(encoder, Part) else encoder.get("kind")
+        return values | {"signal": NONE if kind == NONE else "mlp"}
 
     @model_validator(mode="after")
     def _parts_exist(self) -> Self:
@@ -155,12 +189,18 @@ class RunSettings(Model):
         generative = not self.encoder.absent
         if generative == self.posterior.absent:
             raise ValueError("an encoder and a posterior come together: name both or neither")
-        if not generative and not (self.regulariser.absent and self.coupling.absent and self.prior.absent):
-            raise ValueError("a language model (no encoder) has no prior, no regulariser and no coupling")
+        if generative == self.signal.absent:
+            raise ValueError("an encoder and a map from z to h (signal) come together: name both or neither")
+        if not generative:
+            for choice in ("prior", "regulariser", "aggregate", "coupling"):
+                if not getattr(self, choice).absent:
+                    raise ValueError(f"a language model (no encoder) has no {choice}")
         if self.regulariser.absent != self.schedule.absent:
             raise ValueError("a regulariser and its schedule come together: name both or neither")
         if not self.regulariser.absent and (self.posterior.kind == "point" or self.prior.absent):
             raise ValueError("a regulariser needs a posterior with a density and a prior")
+        if not self.aggregate.absent and self.prior.absent:
+            raise ValueError("a penalty on the aggregated posterior needs a prior")
         if self.posterior.kind not in (NONE, "point") and self.prior.absent:
             raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
         if self.posterior.kind == "point" and not self.prior.absent:
@@ -171,6 +211,13 @@ class RunSettings(Model):
     def name(self) -> str:
         """``tier/paper/corpus/system/seedN``: the folder of the run."""
         return f"{self.tier}/{self.paper}/{self.corpus}/{self.system}/seed{self.seed}"
+
+    @property
+    def start(self) -> str | None:
+        """The name of the run whose weights this one begins with, if there is one."""
+        if self.starts_from is None:
+            return None
+        return f"{self.tier}/{self.paper}/{self.corpus}/{self.starts_from.system}/seed{self.seed}"
 
     @property
     def identity(self) -> str:

@@ -14,6 +14,7 @@ from bench.corpora.batches import Collator
 from bench.corpora.prepared import Texts
 from bench.corpora.vocabulary import EOS, GO
 from bench.models.model import TextModel
+from bench.models.noise import BatchSource
 from bench.training.loop import build_model
 from tests.conftest import tiny_settings
 
@@ -77,3 +78,8 @@ class Plain:
         """-ln P of each word and of the end symbol (time + 1,)."""
         logits = self.logits(branch, [GO, *text], signal)
         return F.cross_entropy(logits, torch.tensor([*text, EOS]), reduction="none")
+
+
+def numbers(batch: int, seed: int = 0) -> BatchSource:
+    """Random numbers for the codes of a batch."""
+    return BatchSource(torch.Generator().manual_seed(seed), batch)

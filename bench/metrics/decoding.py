@@ -14,17 +14,17 @@ ROWS = 512  # codes decoded at once
 
 
 @torch.no_grad()
-def greedy(model: TextModel, codes: Tensor, longest: int) -> list[list[int]]:
+def greedy(model: TextModel, codes: Tensor, longest: int, *, unknown: bool = False) -> list[list[int]]:
     """The likeliest next word at each step, from codes (rows, d), until eos or ``longest`` words.
 
-    The unknown word is never generated, as in the released code of Wu et al. 2020. A text is cut at its first
-    eos but keeps at least one token, so that an immediate eos stands as a word.
+    The unknown word is written only if ``unknown``; never in the released code of Wu et al. 2020. A text is
+    cut at its first eos but keeps at least one token, so that an immediate eos stands as a word.
     """
     model.eval()
-    return [text for rows in codes.split(ROWS) for text in _greedy_rows(model, rows, longest)]
+    return [text for rows in codes.split(ROWS) for text in _greedy_rows(model, rows, longest, unknown)]
 
 
-def _greedy_rows(model: TextModel, codes: Tensor, longest: int) -> Iterator[list[int]]:
+def _greedy_rows(model: TextModel, codes: Tensor, longest: int, unknown: bool) -> Iterator[list[int]]:
     branch = model.branch
     signal = branch.decoding_signal(codes)
     state = branch.decoder.start(signal, len(codes))
@@ -34,7 +34,8 @@ def _greedy_rows(model: TextModel, codes: Tensor, longest: int) -> Iterator[list
     for step in range(longest):
         features, state = branch.decoder.step(model.embedding(words), signal, state)
         logits = branch.output(features)
-        logits[:, UNK] = -torch.inf
+        if not unknown:
+            logits[:, UNK] = -torch.inf
         words = logits.argmax(-1)
         written[active, step] = words
         going = words != EOS

@@ -113,6 +113,25 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         better="higher",
         main=True,
     ),
+    ("bleu2", "cumulative"): Definition(
+        "percent",
+        "exact",
+        "Cumulative BLEU-2, the geometric mean of both precisions x brevity penalty, of the same reconstructions.",
+        better="higher",
+    ),
+    **{
+        (metric, f"{estimator}-unmasked"): Definition(
+            "percent",
+            "exact",
+            f"{what}, of reconstructions in which the unknown word may be written.",
+            better="higher",
+        )
+        for metric, estimator, what in (
+            ("bleu1", "precision-times-brevity", "Unigram precision x brevity penalty"),
+            ("bleu2", "precision-times-brevity", "Bigram precision x brevity penalty"),
+            ("bleu2", "cumulative", "Cumulative BLEU-2"),
+        )
+    },
     ("bleu", "sacrebleu"): Definition(
         "percent",
         "exact",

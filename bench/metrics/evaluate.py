@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,19 @@ from bench.metrics.attributes import probe_information
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
-from bench.metrics.likelihood import text_likelihoods, text_noise
-from bench.metrics.ngrams import COUNTS, bleu_counts, distinct, precision_times_brevity
+from bench.metrics.likelihood import text_likelihoods
+from bench.metrics.ngrams import (
+    COUNTS,
+    bleu_counts,
+    cumulative_bleu2,
+    distinct,
+    precision_times_brevity,
+)
 from bench.metrics.table import Sheet
-from bench.models.distributions import DiagonalGaussian, Latent
+from bench.models.distributions import Latent, joined
 from bench.models.model import TextModel
-from bench.objectives.divergences import gaussian_kl
+from bench.models.noise import TextSource
+from bench.parts import build
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
 from bench.settings import RunSettings
@@ -105,7 +113,9 @@ class Evaluation:
         self.wanted = settings.evaluation
         self.model: TextModel = build_model(settings, len(corpus.vocabulary))
         self.model.load_state_dict(load_file(folder / "model.safetensors"))
-        self.model.to(device).eval()
+        self.model.to(device).eval().requires_grad_(False)
+        procedure = build("procedure", *settings.procedure.pair())
+        self.infer = procedure.inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)
         self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64))
         self.shown: dict[str, Any] = {"samples": [], "reconstructions": [], "interpolations": []}
@@ -118,7 +128,7 @@ class Evaluation:
             latent = self._latent(self.texts)
             self._reconstruction(latent)
             self._gradients()
-            if isinstance(latent, DiagonalGaussian):
+            if latent.has_density:
                 self._information(latent)
                 self._samples()
             self._interpolations(latent)
@@ -137,7 +147,10 @@ class Evaluation:
     def _likelihood(self) -> None:
         sheet, count = self.sheet, self.wanted.samples
         dtype = product_type(self.device, self.settings.training.precision)
-        sheet.columns |= text_likelihoods(self.model, self.texts, count, *self._noise("codes"), dtype=dtype)
+        names = self._noise("codes")
+        sheet.columns |= text_likelihoods(
+            self.model, self.texts, count, *names, infer=self.infer, dtype=dtype
+        )
         language_model = self.model.encoder is None
         samples = None if language_model else count
         if "nll" in sheet.columns:
@@ -162,35 +175,34 @@ class Evaluation:
     @torch.no_grad()
     def _latent(self, texts: Collator) -> Latent:
         """The posteriors of all texts of a split, in corpus order."""
-        encoded = torch.cat(
-            [
-                self.model.encode(texts(part))
-                for part in np.array_split(np.arange(len(texts.lengths)), 64)
-                if len(part)
-            ]
-        )
-        return self.model.branch.latent(encoded)
+        parts = np.array_split(np.arange(len(texts.lengths)), 64)
+        return joined([self.infer(texts(part)) for part in parts if len(part)])
 
     def _codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
         """Codes (texts, samples, d), the same for a text whatever else is measured."""
-        index = torch.arange(len(latent.center()))
-        noise = text_noise(index, samples, latent.center().shape[-1], *self._noise(*names))
-        return latent.sample(noise.to(self.device))
+        index = torch.arange(len(latent.center()), device=self.device)
+        return latent.sample(TextSource(index, *self._noise(*names)), samples)[0]
 
-    def _information(self, latent: DiagonalGaussian) -> None:
+    @torch.no_grad()
+    def _information(self, latent: Latent) -> None:
         sheet = self.sheet
-        kl = gaussian_kl(latent)
         codes = self._codes(latent, self.wanted.samples, "codes")
+        name = "kl_analytic" if "kl_analytic" in sheet.columns else "kl_monte_carlo"
+        kl = torch.as_tensor(sheet.columns[name], device=self.device)
         block = self.wanted.information_block
-        found = mutual_information(latent, codes, kl.sum(-1), self.model.prior, block)
+        found = mutual_information(latent, codes, kl, self.model.prior, block)
         for name, values in vars(found).items():
             most = AGGREGATE_CODES if name == "aggregate" else self.wanted.samples
             sheet.columns[f"mi_{name}"] = values.cpu().numpy()
             sheet.add_mean("mi", name.replace("_", "-"), f"mi_{name}", min(most, self.wanted.samples))
-        units, variance = active_units(latent.mean)
+        units, variance = active_units(latent.center())
         sheet.add("active_units", "variance-of-means", units, texts=len(kl))
-        self.histograms["sigma"] = sigma_histogram(latent.log_std)
-        self.histograms["units"] = {"variance": variance.tolist(), "kl": kl.mean(0).tolist()}
+        if "log_std" in latent.parameters:
+            self.histograms["sigma"] = sigma_histogram(latent.parameters["log_std"])
+        self.histograms["units"] = {"variance": variance.tolist()}
+        terms = latent.kl_terms(self.model.prior)
+        if terms is not None and terms.shape[-1] == len(variance):  # a term for each dimension
+            self.histograms["units"]["kl"] = terms.mean(0).tolist()
 
     def _words(self, decoded: list[list[int]]) -> list[list[str]]:
         return [self.corpus.vocabulary.decode(ids) for ids in decoded]
@@ -200,20 +212,11 @@ class Evaluation:
         sheet, texts = self.sheet, self.corpus.raw(SPLIT)
         samples = self.wanted.reconstructions if latent.has_density else 1
         codes = self._codes(latent, samples, "codes")
-        outputs = self._words(greedy(self.model, codes.flatten(0, 1), self.wanted.longest))
-        by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
-        counts = np.array([bleu_counts(o, t) for o, t in zip(by_text, texts, strict=True)], dtype=np.int64)
-        for column, values in zip(COUNTS, counts.T, strict=True):
-            sheet.columns[f"bleu_{column}"] = values
-        for n in (1, 2):
-            value = float(precision_times_brevity(counts.sum(0), n))
-            spread = self._bootstrap(lambda c, n=n: precision_times_brevity(c, n), counts)
-            sheet.add(
-                f"bleu{n}", "precision-times-brevity", value, texts=len(texts), samples=samples, spread=spread
-            )
+        by_text = self._bleu(codes, texts, unknown=False)
+        self._bleu(codes, texts, unknown=True)
         references = [" ".join(text) for text in texts for _ in range(samples)]
-        joined = [" ".join(output) for output in outputs]
-        bleu = sacrebleu.corpus_bleu(joined, [references], tokenize="none", force=True)
+        outputs = [" ".join(output) for found in by_text for output in found]
+        bleu = sacrebleu.corpus_bleu(outputs, [references], tokenize="none", force=True)
         sheet.add("bleu", "sacrebleu", bleu.score, texts=len(texts), samples=samples)
         shown = self._chosen(self.wanted.examples)
         centers = self._words(greedy(self.model, latent.center()[shown], self.wanted.longest))
@@ -226,6 +229,26 @@ class Evaluation:
             }
             for i, center in zip(shown, centers, strict=True)
         ]
+
+    def _bleu(self, codes: Tensor, texts: list[list[str]], *, unknown: bool) -> list[list[list[str]]]:
+        """Decode codes (texts, samples, d) and measure them; ``unknown`` lets the unknown word be written."""
+        samples = codes.shape[1]
+        outputs = self._words(greedy(self.model, codes.flatten(0, 1), self.wanted.longest, unknown=unknown))
+        by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
+        counts = np.array([bleu_counts(o, t) for o, t in zip(by_text, texts, strict=True)], dtype=np.int64)
+        suffix = "-unmasked" if unknown else ""
+        for column, values in zip(COUNTS, counts.T, strict=True):
+            self.sheet.columns[f"bleu_{column}{suffix.replace('-', '_')}"] = values
+        statistics: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
+            ("bleu1", "precision-times-brevity", lambda c: precision_times_brevity(c, 1)),
+            ("bleu2", "precision-times-brevity", lambda c: precision_times_brevity(c, 2)),
+            ("bleu2", "cumulative", cumulative_bleu2),
+        ]
+        for metric, estimator, statistic in statistics:
+            value, spread = float(statistic(counts.sum(0))), self._bootstrap(statistic, counts)
+            name = estimator + suffix
+            self.sheet.add(metric, name, value, texts=len(texts), samples=samples, spread=spread)
+        return by_text
 
     def _chosen(self, count: int) -> list[int]:
         """Some texts to show, the same for every system of a corpus."""

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator
-from bench.models.distributions import draw
 from bench.models.model import Branch, TextModel
 from bench.models.noise import Noise
 from bench.objectives.cross_entropy import weighted_cross_entropy
@@ -62,12 +61,13 @@ def _batch_norms(
         embedded = model.embedding(batch.inputs)
     encoded = encoded.requires_grad_()
     latent = model.branch.latent(encoded)
-    code = draw(latent, noise).squeeze(1)
+    codes, densities = latent.sample(noise.source("latent", len(encoded)), 1)
+    code, log_density = codes.squeeze(1), None if densities is None else densities.squeeze(1)
     signal = model.branch.decoding_signal(code)
     rec = _gradient(_summed(model.branch, embedded, signal, batch, dropout, "decoder"), encoded)
     norms = {"grad_norm_rec": rec.norm(dim=1), "signal_sensitivity": _sensitivity(signal, encoded)}
     if objective.regulariser is not None:
-        reg = objective.regulariser(latent, code, model.prior).sum()
+        reg = objective.regulariser(latent, code, log_density, model.prior).sum()
         norms["grad_norm_reg"] = _gradient(reg, encoded).norm(dim=1)
     if model.twin is not None:
         twin_signal = model.twin.decoding_signal(model.twin.latent(encoded).center())
@@ -88,7 +88,7 @@ def _summed(
 ) -> Tensor:
     """Cross-entropy summed over tokens and texts."""
     real = batch.real
-    rows = branch.decoder(embedded, signal, noise, stream)[real]
+    rows = branch.decoder(embedded, signal, real, noise, stream)[real]
     ones = torch.ones(len(rows), device=rows.device)
     return weighted_cross_entropy(rows, branch.output.weight, branch.output.bias, batch.targets[real], ones)[
         0

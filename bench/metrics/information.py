@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.models.distributions import DiagonalGaussian
-from bench.models.priors import StandardNormal
+from bench.models.distributions import Latent
+from bench.objectives.divergences import Prior
 
 AGGREGATE_CODES = 10  # codes per text for the mixture of all texts
 _CELLS = 8_000_000  # densities held at once
@@ -31,23 +31,21 @@ class Information:
     aggregate: Tensor
 
 
-def mutual_information(
-    latent: DiagonalGaussian, codes: Tensor, kl: Tensor, prior: StandardNormal, block: int
-) -> Information:
+def mutual_information(latent: Latent, codes: Tensor, kl: Tensor, prior: Prior, block: int) -> Information:
     """The estimators for posteriors of n texts, codes (n, samples, d) of them and their KL (n,).
 
     The first two use consecutive blocks of ``block`` texts (the last may be smaller), as the released code
     does; ``aggregate`` is KL_x minus the mean of ln q(z) - ln p(z) with q(z) the mixture of all n texts, over
     the first codes of each text.
     """
-    wide = DiagonalGaussian(latent.mean.double(), latent.log_std.double())
+    wide = latent.map(Tensor.double)
     codes = codes.double()
     own = wide.log_prob(codes)  # (n, samples)
     out, included = torch.empty_like(own), torch.empty_like(own)
     for start in range(0, len(codes), block):
         part = slice(start, min(start + block, len(codes)))
         size = part.stop - part.start
-        mixture = DiagonalGaussian(wide.mean[part], wide.log_std[part])
+        mixture = wide.map(lambda values, part=part: values[part])  # type: ignore[misc]
         # Subtracting the own density from the whole sum would lose everything once the own text dominates it.
         others = _log_sum(mixture, codes[part], without_own=True)
         included[part] = torch.logaddexp(others, own[part]) - math.log(size)
@@ -61,14 +59,14 @@ def mutual_information(
     )
 
 
-def _log_sum(mixture: DiagonalGaussian, codes: Tensor, *, without_own: bool = False) -> Tensor:
+def _log_sum(mixture: Latent, codes: Tensor, *, without_own: bool = False) -> Tensor:
     """ln sum_j q(z | x_j) (texts, samples) of codes (texts, samples, d).
 
     ``without_own``: the codes of text i leave out component i of the mixture.
     """
     rows, sums = codes.flatten(0, 1), []
     text = torch.arange(len(codes), device=codes.device).repeat_interleave(codes.shape[1])[:, None]
-    size = max(1, _CELLS // len(mixture.mean))
+    size = max(1, _CELLS // len(mixture.center()))
     for part, own in zip(rows.split(size), text.split(size), strict=True):
         densities = mixture.cross_log_prob(part)
         if without_own:

@@ -8,31 +8,29 @@ the end symbol and no padding. All values are in nats per text.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator, by_length
+from bench.models.distributions import Latent
 from bench.models.model import TextModel
+from bench.models.noise import TextSource
 from bench.models.precision import products
 from bench.objectives.cross_entropy import token_losses
-from bench.objectives.divergences import analytic_kl
-from bench.seeds import derive_seed
 
 ROWS = 8_192  # target tokens decoded at once, over texts and samples
 _LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
 
 
-def text_noise(index: Tensor, samples: int, latent: int, *names: object) -> Tensor:
-    """Standard normal numbers (batch, samples, d), seeded by ``names`` and the number of each text.
+Infer = Callable[[Batch], Latent]  # q(z|x) of the texts of a batch
 
-    A text draws the same numbers whatever batch it is in, so a measurement does not depend on batch sizes.
-    """
-    noise = torch.empty(len(index), samples, latent)
-    for row, number in zip(noise, index.tolist(), strict=True):
-        row.normal_(generator=torch.Generator().manual_seed(derive_seed(*names, number)))
-    return noise.to(index.device)
+
+def amortised(model: TextModel) -> Infer:
+    """The posteriors that the model's own networks give."""
+    return lambda batch: model.branch.latent(model.encode(batch))
 
 
 def conditional_losses(
@@ -50,7 +48,7 @@ def _conditional_losses(model: TextModel, batch: Batch, codes: Tensor | None) ->
     embedded = model.embedding(batch.inputs)
     branch = model.branch
     if codes is None:
-        features = branch.decoder(embedded, None, None, "decoder").unsqueeze(2)
+        features = branch.decoder(embedded, None, batch.real, None, "decoder").unsqueeze(2)
     else:
         features = branch.decoder.features_of_samples(embedded, branch.decoding_signal(codes))
     samples = features.shape[2]
@@ -71,6 +69,7 @@ def text_likelihoods(
     collator: Collator,
     samples: int,
     *names: object,
+    infer: Infer | None = None,
     dtype: torch.dtype = torch.float32,
     rows: int = ROWS,
 ) -> dict[str, np.ndarray]:
@@ -78,40 +77,50 @@ def text_likelihoods(
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
     -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A deterministic autoencoder gives reconstruction
-    only, a language model nll only. ``names`` seed the noise; ``rows`` bounds the memory, not the result.
+    only, a language model nll only. ``names`` seed the noise; ``infer`` gives the posteriors, by default the
+    model's own; ``rows`` bounds the memory, not the result.
     """
     model.eval()
+    infer = infer or amortised(model)
     columns: dict[str, np.ndarray] = {}
     for index in by_length(collator.lengths, rows, copies=samples if model.encoder is not None else 1):
         batch = collator(index)
-        for name, values in _batch_likelihoods(model, batch, samples, names, dtype, rows).items():
+        for name, values in _batch_likelihoods(model, infer, batch, samples, names, dtype, rows).items():
             column = columns.setdefault(name, np.full(len(collator.lengths), np.nan))
             column[index] = values.double().cpu().numpy()
     return columns
 
 
 def _batch_likelihoods(
-    model: TextModel, batch: Batch, samples: int, names: tuple[object, ...], dtype: torch.dtype, rows: int
+    model: TextModel,
+    infer: Infer,
+    batch: Batch,
+    samples: int,
+    names: tuple[object, ...],
+    dtype: torch.dtype,
+    rows: int,
 ) -> dict[str, Tensor]:
     if model.encoder is None:
         return {"nll": conditional_losses(model, batch, None, dtype).squeeze(1)}
-    latent = model.branch.latent(model.encode(batch))
+    latent = infer(batch)
     if not latent.has_density:
         codes = latent.center().unsqueeze(1)
         return {"reconstruction": conditional_losses(model, batch, codes, dtype).squeeze(1)}
-    noise = text_noise(batch.index, samples, latent.center().shape[-1], *names)
-    codes = latent.sample(noise)
+    codes, log_density = latent.sample(TextSource(batch.index, *names), samples)
+    if log_density is None:
+        raise TypeError("a distribution with a density gave none")
     # A long text may not fit with all of its samples at once.
     some = max(1, rows // batch.targets.numel())
     pieces = [conditional_losses(model, batch, c, dtype) for c in codes.split(some, dim=1)]
     losses = torch.cat(pieces, dim=1)
-    log_ratio = latent.log_prob(codes) - model.prior.log_prob(codes)
+    log_ratio = log_density - model.prior.log_prob(codes)
     columns = {
         "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),
         "reconstruction": losses.mean(1),
         "kl_monte_carlo": log_ratio.mean(1),
     }
-    exact = analytic_kl(latent, model.prior)
+    terms = latent.kl_terms(model.prior)
+    exact = None if terms is None else terms.sum(-1)
     if exact is not None:
         columns["kl_analytic"] = exact
     columns["elbo"] = -(columns["reconstruction"] + (columns["kl_monte_carlo"] if exact is None else exact))

@@ -43,6 +43,12 @@ def precision_times_brevity(counts: np.ndarray, n: int) -> np.ndarray:
     return percent
 
 
+def cumulative_bleu2(counts: np.ndarray) -> np.ndarray:
+    """Cumulative BLEU-2 in percent (Papineni et al. 2002): brevity penalty x sqrt(precision 1 x precision 2)."""
+    both: np.ndarray = np.sqrt(precision_times_brevity(counts, 1) * precision_times_brevity(counts, 2))
+    return both
+
+
 def distinct(texts: Iterable[Words], n: int) -> float:
     """Distinct n-grams over all n-grams, pooled over ``texts`` (Li et al. 2016); 0 without any n-gram."""
     pooled: Counter[tuple[str, ...]] = Counter()

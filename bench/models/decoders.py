@@ -37,11 +37,14 @@ class GRUDecoder(nn.Module):
         self.gru = GRU(embedding + signal_size, hidden)
         self.projection = nn.Linear(hidden, projection)
 
-    def forward(self, embedded: Tensor, signal: Tensor | None, noise: Noise | None, stream: str) -> Tensor:
+    def forward(
+        self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
+    ) -> Tensor:
         """Embedded go + words (time, batch, E), h (batch, S): features (time, batch, projection).
 
-        With ``noise``, dropout falls on the whole [word; h] of each step and on the states, but not on the
-        extra first step; ``stream`` tells a decoder's masks from those of its coupled twin.
+        ``real`` (time, batch) marks the positions that are no padding. With ``noise``, dropout falls on the
+        whole [word; h] of each step and on the states, but not on the extra first step; ``stream`` tells a
+        decoder's masks from those of its coupled twin.
         """
         if signal is None:
             words, state = embedded, None

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from bench.models.noise import Noise
+from bench.models.noise import Source
+from bench.models.priors import StandardNormal
 
 
-class Latent(Protocol):
+class Latent(ABC):
     """A batch of distributions over latent codes z of dimension d.
 
     ``has_density`` is false for a deterministic code, which has neither a log-density nor a KL.
     """
 
-    has_density: bool
+    has_density = True
 
     @property
+    @abstractmethod
     def parameters(self) -> dict[str, Tensor]:
         """The parameters by name, each (batch, ...): kept with a run, so that it can be measured again."""
-        ...
 
+    @abstractmethod
     def center(self) -> Tensor:
         """The deterministic code (batch, d): the mean of a Gaussian."""
-        ...
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """Codes (batch, samples, d) by reparameterising standard normal ``noise`` of that shape."""
-        ...
+    @abstractmethod
+    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor | None]:
+        """Codes (batch, samples, d), reparameterised, and their log-density (batch, samples) if it exists."""
 
+    @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density in nats (..., batch, samples) of ``z`` (..., batch, samples, d)."""
-        ...
 
+    @abstractmethod
     def cross_log_prob(self, z: Tensor) -> Tensor:
         """Log-density (codes, batch) of each code of ``z`` (codes, d) under each distribution."""
-        ...
+
+    @abstractmethod
+    def kl_terms(self, prior: object) -> Tensor | None:
+        """Terms (batch, terms) whose sum is KL(q || prior) in nats, or None where no closed form is known."""
+
+    @abstractmethod
+    def map(self, change: Callable[[Tensor], Tensor]) -> Latent:
+        """The distributions with each of ``parameters`` changed: to another precision, to some of the texts."""
 
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(Latent):
     """N(mean, diag(exp(log_std))^2), parameters (batch, d)."""
 
     mean: Tensor
     log_std: Tensor
-    has_density = True
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -59,9 +68,11 @@ class DiagonalGaussian:
         """The mean (batch, d)."""
         return self.mean
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """mean + std * noise: (batch, samples, d)."""
-        return self.mean.unsqueeze(1) + self.log_std.exp().unsqueeze(1) * noise
+    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+        """mean + std * noise (batch, samples, d), and its log-density."""
+        noise = source.normal(samples, self.mean.shape[-1])
+        z = self.mean.unsqueeze(1) + self.log_std.exp().unsqueeze(1) * noise
+        return z, self.log_prob(z)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """ln N(z; mean, std^2), summed over dimensions."""
@@ -80,9 +91,19 @@ class DiagonalGaussian:
         constant = self.log_std.sum(-1) + 0.5 * z.shape[-1] * math.log(2 * math.pi)
         return -0.5 * quadratic - constant
 
+    def kl_terms(self, prior: object) -> Tensor | None:
+        """To N(0, I): (m_i^2 + s_i^2 - 1)/2 - ln s_i for each dimension."""
+        if not isinstance(prior, StandardNormal):
+            return None
+        return 0.5 * (self.mean.square() + (2 * self.log_std).exp() - 1) - self.log_std
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> DiagonalGaussian:
+        """Gaussians with changed means and logarithms of the standard deviation."""
+        return DiagonalGaussian(change(self.mean), change(self.log_std))
+
 
 @dataclass(frozen=True)
-class Point:
+class Point(Latent):
     """A deterministic code (batch, d): the latent of a deterministic autoencoder."""
 
     code: Tensor
@@ -97,9 +118,9 @@ class Point:
         """The code (batch, d)."""
         return self.code
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """The code, repeated for each sample: (batch, samples, d)."""
-        return self.code.unsqueeze(1).expand(-1, noise.shape[1], -1)
+    def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
+        """The code, repeated for each sample: (batch, samples, d); it has no density."""
+        return self.code.unsqueeze(1).expand(-1, samples, -1), None
 
     def log_prob(self, z: Tensor) -> Tensor:
         """A point has no density; calling this is a mistake of the caller."""
@@ -109,9 +130,17 @@ class Point:
         """A point has no density; calling this is a mistake of the caller."""
         raise TypeError("a deterministic code has no log-density")
 
+    def kl_terms(self, prior: object) -> None:
+        """A point has no KL."""
+        return
 
-def draw(latent: Latent, noise: Noise, samples: int = 1, stream: str = "latent") -> Tensor:
-    """Latent codes (batch, samples, d) with numbers from the stream ``latent`` of ``noise``."""
-    center = latent.center()
-    like = center.unsqueeze(1).expand(-1, samples, -1)
-    return latent.sample(noise.normal(like, stream))
+    def map(self, change: Callable[[Tensor], Tensor]) -> Point:
+        """Points with changed codes."""
+        return Point(change(self.code))
+
+
+def joined(parts: Sequence[Latent]) -> Latent:
+    """The distributions of several batches as one batch."""
+    columns = zip(*(part.parameters.values() for part in parts), strict=True)
+    values = iter([torch.cat(column) for column in columns])
+    return parts[0].map(lambda _: next(values))

@@ -22,20 +22,6 @@ def in_float32(values: Tensor) -> torch.autocast:
     return torch.autocast(values.device.type, enabled=False)
 
 
-class SignalMap(nn.Module):
-    """z to the decoding signal h: Linear, ReLU, Linear."""
-
-    def __init__(self, latent: int, size: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(latent, size)
-        self.outer = nn.Linear(size, size)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Codes (..., d) to signals (..., S)."""
-        signals: Tensor = self.outer(torch.relu(self.inner(z)))
-        return signals
-
-
 class Branch(nn.Module):
     """What follows the encoder: posterior network, z -> h, decoder, output layer."""
 
@@ -43,8 +29,8 @@ class Branch(nn.Module):
         super().__init__()
         generative = features > 0
         self.posterior = build("posterior", *parts["posterior"], features, latent) if generative else None
-        self.signal = SignalMap(latent, embedding) if generative else None
-        self.decoder = build("decoder", *parts["decoder"], embedding, embedding if generative else 0)
+        self.signal = build("signal", *parts["signal"], latent, embedding) if generative else None
+        self.decoder = build("decoder", *parts["decoder"], embedding, self.signal.size if self.signal else 0)
         self.output = nn.Linear(self.decoder.features, words)
 
     def latent(self, encoded: Tensor) -> Latent:

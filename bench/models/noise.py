@@ -6,10 +6,90 @@ they then draw the same dropout masks and the same latent noise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from bench.seeds import derive_seed
+
+
+class Source(Protocol):
+    """Random numbers for the codes of a batch of texts; every call returns (batch, *shape)."""
+
+    batch: int
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers."""
+        ...
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers uniform on (0, 1)."""
+        ...
+
+    def gamma(self, concentration: float, *shape: int) -> Tensor:
+        """Numbers of the gamma distribution with that concentration and rate 1."""
+        ...
+
+
+class _Source:
+    """The distributions, drawn by a function that fills tensors of a shape in its own way."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
+        raise NotImplementedError
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers."""
+        return self._draw(lambda empty, generator: empty.normal_(generator=generator), shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers uniform on (0, 1)."""
+        tiny = torch.finfo(torch.float32).tiny  # the library draws from [0, 1)
+        return self._draw(lambda e, generator: e.uniform_(generator=generator).clamp_min_(tiny), shape)
+
+    def gamma(self, concentration: float, *shape: int) -> Tensor:
+        """Numbers of the gamma distribution with that concentration and rate 1."""
+
+        def fill(empty: Tensor, generator: torch.Generator) -> Tensor:
+            return torch._standard_gamma(empty.fill_(concentration), generator=generator)
+
+        return self._draw(fill, shape)
+
+
+class BatchSource(_Source):
+    """One generator for the whole batch: for training, where a step's batch is always the same."""
+
+    def __init__(self, generator: torch.Generator, batch: int) -> None:
+        super().__init__(batch)
+        self._generator = generator
+
+    def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
+        return fill(torch.empty(self.batch, *shape, device=self._generator.device), self._generator)
+
+
+class TextSource(_Source):
+    """One generator for each text, seeded by names and the text's number: for measurements.
+
+    A text draws the same numbers whatever batch it is in, so a measurement does not depend on batch sizes.
+    """
+
+    def __init__(self, index: Tensor, *names: object) -> None:
+        """``index`` (batch,) holds the numbers of the texts; numbers are drawn on the CPU."""
+        super().__init__(len(index))
+        self._device = index.device
+        self._generators = [
+            torch.Generator().manual_seed(derive_seed(*names, number)) for number in index.tolist()
+        ]
+
+    def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
+        drawn = torch.empty(self.batch, *shape)
+        for row, generator in zip(drawn, self._generators, strict=True):
+            row.copy_(fill(torch.empty_like(row), generator))
+        return drawn.to(self._device)
 
 
 class Noise:
@@ -28,9 +108,9 @@ class Noise:
             self._generators[stream] = generator
         return self._generators[stream]
 
-    def normal(self, like: Tensor, stream: str) -> Tensor:
-        """Standard normal numbers of the shape, type and device of ``like``."""
-        return torch.empty_like(like).normal_(generator=self.generator(stream))
+    def source(self, stream: str, batch: int) -> BatchSource:
+        """Numbers for the codes of a batch, from the generator of ``stream``."""
+        return BatchSource(self.generator(stream), batch)
 
     def dropout(self, values: Tensor, probability: float, stream: str) -> Tensor:
         """Zero each element with ``probability`` and scale the rest by 1 / (1 - probability)."""

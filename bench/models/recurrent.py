@@ -2,7 +2,8 @@
 
 The library's kernel for the CPU always multiplies in float32. Here the recurrence has a hand-written
 backward pass: its products follow autocast, its state, gates and gradients stay in float32, and everything
-that does not depend on the running gradient is computed for all time steps at once.
+that does not depend on the running gradient is computed for all time steps at once. That pass cannot be
+differentiated again; where it has to be, the recurrence is made of plain operations.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.models.precision import product_dtype
+from bench.models.second_order import second_order
 
 
 class _Recurrence(torch.autograd.Function):
@@ -75,6 +77,18 @@ class _Recurrence(torch.autograd.Function):
         return grad_inputs, running, grad_weight.float(), flat.sum(0), None
 
 
+def _plain_recurrence(inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same recurrence, of operations that can be differentiated as often as is wanted."""
+    states, gates = [], 2 * state.shape[-1]
+    for step in inputs:
+        recurrent = F.linear(state, weight, bias)
+        reset, update = (step[:, :gates] + recurrent[:, :gates]).sigmoid().chunk(2, dim=-1)
+        new = torch.tanh(step[:, gates:] + reset * recurrent[:, gates:])
+        state = new + update * (state - new)
+        states.append(state)
+    return torch.stack(states)
+
+
 class GRU(nn.Module):
     """One GRU layer (Cho et al. 2014, in the library's form and initialisation), time first."""
 
@@ -93,13 +107,15 @@ class GRU(nn.Module):
             nn.init.uniform_(parameter, -1 / math.sqrt(self.hidden), 1 / math.sqrt(self.hidden))
 
     def project(self, inputs: Tensor, columns: slice = slice(None), *, bias: bool = True) -> Tensor:
-        """Input projections (..., 3H) in float32, of all input features or of those in ``columns``."""
+        """Input projections (..., 3H), of all input features or of those in ``columns``, in float32 at least."""
         projected = F.linear(inputs, self.weight_ih[:, columns], self.bias_ih if bias else None)
-        return projected.float()
+        return projected if second_order() else projected.float()
 
     def forward(self, projected: Tensor, state: Tensor | None = None) -> Tensor:
         """States (time, batch, H) from projections (time, batch, 3H), starting at ``state`` or zero."""
         if state is None:
             state = projected.new_zeros(projected.shape[1], self.hidden)
+        if second_order():
+            return _plain_recurrence(projected, state, self.weight_hh, self.bias_hh)
         dtype = product_dtype(projected.device)
         return _Recurrence.apply(projected, state, self.weight_hh, self.bias_hh, dtype)  # type: ignore[no-any-return, no-untyped-call]

@@ -3,7 +3,7 @@
 The largest cost of a small text model is its projection onto the vocabulary. Here the loss and the
 gradients of the projection are computed together: products run in the autocast type over all rows at once,
 the softmax in float32 over blocks of rows that stay in the processor's cache. Logits of padding are never
-computed.
+computed. Gradients that have to be differentiated again are left to the library.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.models.precision import product_dtype
+from bench.models.second_order import second_order
 
 _BLOCK_BYTES = 4 << 20  # of float32 probabilities held at once
 
@@ -81,6 +83,9 @@ def weighted_cross_entropy(
     Features (rows, E), weight (V, E), bias (V), targets (rows), row_weights (rows). The gradients are made in
     the forward pass, so the weights of the rows must be known there.
     """
+    if second_order():
+        rows = F.cross_entropy(F.linear(features, weight, bias), targets, reduction="none")
+        return (rows * row_weights).sum(), rows.detach()
     gradients = torch.is_grad_enabled()
     return _ProjectedCrossEntropy.apply(features, weight, bias, targets, row_weights, gradients)  # type: ignore[no-any-return, no-untyped-call]
 

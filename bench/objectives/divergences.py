@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from torch import Tensor
 
-from bench.models.distributions import DiagonalGaussian, Latent
-from bench.models.priors import StandardNormal
+from bench.models.distributions import Latent
 from bench.parts import part
 
 
-def gaussian_kl(latent: DiagonalGaussian) -> Tensor:
-    """KL(N(m, s^2) || N(0, I)) = sum_i (m_i^2 + s_i^2 - 1)/2 - ln s_i, per dimension (batch, d)."""
-    return 0.5 * (latent.mean.square() + (2 * latent.log_std).exp() - 1) - latent.log_std
+class Prior(Protocol):
+    """A distribution over latent codes."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log-density in nats (...) of codes (..., d)."""
+        ...
 
 
-def analytic_kl(latent: Latent, prior: object) -> Tensor | None:
-    """KL(q(z|x) || p(z)) per text (batch,) where a closed form is known, else None."""
-    if isinstance(latent, DiagonalGaussian) and isinstance(prior, StandardNormal):
-        return gaussian_kl(latent).sum(-1)
-    return None
+class Regulariser(Protocol):
+    """A divergence of each posterior from the prior."""
+
+    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
+        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
+        ...
+
+
+def kl_terms(latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
+    """Terms (batch, terms) of KL(q(z|x) || p(z)): the closed form, else its estimate from one code."""
+    exact = latent.kl_terms(prior)
+    if exact is not None:
+        return exact
+    if log_density is None:
+        raise TypeError("a deterministic code has no KL")
+    return (log_density - prior.log_prob(z)).unsqueeze(-1)
 
 
 @part("regulariser", "kl")
 class KL:
     """KL(q(z|x) || p(z)): in closed form where there is one, else from the sampled code."""
 
-    def __call__(self, latent: Latent, z: Tensor, prior: StandardNormal) -> Tensor:
-        """Per text (batch,), from q and one code z (batch, d) of it."""
-        exact = analytic_kl(latent, prior)
-        if exact is not None:
-            return exact
-        return latent.log_prob(z.unsqueeze(1)).squeeze(1) - prior.log_prob(z)
+    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
+        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
+        return kl_terms(latent, z, log_density, prior).sum(-1)

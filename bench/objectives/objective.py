@@ -1,23 +1,35 @@
 """The training objective of a composed system: reconstruction, regulariser, coupling.
 
 L = L_rec + weight * L_reg + lambda_r * L_rec^c + lambda_m * L_match (Wu et al. 2020, equation 4), each term
-summed over the tokens or dimensions of a text and averaged over the batch.
+summed over the tokens or dimensions of a text and averaged over the batch; a penalty on the aggregated
+posterior comes with a constant weight of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch
-from bench.models.distributions import Latent, draw
+from bench.models.distributions import Latent
 from bench.models.model import Branch, TextModel
 from bench.models.noise import Noise
 from bench.objectives.cross_entropy import weighted_cross_entropy
-from bench.objectives.divergences import KL
+from bench.objectives.divergences import Regulariser
 from bench.objectives.matching import Twin
+
+
+class Aggregate(Protocol):
+    """A penalty on the aggregated posterior of a batch, with its constant weight."""
+
+    weight: float
+
+    def __call__(self, z: Tensor, prior: Tensor) -> Tensor:
+        """A scalar, from one code (batch, d) of each text and as many codes of the prior."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Terms:
     total: Tensor
     reconstruction: Tensor
     regulariser: Tensor | None = None
+    aggregate: Tensor | None = None
     twin_reconstruction: Tensor | None = None
     matching: Tensor | None = None
 
@@ -37,43 +50,49 @@ class Terms:
 
 @dataclass(frozen=True)
 class Objective:
-    """What one system minimises; ``regulariser`` and ``twin`` are absent where the system has none."""
+    """What one system minimises; all but the reconstruction are absent where the system has none."""
 
-    regulariser: KL | None
+    regulariser: Regulariser | None
+    aggregate: Aggregate | None
     twin: Twin | None
 
-    def __call__(self, model: TextModel, batch: Batch, noise: Noise | None, weight: float) -> Terms:
-        """Terms of the objective for ``batch`` with the given weight of the regulariser."""
-        real = batch.real
+    def __call__(
+        self, model: TextModel, batch: Batch, noise: Noise, weight: float, latent: Latent | None = None
+    ) -> Terms:
+        """Terms of the objective for ``batch`` with the given weight of the regulariser.
+
+        ``latent`` stands in for the posterior that the model infers from the batch.
+        """
         embedded = model.embedding(batch.inputs)
         if model.encoder is None:
-            total = reconstruction(model.branch, embedded, None, batch, real, noise, "decoder")
+            total = reconstruction(model.branch, embedded, None, batch, noise, "decoder")
             return Terms(total, total.detach())
         encoded = model.encode(batch, noise)
-        latent = model.branch.latent(encoded)
-        z = _code(latent, noise)
+        if latent is None:
+            latent = model.branch.latent(encoded)
+        codes, densities = latent.sample(noise.source("latent", len(batch.lengths)), 1)
+        z, log_density = codes.squeeze(1), None if densities is None else densities.squeeze(1)
         signal = model.branch.decoding_signal(z)
-        total = rec = reconstruction(model.branch, embedded, signal, batch, real, noise, "decoder")
-        reg = rec_twin = match = None
+        total = rec = reconstruction(model.branch, embedded, signal, batch, noise, "decoder")
+        reg = aggregate = rec_twin = match = None
         if self.regulariser is not None:
-            reg = self.regulariser(latent, z, model.prior).mean()
+            reg = self.regulariser(latent, z, log_density, model.prior).mean()
             total = total + weight * reg
+        if self.aggregate is not None:
+            aggregate = self.aggregate(z, model.prior.sample(len(z), noise.generator("prior")))
+            total = total + self.aggregate.weight * aggregate
         if self.twin is not None and model.twin is not None:
             twin_signal = model.twin.decoding_signal(model.twin.latent(encoded).center())
             match = self.twin.match(signal, twin_signal).mean()
             total = total + self.twin.matching_weight * match
-            rec_twin = reconstruction(model.twin, embedded, twin_signal, batch, real, noise, "twin decoder")
+            rec_twin = reconstruction(model.twin, embedded, twin_signal, batch, noise, "twin decoder")
             total = total + self.twin.reconstruction_weight * rec_twin
-        return Terms(total, rec.detach(), _detached(reg), _detached(rec_twin), _detached(match))
+        rest = (_detached(term) for term in (reg, aggregate, rec_twin, match))
+        return Terms(total, rec.detach(), *rest)
 
 
 def _detached(term: Tensor | None) -> Tensor | None:
     return None if term is None else term.detach()
-
-
-def _code(latent: Latent, noise: Noise | None) -> Tensor:
-    """One code (batch, d): sampled in training, the centre otherwise."""
-    return latent.center() if noise is None else draw(latent, noise).squeeze(1)
 
 
 def reconstruction(
@@ -81,13 +100,12 @@ def reconstruction(
     embedded: Tensor,
     signal: Tensor | None,
     batch: Batch,
-    real: Tensor,
     noise: Noise | None,
     stream: str,
 ) -> Tensor:
     """Cross-entropy summed over the real tokens (eos included), averaged over the batch, in nats per text."""
-    features = branch.decoder(embedded, signal, noise, stream)
-    rows = features[real]
+    real = batch.real
+    rows = branch.decoder(embedded, signal, real, noise, stream)[real]
     weights = torch.full((len(rows),), 1 / len(batch.lengths), device=rows.device)
     output = branch.output
     return weighted_cross_entropy(rows, output.weight, output.bias, batch.targets[real], weights)[0]

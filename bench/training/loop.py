@@ -7,6 +7,7 @@ last checkpoint and ends with the same parameters, bit for bit on the CPU.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import signal
@@ -25,16 +26,21 @@ from bench.corpora.batches import Batch, Collator, epoch_order
 from bench.corpora.prepared import Prepared
 from bench.files import write_json
 from bench.metrics.gradients import gradient_norms
+from bench.metrics.information import mutual_information
 from bench.metrics.likelihood import text_likelihoods
+from bench.models.distributions import joined
 from bench.models.model import TextModel, initialise
-from bench.models.noise import Noise
+from bench.models.noise import Noise, TextSource
 from bench.models.precision import products
 from bench.objectives.objective import Objective
 from bench.parts import build
+from bench.seeds import derive_seed
 from bench.settings import Part, RunSettings
 from bench.training import state as saved
 from bench.training.device import product_type
 from bench.training.optimiser import Stepper
+from bench.training.plateau import Plateau
+from bench.training.procedures import Procedure, Step
 from bench.training.progress import Reporter
 from bench.training.state import Progress
 
@@ -60,7 +66,9 @@ def build_model(settings: RunSettings, words: int) -> TextModel:
 def build_objective(settings: RunSettings) -> Objective:
     """The objective of a run."""
     return Objective(
-        regulariser=_part("regulariser", settings.regulariser), twin=_part("coupling", settings.coupling)
+        regulariser=_part("regulariser", settings.regulariser),
+        aggregate=_part("aggregate", settings.aggregate),
+        twin=_part("coupling", settings.coupling),
     )
 
 
@@ -78,8 +86,9 @@ class Trainer:
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
         self.objective = build_objective(settings)
         self.schedule: Callable[[int], float] = _part("schedule", settings.schedule) or (lambda _: 0.0)
-        self.procedure = build("procedure", *settings.procedure.pair())
+        self.procedure: Procedure = build("procedure", *settings.procedure.pair())
         self.stepper = Stepper(self.model, settings.optimiser)
+        self.plateau = Plateau()
         self.texts = {split: Collator(corpus.splits[split], device) for split in ("train", "valid")}
         self.dtype = product_type(device, settings.training.precision)
         self.best: dict[str, Tensor] = {}
@@ -98,12 +107,22 @@ class Trainer:
         self.stepper.load(checkpoint.tensors.get("optimiser", {}))
         self.best = checkpoint.tensors.get("best", {})
         self.progress = checkpoint.progress
+        self.procedure.state = self.progress.procedure
+        self.plateau = Plateau(**self.progress.plateau)
+        self.stepper.decays = self.plateau.decays
         self.reporter.say(f"resumes after step {self.progress.step}")
 
     def save(self) -> None:
         """Write the resumable state."""
+        self.progress.procedure, self.progress.plateau = self.procedure.state, vars(self.plateau)
         groups = {"model": self.model.state_dict(), "best": self.best, "optimiser": self.stepper.state()}
         saved.save(self.folder, self.identity, groups, self.progress)
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step has been made, or the rate has decayed for the last time."""
+        last = self.progress.step >= self.settings.training.steps
+        return last or self.plateau.decays >= self.settings.optimiser.most_decays
 
     def train(self) -> None:
         """Run to the last step. Raises :class:`Diverged`, or :class:`Interrupted` after saving the state."""
@@ -111,7 +130,7 @@ class Trainer:
         last_saved = time.monotonic()
         self._status("running")
         with self._stopping_on_signals():
-            while self.progress.step < training.steps:
+            while not self.done:
                 self.one_step(self.progress.step + 1)
                 if self.progress.step % training.validate_every == 0 or self.progress.step == training.steps:
                     self._validate()
@@ -134,15 +153,16 @@ class Trainer:
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
         weight = self.schedule(step)
         self.model.train()
+        given = Step(step, batch, noise, weight, functools.partial(self._another, step))
         with products(self.device, self.dtype):
-            terms, norm = self.procedure(self.model, self.objective, self.stepper, batch, noise, weight, step)
+            terms, norm = self.procedure(self.model, self.objective, self.stepper, given)
         values = {name: float(value.detach()) for name, value in terms.named().items()} | {
             "gradient_norm": float(norm)
         }
         self._check_finite(step, values)
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
-        self._log(step, values, weight, int(batch.lengths.sum()) + len(batch.lengths))
+        self._log(step, values, int(batch.lengths.sum()) + len(batch.lengths))
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, a function of corpus, seed and step alone."""
@@ -153,10 +173,19 @@ class Trainer:
             self._epoch = (epoch, epoch_order(lengths, size, *names))
         return self.texts["train"](self._epoch[1][position])
 
+    def _another(self, step: int, number: int) -> tuple[Batch, Noise]:
+        """A further batch of ``step``, drawn uniformly with replacement from those of its epoch, with noise."""
+        names = (self.settings.corpus, self.settings.seed, step, number)
+        size = math.ceil(len(self.texts["train"].lengths) / self.settings.training.batch)
+        chosen = derive_seed("further batch", *names) % size
+        first = (step - 1) // size * size + 1  # of the epoch
+        return self.batch(first + chosen), Noise("further noise", *names, device=self.device)
+
     def _check_finite(self, step: int, values: dict[str, float]) -> None:
         for term in (
             "reconstruction",
             "regulariser",
+            "aggregate",
             "twin_reconstruction",
             "matching",
             "total",
@@ -171,7 +200,7 @@ class Trainer:
         good = f"step {self.progress.best['step']}" if self.progress.best else "none"
         return Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
 
-    def _log(self, step: int, values: dict[str, float], weight: float, tokens: int) -> None:
+    def _log(self, step: int, values: dict[str, float], tokens: int) -> None:
         """Add one step to the window of means; close the window at each multiple of ``log_every``."""
         window = self.progress.window
         window["steps"] = window.get("steps", 0) + 1
@@ -182,20 +211,26 @@ class Trainer:
             window[name] = window.get(name, 0.0) + value
         training = self.settings.training
         self.reporter(step, f"loss {values['total']:.1f}")
-        if step % training.log_every and step != training.steps:
+        if step % training.log_every == 0 or step == training.steps:
+            self._close_window()
+
+    def _close_window(self) -> None:
+        """Add the means of the window, if it holds a step, to the history; begin another."""
+        window, self.progress.window = self.progress.window, {}
+        if not window:
             return
+        training, step = self.settings.training, self.progress.step
         count, seen, start = (window.pop(key) for key in ("steps", "tokens", "began"))
         row = {
             "step": step,
             "epoch": step / math.ceil(len(self.texts["train"].lengths) / training.batch),
             "seconds": self.progress.seconds,
-            "learning_rate": self.settings.optimiser.rate(step),
-            "weight": weight,
+            "learning_rate": self.stepper.rate(step),
+            "weight": self.schedule(step),
             **{name: value / count for name, value in window.items()},
             "tokens_per_second": seen / max(self.progress.seconds - start, 1e-9),
         }
         self.progress.history.append(row)
-        self.progress.window = {}
 
     def _validate(self) -> None:
         """Measure the validation split; keep the weights if they are the best so far."""
@@ -203,7 +238,10 @@ class Trainer:
         training, step = self.settings.training, self.progress.step
         names = ("validation", self.settings.corpus, self.settings.seed)
         samples = training.validation_samples
-        columns = text_likelihoods(self.model, self.texts["valid"], samples, *names, dtype=self.dtype)
+        infer = self.procedure.inference(self.model)
+        columns = text_likelihoods(
+            self.model, self.texts["valid"], samples, *names, infer=infer, dtype=self.dtype
+        )
         row = {
             "nll": _mean(columns, "nll"),
             "kl": _mean(columns, "kl_analytic", "kl_monte_carlo"),
@@ -222,6 +260,7 @@ class Trainer:
             }
             self.best = saved.clone(self.model.state_dict())
         row |= self._gradient_norms()
+        self.procedure.validated(self._information)
         spent = time.perf_counter() - began
         self.progress.validation_seconds += spent
         seconds = self.progress.seconds + self.progress.validation_seconds
@@ -230,6 +269,37 @@ class Trainer:
         self.reporter.say(
             f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}"
         )
+        self._decay_on_plateau(row[criterion])
+
+    def _decay_on_plateau(self, value: float) -> None:
+        """Where the rate decays on plateaus of the criterion and this is one: take the best weights back."""
+        optimiser = self.settings.optimiser
+        if optimiser.decay != "plateau":
+            return
+        allowed = self.progress.step > optimiser.decay_after
+        if self.plateau.decays_at(value, optimiser.patience, allowed=allowed):
+            self._close_window()  # of the steps before, which had another rate
+            self.stepper.decays = self.plateau.decays
+            self.model.load_state_dict(self.best)
+            self.stepper.load({})  # what it remembers are gradients of other weights
+            self.reporter.say(f"decay {self.plateau.decays}: the best weights are taken back")
+
+    @torch.no_grad()
+    def _information(self, block: int) -> float:
+        """The self-included estimate of mutual information on the validation split, in nats.
+
+        The aggregated posterior is that of ``block`` texts of like length, as in a batch.
+        """
+        self.model.eval()
+        texts, infer = self.texts["valid"], self.procedure.inference(self.model)
+        order = np.argsort(texts.lengths, kind="stable")
+        latent = joined([infer(texts(part)) for part in np.array_split(order, 64) if len(part)])
+        names = ("information", self.settings.corpus, self.settings.seed)
+        source = TextSource(torch.as_tensor(order, device=self.device), *names)
+        codes, _ = latent.sample(source, 1)
+        kl = latent.log_prob(codes) - self.model.prior.log_prob(codes)
+        found = mutual_information(latent, codes, kl.squeeze(1), self.model.prior, block)
+        return float(found.self_included.mean())
 
     def _gradient_norms(self) -> dict[str, float]:
         """Mean norms in evaluation mode, mean squared norms in training mode, on some validation texts."""

@@ -1,14 +1,17 @@
-"""Adam with clipping of the global norm, and the embedding updated once a step or once for each owner."""
+"""Gradient steps with clipping of the global norm, and the embedding updated once a step or once for each owner."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.models.model import TextModel
 from bench.settings import Optimiser
+
+Side = Literal["all", "inference", "generation"]
 
 
 def owners(model: TextModel) -> int:
@@ -16,33 +19,58 @@ def owners(model: TextModel) -> int:
     return 1 + (model.encoder is not None) + (model.twin is not None)
 
 
+def inference_side(model: TextModel) -> list[nn.Parameter]:
+    """The parameters of q(z|x): those of the encoder and of the posterior network of the stochastic branch.
+
+    All others are of the generation side: the embedding, which encoder and decoder share, and the whole twin.
+    """
+    modules = [module for module in (model.encoder, model.branch.posterior) if module is not None]
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
 class Stepper:
     """One optimiser step at a time, with the learning rate of the schedule.
 
     With ``embedding_updates: as-released`` the embedding is listed once per owner, as in the released code of
     Wu et al. 2020 (with a number: that often): it counts that often in the norm, is scaled that often when
-    clipped, and Adam updates it that often, advancing its own step count each time.
+    clipped, and the optimiser updates it that often, Adam advancing its own step count each time. ``decays``
+    is how often the rate has decayed on plateaus.
     """
 
     def __init__(self, model: TextModel, settings: Optimiser) -> None:
-        self.settings = settings
+        self.settings, self.decays = settings, 0
         updates = settings.embedding_updates
         self.repeats = {"deduplicated": 1, "as-released": owners(model)}.get(str(updates)) or int(updates)
         self.embedding = model.embedding.weight
         self.others = [p for p in model.parameters() if p is not self.embedding]
-        self.adams = [self._adam([self.embedding]), self._adam(self.others)]
+        self.optimisers = [self._optimiser([self.embedding]), self._optimiser(self.others)]
+        inference = {id(p) for p in inference_side(model)}
+        self.waiting: dict[Side, list[nn.Parameter]] = {  # parameters that a step of this side leaves alone
+            "all": [],
+            "inference": [p for p in model.parameters() if id(p) not in inference],
+            "generation": [p for p in model.parameters() if id(p) in inference],
+        }
 
-    def _adam(self, parameters: Sequence[Tensor]) -> torch.optim.Adam:
+    def _optimiser(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         s = self.settings
+        if s.kind == "sgd":
+            return torch.optim.SGD(parameters, lr=s.learning_rate, fused=True)
         return torch.optim.Adam(parameters, lr=s.learning_rate, betas=s.betas, eps=s.epsilon, fused=True)
+
+    def rate(self, step: int) -> float:
+        """The learning rate used at ``step`` (1-based)."""
+        return self.settings.rate(step, self.decays)
 
     def zero(self) -> None:
         """Forget the gradients."""
-        for adam in self.adams:
-            adam.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
 
-    def step(self, step: int) -> Tensor:
-        """Clip, update with the rate of ``step`` (1-based); returns the global norm before clipping."""
+    def step(self, step: int, side: Side = "all") -> Tensor:
+        """Clip, update with the rate of ``step`` (1-based); returns the global norm before clipping.
+
+        All gradients count in the norm, also where only the parameters of one side are updated.
+        """
         gradients = [p.grad for p in self.others if p.grad is not None]
         shared = self.embedding.grad
         if shared is None:
@@ -52,29 +80,31 @@ class Stepper:
         if scale < 1:
             torch._foreach_mul_(gradients, scale)
             shared *= scale**self.repeats
-        for adam in self.adams:
-            adam.param_groups[0]["lr"] = self.settings.rate(step)
+        for parameter in self.waiting[side]:
+            parameter.grad = None
+        for optimiser in self.optimisers:
+            optimiser.param_groups[0]["lr"] = self.rate(step)
         for _ in range(self.repeats):
-            self.adams[0].step()
-        self.adams[1].step()
+            self.optimisers[0].step()
+        self.optimisers[1].step()
         return norm
 
     def state(self) -> dict[str, Tensor]:
         """All tensors of the optimisers, by name."""
         found = {}
-        for which, adam in enumerate(self.adams):
-            for index, values in adam.state_dict()["state"].items():
+        for which, optimiser in enumerate(self.optimisers):
+            for index, values in optimiser.state_dict()["state"].items():
                 for key, value in values.items():
                     found[f"{which}.{index}.{key}"] = torch.as_tensor(value)
         return found
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take back what :meth:`state` gave."""
-        for which, adam in enumerate(self.adams):
-            content = adam.state_dict()
+        """Take back what :meth:`state` gave; an empty state is that of the first step."""
+        for which, optimiser in enumerate(self.optimisers):
+            content = optimiser.state_dict()
             content["state"] = {}
             for name, value in state.items():
                 number, index, key = name.split(".")
                 if int(number) == which:
                     content["state"].setdefault(int(index), {})[key] = value
-            adam.load_state_dict(content)
+            optimiser.load_state_dict(content)

@@ -1,33 +1,77 @@
-"""Procedures: what one training step does."""
+"""Procedures: what one training step does, and how posteriors are inferred."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from bench.corpora.batches import Batch
+from bench.metrics.likelihood import Infer, amortised
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms
 from bench.parts import part
 from bench.training.optimiser import Stepper
 
+Information = Callable[[int], float]  # of texts and codes, in nats, from mixtures of so many texts of like length
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step is given. ``number`` is 1-based; ``weight`` is that of the regulariser.
+
+    ``another(i)`` gives the i-th further batch of the step, drawn uniformly with replacement, with its noise.
+    """
+
+    number: int
+    batch: Batch
+    noise: Noise
+    weight: float
+    another: Callable[[int], tuple[Batch, Noise]]
+
+
+class Procedure(Protocol):
+    """How a system is trained. ``state`` is kept in the checkpoint of a run, as JSON."""
+
+    state: dict[str, Any]
+
+    def __call__(
+        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
+    ) -> tuple[Terms, Tensor]:
+        """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
+        ...
+
+    def inference(self, model: TextModel) -> Infer:
+        """How q(z|x) is found when the model is measured."""
+        ...
+
+    def validated(self, information: Information) -> None:
+        """Told after each validation, whose split ``information`` measures."""
+        ...
+
 
 @part("procedure", "standard")
 class Standard:
     """One gradient step on all parameters together."""
 
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
     def __call__(
-        self,
-        model: TextModel,
-        objective: Objective,
-        stepper: Stepper,
-        batch: Batch,
-        noise: Noise,
-        weight: float,
-        step: int,
+        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
     ) -> tuple[Terms, Tensor]:
-        """The terms of the objective at this step, and the norm of its gradient before clipping."""
+        """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         stepper.zero()
-        terms = objective(model, batch, noise, weight)
+        terms = objective(model, step.batch, step.noise, step.weight)
         terms.total.backward()
-        return terms, stepper.step(step)
+        return terms, stepper.step(step.number)
+
+    def inference(self, model: TextModel) -> Infer:
+        """The posteriors of the model's own networks."""
+        return amortised(model)
+
+    def validated(self, information: Information) -> None:
+        """Nothing depends on the validation."""

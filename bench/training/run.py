@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.files import locked, sha256_file, stable_hash, write_json, write_with
+from bench.files import locked, read_json, sha256_file, stable_hash, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
 from bench.training.device import choose_device, prepare_process
@@ -52,6 +52,8 @@ def train_run(
     folder = state_folder(state, settings, corpus.data_hash)
     with locked(folder, settings.name), _failure_noted(folder, settings):
         trainer = Trainer(settings, corpus, folder, chosen)
+        if trainer.progress.step == 0:
+            _begin(trainer, out)
         reason = None
         try:
             trainer.train()
@@ -61,6 +63,28 @@ def train_run(
         content = _write(trainer, corpus, out / settings.name, reason, threads)
     shutil.rmtree(folder)
     return content
+
+
+def _begin(trainer: Trainer, runs: Path) -> None:
+    """Give the model the trained modules that its system begins with."""
+    start, name = trainer.settings.starts_from, trainer.settings.start
+    if start is None or name is None:
+        return
+    folder = runs / name
+    remedy = f"train it first: bench train {name}"
+    if not (folder / "run.json").exists():
+        raise BenchError(f"{trainer.settings.name} begins with another run", where=folder, remedy=remedy)
+    first = read_json(folder / "run.json")
+    if RunSettings.model_validate(first["settings"]).training_identity != start.identity:
+        raise BenchError("the run to begin with has another configuration", where=folder, remedy=remedy)
+    if sha256_file(folder / FILES[0]) != first["files"][FILES[0]]:
+        raise BenchError("the weights to begin with are damaged", where=folder, remedy=remedy)
+    weights = load_file(folder / FILES[0])
+    for module in start.modules:
+        own = {key: value for key, value in weights.items() if key.startswith(f"{module}.")}
+        missing, _ = trainer.model.load_state_dict(own, strict=False)
+        if not own or any(key.startswith(f"{module}.") for key in missing):
+            raise BenchError(f"no module {module!r} to begin with", where=folder, allowed=sorted(weights))
 
 
 @contextlib.contextmanager

@@ -36,6 +36,8 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     validations: list[dict[str, float]] = field(default_factory=list)
     window: dict[str, float] = field(default_factory=dict)
+    procedure: dict[str, Any] = field(default_factory=dict)
+    plateau: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file
 from bench.metrics.evaluate import evaluate_run
-from bench.metrics.ngrams import COUNTS, precision_times_brevity
+from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
 from bench.settings import RunSettings
 from tests.conftest import TINY, tiny_settings
 
@@ -29,6 +29,8 @@ ATTRIBUTES = ("tense", "number", "sentiment", "length", "topic")
 EXACT = {("nll", "exact"), ("ppl", "exact"), ("excess_nll", "over-true-probability")}
 AUTOENCODER = {
     ("reconstruction", "mean"), ("bleu1", "precision-times-brevity"), ("bleu2", "precision-times-brevity"),
+    ("bleu2", "cumulative"), ("bleu1", "precision-times-brevity-unmasked"),
+    ("bleu2", "precision-times-brevity-unmasked"), ("bleu2", "cumulative-unmasked"),
     ("bleu", "sacrebleu"), *((f"attribute_information:{name}", "softmax-probe") for name in ATTRIBUTES),
     *((metric, mode) for metric in ("grad_norm_rec", "signal_sensitivity") for mode in MODES),
 }  # fmt: skip
@@ -90,6 +92,9 @@ def test_values_are_the_means_of_their_columns(system: str, measured: Measured, 
 def test_bleu_is_that_of_the_summed_counts(system: str, measured: Measured, runs: Path) -> None:
     table, values = table_of(runs, system), found(measured[system])
     counts = table[[f"bleu_{name}" for name in COUNTS]].to_numpy()
+    unmasked = table[[f"bleu_{name}_unmasked" for name in COUNTS]].to_numpy().sum(0)
+    together = values["bleu2", "cumulative-unmasked"]["value"]
+    assert together == pytest.approx(float(cumulative_bleu2(unmasked)), rel=1e-12)
     copies = 1 if system == "dae" else 2
     np.testing.assert_array_equal(counts[:, COUNTS.index("reference")], table["words"] * copies)
     for n in (1, 2):

@@ -47,7 +47,7 @@ def test_norms_equal_finite_differences(system: str) -> None:
     expected = set(NAMES if system == "coupled-vae" else ["grad_norm_rec", "signal_sensitivity"])
     assert set(found) == expected | ({"grad_norm_reg"} if system == "vae" else set())
     plain = Plain(built(system)[0])
-    noise = Noise("test", 0).normal(torch.empty(len(TEXTS), 1, 4), "latent")[:, 0].double()
+    noise = Noise("test", 0).source("latent", len(TEXTS)).normal(4).double()
     for position, number in enumerate(BY_LENGTH):
         text = TEXTS[number]
 

@@ -18,7 +18,7 @@ from bench.corpora.batches import Batch, Collator
 from bench.corpora.prepared import Prepared
 from bench.corpora.vocabulary import EOS, GO, PAD, UNK
 from bench.metrics import likelihood
-from bench.metrics.likelihood import conditional_losses, text_likelihoods, text_noise
+from bench.metrics.likelihood import conditional_losses, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.model import TextModel
 from bench.models.priors import StandardNormal
@@ -171,13 +171,6 @@ def test_losses_of_many_codes_equal_the_model_written_again() -> None:
         for j in range(4):
             wanted = plain.losses("branch", text, plain.signal("branch", codes[i, j].double())).sum()
             assert float(found[i, j].detach()) == pytest.approx(float(wanted.detach()), rel=1e-5)
-
-
-def test_noise_belongs_to_the_text_not_to_the_batch() -> None:
-    together = text_noise(torch.tensor([5, 2, 9]), 3, 4, "a", 1)
-    assert torch.equal(text_noise(torch.tensor([2]), 3, 4, "a", 1)[0], together[1])
-    assert not torch.equal(together[0], together[1])
-    assert not torch.equal(text_noise(torch.tensor([2]), 3, 4, "a", 2)[0], together[1])
 
 
 @pytest.fixture(scope="module")

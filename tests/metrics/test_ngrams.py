@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from bench.metrics.ngrams import COUNTS, bleu_counts, distinct, precision_times_brevity
+from bench.metrics.ngrams import COUNTS, bleu_counts, cumulative_bleu2, distinct, precision_times_brevity
 
 
 def counted(outputs: list[str], reference: str) -> dict[str, int]:
@@ -56,6 +56,9 @@ def test_corpus_scores_are_sacrebleus_precisions_times_its_brevity_penalty(longe
     for n in (1, 2):
         found = precision_times_brevity(pooled.sum(0), n)
         assert found == pytest.approx(bleu.precisions[n - 1] * bleu.bp, rel=1e-12)
+    two = sacrebleu.BLEU(max_ngram_order=2, tokenize="none", force=True, smooth_method="none")
+    wanted = two.corpus_score(hypotheses, [repeated]).score
+    assert cumulative_bleu2(pooled.sum(0)) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_rows_of_counts_are_scored_row_by_row() -> None:

@@ -10,6 +10,7 @@ from bench.models.decoders import GRUDecoder
 from bench.models.noise import Noise
 
 TIME, BATCH, SAMPLES, SIZE, HIDDEN, FEATURES = 6, 4, 3, 5, 7, 8
+REAL = torch.ones(TIME, BATCH, dtype=torch.bool)
 
 
 def decoder(signal: int = SIZE, dropout: float = 0.3) -> GRUDecoder:
@@ -42,13 +43,13 @@ def testone_step_on_the_signal_twice_then_each_word_with_it(words: Tensor, signa
     rest = torch.cat([words, signal.expand(TIME, -1, -1)], dim=2)
     states, _ = library(ours)(torch.cat([first, rest]))  # the library starts from the zero state
     expected = torch.tanh(ours.projection(states[1:]))
-    torch.testing.assert_close(ours(words, signal, None, "decoder"), expected)
+    torch.testing.assert_close(ours(words, signal, REAL, None, "decoder"), expected)
 
 
 def test_a_language_model_reads_the_words_alone(words: Tensor) -> None:
     ours = decoder(signal=0)
     expected = torch.tanh(ours.projection(library(ours)(words)[0]))
-    torch.testing.assert_close(ours(words, None, None, "decoder"), expected)
+    torch.testing.assert_close(ours(words, None, REAL, None, "decoder"), expected)
     assert torch.equal(ours.start(None, BATCH), torch.zeros(BATCH, HIDDEN))
 
 
@@ -62,8 +63,8 @@ def test_dropout_falls_on_words_and_signal_and_on_the_states_but_not_on_the_firs
     states, _ = library(ours)(rest, ours.first_state(signal)[None])
     states = noise.dropout(states, 0.3, "decoder output dropout")
     expected = torch.tanh(ours.projection(states))
-    torch.testing.assert_close(ours(words, signal, Noise("a"), "decoder"), expected)
-    assert not torch.allclose(ours(words, signal, Noise("a"), "twin decoder"), expected)
+    torch.testing.assert_close(ours(words, signal, REAL, Noise("a"), "decoder"), expected)
+    assert not torch.allclose(ours(words, signal, REAL, Noise("a"), "twin decoder"), expected)
 
 
 def test_many_samples_equal_one_at_a_time_without_dropout(words: Tensor) -> None:
@@ -71,13 +72,15 @@ def test_many_samples_equal_one_at_a_time_without_dropout(words: Tensor) -> None
     found = ours.features_of_samples(words, signals)
     assert found.shape == (TIME, BATCH, SAMPLES, FEATURES)
     for sample in range(SAMPLES):
-        torch.testing.assert_close(found[:, :, sample], ours(words, signals[:, sample], None, "decoder"))
+        torch.testing.assert_close(
+            found[:, :, sample], ours(words, signals[:, sample], REAL, None, "decoder")
+        )
 
 
 @pytest.mark.parametrize("generative", [True, False])
 def test_one_word_at_a_time_equals_the_whole_text(generative: bool, words: Tensor, signal: Tensor) -> None:
     ours, h = decoder(SIZE if generative else 0), signal if generative else None
-    expected, state = ours(words, h, None, "decoder"), ours.start(h, BATCH)
+    expected, state = ours(words, h, REAL, None, "decoder"), ours.start(h, BATCH)
     for t in range(TIME):
         features, state = ours.step(words[t], h, state)
         torch.testing.assert_close(features, expected[t])

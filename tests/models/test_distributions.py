@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from bench.models.distributions import DiagonalGaussian, Point, draw
-from bench.models.noise import Noise
+from bench.models.distributions import DiagonalGaussian, Latent, Point, joined
 from bench.models.priors import StandardNormal
+from tests.plain import numbers
 
 BATCH, SAMPLES, LATENT = 5, 3, 4
 
@@ -44,7 +44,7 @@ def test_log_prob_of_all_pairs_equals_the_library(gaussian: DiagonalGaussian) ->
 
 def test_moments_of_the_samples(gaussian: DiagonalGaussian) -> None:
     count = 100_000
-    z = gaussian.sample(torch.randn(BATCH, count, LATENT))
+    z, _ = gaussian.sample(numbers(BATCH), count)
     std = gaussian.log_std.exp()
     # Five standard errors: of a mean, std / sqrt(n), and of a deviation, std / sqrt(2n).
     assert ((z.mean(1) - gaussian.mean).abs() < 5 * std / math.sqrt(count)).all()
@@ -54,12 +54,13 @@ def test_moments_of_the_samples(gaussian: DiagonalGaussian) -> None:
 def test_the_centre_and_the_parameters(gaussian: DiagonalGaussian) -> None:
     assert gaussian.center() is gaussian.mean
     assert gaussian.parameters == {"mean": gaussian.mean, "log_std": gaussian.log_std}
-    torch.testing.assert_close(gaussian.sample(torch.zeros(BATCH, 1, LATENT)).squeeze(1), gaussian.mean)
 
 
 def test_a_point_repeats_its_code_and_has_no_density() -> None:
     point = Point(torch.randn(BATCH, LATENT))
-    z = point.sample(torch.randn(BATCH, SAMPLES, LATENT))
+    z, density = point.sample(numbers(BATCH), SAMPLES)
+    assert density is None
+    assert point.kl_terms(StandardNormal(LATENT)) is None
     assert torch.equal(z, torch.stack([point.code] * SAMPLES, dim=1))
     assert not point.has_density
     for density in (point.log_prob, point.cross_log_prob):
@@ -83,9 +84,20 @@ def test_the_standard_normal_prior() -> None:
     assert (many.var(0) - 1).abs().max() < 5 * math.sqrt(2 / 100_000)
 
 
-def test_drawn_codes_are_those_of_the_noise_stream(gaussian: DiagonalGaussian) -> None:
-    z = draw(gaussian, Noise("a", 1), SAMPLES)
+def test_codes_come_with_their_density_and_are_those_of_the_numbers(gaussian: DiagonalGaussian) -> None:
+    z, density = gaussian.sample(numbers(BATCH, 1), SAMPLES)
     assert z.shape == (BATCH, SAMPLES, LATENT)
-    numbers = Noise("a", 1).normal(torch.empty(BATCH, SAMPLES, LATENT), "latent")
-    torch.testing.assert_close(z, gaussian.sample(numbers))
-    assert not torch.equal(z, draw(gaussian, Noise("a", 2), SAMPLES))
+    torch.testing.assert_close(density, gaussian.log_prob(z))
+    drawn = numbers(BATCH, 1).normal(SAMPLES, LATENT)
+    torch.testing.assert_close((z - gaussian.mean[:, None]) / gaussian.log_std.exp()[:, None], drawn)
+    assert not torch.equal(z, gaussian.sample(numbers(BATCH, 2), SAMPLES)[0])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "point"])
+def test_parts_of_a_batch_are_joined_again(kind: str, gaussian: DiagonalGaussian) -> None:
+    latent: Latent = gaussian if kind == "gaussian" else Point(gaussian.mean)
+    pieces = [latent.map(lambda values, part=part: values[part]) for part in (slice(2), slice(2, None))]
+    whole = joined(pieces)
+    assert type(whole) is type(latent)
+    assert all(torch.equal(whole.parameters[name], value) for name, value in latent.parameters.items())
+    assert whole.map(Tensor.double).center().dtype == torch.double

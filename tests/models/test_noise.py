@@ -7,27 +7,31 @@ import math
 import pytest
 import torch
 
-from bench.models.noise import Noise
+from bench.models.noise import Noise, TextSource
 
 LIKE = torch.empty(3, 4)
 
 
+def drawn(noise: Noise, stream: str = "latent") -> torch.Tensor:
+    return noise.source(stream, 3).normal(4)
+
+
 def test_a_stream_depends_on_the_names_and_its_own_name_alone() -> None:
-    first = Noise("noise", "ptb", 0, 7).normal(LIKE, "latent")
-    assert torch.equal(first, Noise("noise", "ptb", 0, 7).normal(LIKE, "latent"))
+    first = drawn(Noise("noise", "ptb", 0, 7))
+    assert torch.equal(first, drawn(Noise("noise", "ptb", 0, 7)))
     for other in (Noise("noise", "ptb", 0, 8), Noise("noise", "ptb", 1, 7), Noise("noise", "yelp", 0, 7)):
-        assert not torch.equal(first, other.normal(LIKE, "latent"))
-    assert not torch.equal(first, Noise("noise", "ptb", 0, 7).normal(LIKE, "another"))
+        assert not torch.equal(first, drawn(other))
+    assert not torch.equal(first, drawn(Noise("noise", "ptb", 0, 7), "another"))
 
 
 def test_a_stream_goes_on_and_others_do_not_move_it() -> None:
     baseline, coupled = Noise("a"), Noise("a")
     coupled.dropout(torch.ones(5, 5), 0.5, "twin decoder input dropout")
-    first = baseline.normal(LIKE, "latent")
-    assert torch.equal(first, coupled.normal(LIKE, "latent"))
-    coupled.normal(LIKE, "twin decoder")
-    second = baseline.normal(LIKE, "latent")
-    assert torch.equal(second, coupled.normal(LIKE, "latent"))
+    first = drawn(baseline)
+    assert torch.equal(first, drawn(coupled))
+    drawn(coupled, "twin decoder")
+    second = drawn(baseline)
+    assert torch.equal(second, drawn(coupled))
     assert not torch.equal(first, second)
 
 
@@ -50,3 +54,36 @@ def test_the_gradient_of_dropout_is_its_mask() -> None:
     dropped = Noise("a").dropout(values, 0.4, "d")
     dropped.sum().backward()
     torch.testing.assert_close(values.grad, dropped.detach())
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform", "gamma"])
+def test_numbers_of_a_text_are_its_own_whatever_batch_it_is_in(kind: str) -> None:
+    def drawn(*texts: int, name: int = 1) -> torch.Tensor:
+        source = TextSource(torch.tensor(texts), "a", name)
+        arguments = (2.5,) if kind == "gamma" else ()
+        first = getattr(source, kind)(*arguments, 3, 4)
+        return torch.cat([first, getattr(source, kind)(*arguments, 3, 4)], dim=1)
+
+    together = drawn(5, 2, 9)
+    assert together.shape == (3, 6, 4)
+    assert torch.equal(drawn(2)[0], together[1])
+    assert not torch.equal(together[0], together[1])
+    assert not torch.equal(together[:, :3], together[:, 3:])
+    assert not torch.equal(drawn(2, name=2)[0], together[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "variance"),
+    [("normal", 0.0, 1.0), ("uniform", 0.5, 1 / 12), ("gamma", 15.5, 15.5)],
+)
+def test_moments_of_both_sources(kind: str, mean: float, variance: float) -> None:
+    count = 40_000
+    arguments = (15.5,) if kind == "gamma" else ()
+    for source in (Noise("a").source("s", 2), TextSource(torch.tensor([3, 4]), "b")):
+        values = getattr(source, kind)(*arguments, count)
+        assert values.shape == (2, count)
+        # Five standard errors; the relative one of a variance is below sqrt(2.4 / n) for all three.
+        assert (values.mean(1) - mean).abs().max() < 5 * math.sqrt(variance / count)
+        assert (values.var(1) / variance - 1).abs().max() < 5 * math.sqrt(2.4 / count)
+        if kind != "normal":
+            assert values.min() > 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bench.declarations import load_catalog
-from bench.objectives.schedules import Constant, Linear
+from bench.objectives.schedules import Constant, Cyclical, Linear
 from bench.parts import build
 from bench.plan import resolve
 
@@ -36,6 +38,48 @@ from bench.plan import resolve
 def test_linear(start: int, ceiling: float, step: int, weight: float) -> None:
     found = Linear(start=start, length=40_000, ceiling=ceiling)(step)
     assert found == pytest.approx(weight, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("step", "weight"),
+    [
+        (1, 0.0),
+        (1999, 0.0),
+        (2000, 0.0),
+        (2001, 1 / 5000),
+        (4500, 0.5),
+        (6999, 4999 / 5000),
+        (7000, 1.0),
+        (11_999, 1.0),
+        (12_000, 0.0),
+        (12_001, 1 / 5000),
+        (32_000, 0.0),
+        (36_999, 4999 / 5000),
+        (37_000, 1.0),
+        (41_999, 1.0),
+        (42_000, 0.0),  # the last step of the cycles wraps round once more
+        (42_001, 1.0),
+        (60_000, 1.0),
+    ],
+)
+def test_four_cycles_of_ten_thousand_steps(step: int, weight: float) -> None:
+    found = Cyclical(start=2000, length=40_000)(step)
+    assert found == pytest.approx(weight, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        # P = 10/4 = 2.5 steps: tau = 0, .4, .8, .2, .6, and once more; then the end of the last cycle
+        ({"length": 10}, [0, 0, 0.8, 1, 0.4, 1, 0, 0.8, 1, 0.4, 1, 0, 1, 1]),
+        ({"length": 8, "cycles": 2, "ratio": 1.0}, [0, 0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75, 0, 1, 1]),
+        ({"length": 4, "cycles": 1, "ceiling": 0.8}, [0, 0, 0.4, 0.8, 0.8, 0, 0.8]),
+    ],
+)
+def test_cycles_by_hand(options: dict[str, Any], weights: list[float]) -> None:
+    schedule = Cyclical(start=2, **options)
+    found = [schedule(step) for step in range(1, len(weights) + 1)]
+    assert found == pytest.approx(weights, rel=1e-12, abs=0)
 
 
 def test_constant() -> None:

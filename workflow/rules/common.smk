@@ -149,6 +149,12 @@ def corpus_of_run(wildcards):
     return f"<results>/corpora/{run.paper}/{run.corpus}/corpus.json"
 
 
+def start_of_run(wildcards):
+    """The run whose weights this one begins with."""
+    start = run_of(wildcards.run).start
+    return [f"<results>/runs/{start}/run.json"] if start else []
+
+
 def training_identity(wildcards):
     return run_of(wildcards.run).training_identity
 

@@ -3,6 +3,7 @@
 rule train:
     input:
         corpus_of_run,
+        start_of_run,
     output:
         "<results>/runs/{run}/model.safetensors",
         "<results>/runs/{run}/training.parquet",

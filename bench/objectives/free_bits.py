@@ -1,0 +1,47 @@
+"""Free bits: the KL is not minimised below a target, so that the posterior keeps some information."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from bench.models.distributions import Latent
+from bench.objectives.divergences import Prior, kl_terms
+from bench.parts import part
+
+
+@part("regulariser", "free-bits")
+class FreeBits:
+    """The KL with a floor of ``target`` nats per text, below which it has no gradient.
+
+    ``form`` is what the floor is put on:
+
+    - ``dimension``: sum_i max(KL_i, target/d) of each text, for the d dimensions of the code (the free bits of
+      Kingma et al. 2016 without their average over the batch; FB of Li et al. 2019);
+    - ``text``: max(KL, target) of each text;
+    - ``batch``: max(KL, target) with KL the mean over the batch, the same value for every text.
+
+    Where the KL has no closed form, its estimate from the sampled code is the only term of a text, and
+    ``dimension`` is the same as ``text``. The floor then holds for each estimate, which can be negative, and
+    raises their mean even where the KL itself is above the target; at target 0 it is not the plain KL.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: Annotated[float, Field(ge=0)] = 6.0,
+        form: Literal["dimension", "text", "batch"] = "dimension",
+    ) -> None:
+        self.target, self.form = target, form
+
+    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
+        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
+        terms = kl_terms(latent, z, log_density, prior)
+        if self.form == "dimension":
+            return terms.clamp_min(self.target / terms.shape[-1]).sum(-1)
+        kl = terms.sum(-1)
+        if self.form == "text":
+            return kl.clamp_min(self.target)
+        return kl.mean().clamp_min(self.target).expand_as(kl)

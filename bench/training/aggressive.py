@@ -1,0 +1,95 @@
+"""Aggressive training of the inference network (He et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from bench.errors import BenchError
+from bench.models.model import TextModel
+from bench.objectives.objective import Objective, Terms
+from bench.parts import part
+from bench.training.optimiser import Stepper
+from bench.training.procedures import Information, Standard, Step
+
+
+@part("procedure", "aggressive")
+class Aggressive(Standard):
+    """Many updates of the inference network before each update of the rest, while it lags behind.
+
+    One step, as in the released code of He et al. 2019: at most ``inner`` updates of the inference side, on
+    the batch of the step and then on batches drawn with replacement; after every ``block`` of them the loss
+    per target token of the block is compared with that of the block before, and they end once it has risen.
+    Then the generation side is updated on the batch of the step, with noise of its own; the terms of a step
+    are those of this update. Each update follows the whole gradient of the whole objective with the weight of
+    the step, clipped as one although only a side of it moves.
+
+    All that ends for good at the first validation whose mutual information is lower than that of the one
+    before (zero at first): from then on both sides are updated together. It is estimated as released, from
+    mixtures of ``mixture`` texts of like length, and so never exceeds ln ``mixture``; but from the density of
+    one code for each text, where the released code has the entropy in closed form. A validation takes the
+    place of the end of an epoch.
+
+    The inference side is the encoder and the posterior network. All else is of the generation side: the
+    embedding, which encoder and decoder share here, and the whole of a coupled twin, whose own posterior
+    network reads the encoder only to be decoded (no code of a coupled system was released).
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Annotated[int, Field(ge=1)] = 99,
+        block: Annotated[int, Field(ge=1)] = 15,
+        mixture: Annotated[int, Field(ge=2)] = 32,
+    ) -> None:
+        super().__init__()
+        self.inner, self.block, self.mixture = inner, block, mixture
+        self.state = {"aggressive": True, "information": 0.0}
+
+    def __call__(
+        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
+    ) -> tuple[Terms, Tensor]:
+        """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
+
+        Raises :class:`BenchError` for a system without a posterior that has a density.
+        """
+        if model.prior is None:
+            raise BenchError(
+                "aggressive training needs a posterior with a density and a prior",
+                where="procedure aggressive",
+                remedy="give this system the procedure standard",
+            )
+        if not self.state["aggressive"]:
+            return super().__call__(model, objective, stepper, step)
+        self._catch_up(model, objective, stepper, step)
+        stepper.zero()
+        terms = objective(model, step.batch, step.noise, step.weight)
+        terms.total.backward()
+        return terms, stepper.step(step.number, "generation")
+
+    def _catch_up(self, model: TextModel, objective: Objective, stepper: Stepper, step: Step) -> None:
+        """The updates of the inference side."""
+        before, loss, tokens = 1e4, 0.0, 0
+        for number in range(1, self.inner + 1):
+            batch, noise = step.another(number)
+            if number == 1:
+                batch = step.batch
+            stepper.zero()
+            total = objective(model, batch, noise, step.weight).total
+            total.backward()
+            stepper.step(step.number, "inference")
+            loss += float(total.detach()) * len(batch.lengths)
+            tokens += int(batch.lengths.sum()) + len(batch.lengths)
+            if number % self.block == 0:
+                if loss / tokens > before:
+                    return
+                before, loss, tokens = loss / tokens, 0.0, 0
+
+    def validated(self, information: Information) -> None:
+        """Aggressive training ends when the mutual information has fallen since the last validation."""
+        if self.state["aggressive"]:
+            found = information(self.mixture)
+            self.state["aggressive"] = found >= self.state["information"]
+            self.state["information"] = found

@@ -1,0 +1,154 @@
+"""Semi-amortised inference (Kim et al. 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from bench.corpora.batches import Batch
+from bench.errors import BenchError
+from bench.metrics.likelihood import Infer
+from bench.models.distributions import DiagonalGaussian, Latent
+from bench.models.model import TextModel
+from bench.models.noise import Noise, Source, TextSource
+from bench.models.second_order import twice_differentiable
+from bench.objectives.divergences import KL, Regulariser
+from bench.objectives.objective import Objective, Terms, reconstruction
+from bench.parts import part
+from bench.training.optimiser import Stepper
+from bench.training.procedures import Standard, Step
+
+
+@part("procedure", "semi-amortised")
+class SemiAmortised(Standard):
+    """The posterior of each text starts at that of the encoder and is refined by gradient descent.
+
+    Mean and logarithm of the variance x follow v <- momentum * v - g, x <- x + rate * v for ``ascents`` steps,
+    where g is the gradient of reconstruction + weight * regulariser, each step with one code, noise and
+    dropout of its own, averaged over ``texts`` texts: a step is that of a batch mean in batches of that size,
+    and the same for a text in any other. The gradients of the means of a batch and of its log-variances are
+    each clipped to the norm ``clip`` (where a batch has n texts, to clip * sqrt(n / texts)).
+
+    Training minimises the objective at the refined posteriors. Its gradient goes back through all the steps,
+    their clipping included, to the encoder and to the decoder: exactly, by differentiating twice, where the
+    released code takes finite differences. The graphs of all steps are held until then.
+
+    When the model is measured each text is refined by as many steps with the weight 1 and no dropout, from
+    noise of its own and with a clipping of its own (to clip / sqrt(texts)). Bounds and importance weights take
+    the refined posterior as a proposal, for which any will do: likelihoods of the model are valid estimates,
+    but not comparable in effort with amortised ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        ascents: Annotated[int, Field(ge=0)] = 20,
+        rate: Annotated[float, Field(gt=0)] = 1.0,
+        momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        clip: Annotated[float, Field(gt=0)] = 5.0,
+        texts: Annotated[int, Field(ge=1)] = 32,
+    ) -> None:
+        super().__init__()
+        self.ascents, self.rate, self.momentum = ascents, rate, momentum
+        self.clip, self.texts = clip, texts
+
+    def __call__(
+        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
+    ) -> tuple[Terms, Tensor]:
+        """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
+
+        Raises :class:`BenchError` for a posterior that is no diagonal Gaussian.
+        """
+        stepper.zero()
+        batch, noise = step.batch, step.noise
+        start = _gaussian(model, batch, noise)
+        source = noise.source("latent", len(batch.lengths))
+
+        def loss(latent: DiagonalGaussian) -> Tensor:
+            return _bound(model, objective.regulariser, latent, batch, source, noise, step.weight)
+
+        with twice_differentiable(start.mean.device):
+            latent = self.refine(start, loss, through=True)
+        terms = objective(model, batch, noise, step.weight, latent)
+        terms.total.backward()
+        return terms, stepper.step(step.number)
+
+    def inference(self, model: TextModel) -> Infer:
+        """The refined posteriors; a text's does not depend on the batch it is in."""
+
+        def infer(batch: Batch) -> Latent:
+            start = _gaussian(model, batch, None)
+            source = TextSource(batch.index, "semi-amortised")
+
+            def loss(latent: DiagonalGaussian) -> Tensor:
+                return _bound(model, KL(), latent, batch, source, None, 1.0)
+
+            return self.refine(start, loss, through=False)
+
+        return infer
+
+    def refine(
+        self, start: DiagonalGaussian, loss: Callable[[DiagonalGaussian], Tensor], *, through: bool
+    ) -> DiagonalGaussian:
+        """The posteriors after the steps from ``start``; ``loss`` is the mean over their texts, in nats.
+
+        ``through``: as a differentiable function of ``start`` and of what the loss depends on, clipped over
+        the batch. Otherwise as numbers, each text clipped by itself.
+        """
+        count = len(start.mean)
+        limit = self.clip * math.sqrt((count if through else 1) / self.texts)
+        values = [start.mean, 2 * start.log_std]
+        speeds = [torch.zeros_like(value) for value in values]
+        for _ in range(self.ascents):
+            if not through:
+                values = [value.detach().requires_grad_() for value in values]
+            with torch.enable_grad():
+                mean = loss(DiagonalGaussian(values[0], values[1] / 2)) * (count / self.texts)
+                gradients = torch.autograd.grad(mean, values, create_graph=through)
+            clipped = [_clipped(gradient, limit, by_row=not through) for gradient in gradients]
+            speeds = [self.momentum * v - g for v, g in zip(speeds, clipped, strict=True)]
+            values = [x + self.rate * v for x, v in zip(values, speeds, strict=True)]
+        refined = DiagonalGaussian(values[0], values[1] / 2)
+        return refined if through else refined.map(Tensor.detach)
+
+
+def _gaussian(model: TextModel, batch: Batch, noise: Noise | None) -> DiagonalGaussian:
+    """The posteriors that the model's own networks give. Raises :class:`BenchError` if they are no Gaussians."""
+    latent = None if model.encoder is None else model.branch.latent(model.encode(batch, noise))
+    if not isinstance(latent, DiagonalGaussian):
+        raise BenchError(
+            "semi-amortised inference refines diagonal Gaussian posteriors",
+            where="procedure semi-amortised",
+            allowed=["posterior gaussian"],
+        )
+    return latent
+
+
+def _bound(
+    model: TextModel,
+    regulariser: Regulariser | None,
+    latent: DiagonalGaussian,
+    batch: Batch,
+    source: Source,
+    noise: Noise | None,
+    weight: float,
+) -> Tensor:
+    """Reconstruction + weight * regulariser at one code of each text, averaged over the batch."""
+    codes, densities = latent.sample(source, 1)
+    z = codes.squeeze(1)
+    signal = model.branch.decoding_signal(z)
+    loss = reconstruction(model.branch, model.embedding(batch.inputs), signal, batch, noise, "decoder")
+    if regulariser is None:
+        return loss
+    return loss + weight * regulariser(latent, z, densities.squeeze(1), model.prior).mean()
+
+
+def _clipped(gradient: Tensor, limit: float, *, by_row: bool) -> Tensor:
+    """``gradient`` (batch, d) scaled to at most the norm ``limit``, as a whole or row by row."""
+    norm = torch.linalg.vector_norm(gradient, dim=-1 if by_row else None, keepdim=True)
+    return gradient * (limit / (norm + 1e-6)).clamp(max=1.0)
