@@ -31,7 +31,10 @@ PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kind
 BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
 RUNS = [(paper, system) for paper in CATALOG.papers for system in BUILT]
 SIZE = 8
-SMALL = {"hidden": SIZE, "projection": SIZE, "start": 2, "length": 10}
+SMALL = {
+    **{"hidden": SIZE, "projection": SIZE, "channels": SIZE, "start": 2, "length": 10},
+    **{"inner": 3, "block": 2, "ascents": 2},
+}
 FEW = {"steps": 20, "validate_every": 10, "log_every": 5, "validation_samples": 2, "gradient_texts": 8}
 MEASURED = {
     "samples": 4,
@@ -58,7 +61,11 @@ def shrunk(settings: RunSettings) -> RunSettings:
 
 
 def small_run(paper: str, system: str) -> RunSettings:
-    return shrunk(resolve(CATALOG, "demo", paper, CORPUS, system, 0))
+    small = shrunk(resolve(CATALOG, "demo", paper, CORPUS, system, 0))
+    if small.starts_from is None:
+        return small
+    first = small_run(paper, small.starts_from.system).training_identity
+    return small.model_copy(update={"starts_from": small.starts_from.model_copy(update={"identity": first})})
 
 
 def least_options(choice: str, kind: str) -> dict[str, Any]:
@@ -79,7 +86,7 @@ def accepted(model: Any, name: str, value: Any) -> bool:
     return True
 
 
-WIRING = {"encoder": (SIZE,), "posterior": (SIZE, 4), "prior": (4,), "decoder": (SIZE, SIZE)}
+WIRING = {"encoder": (SIZE,), "posterior": (SIZE, 4), "prior": (4,), "signal": (4, SIZE), "decoder": (SIZE, SIZE)}
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
@@ -108,6 +115,8 @@ class World:
         """The measurements of a system after a few steps."""
         if (paper, system) not in self._measured:
             settings, corpora, runs = small_run(paper, system), self.folder / "corpora", self.folder / "runs"
+            if settings.starts_from is not None:
+                self.measured(paper, settings.starts_from.system)
             run = train_run(settings, corpora, runs, self.folder / "state", device="cpu", threads=1)
             assert (run["state"], run["steps"]) == ("finished", FEW["steps"])
             found = evaluate_run(settings, corpora, runs, device="cpu", threads=1)

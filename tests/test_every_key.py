@@ -105,17 +105,26 @@ EVALUATION: dict[str, Any] = {
     "evaluation.longest": 3,
     "evaluation.examples": 4,
 }
+START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
+    "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
+}
 ABSENT: dict[str, Any] = {"kind": "none", "options": {}}
 UNREGULARISED = {"regulariser": ABSENT, "schedule": ABSENT}
 KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what that entails
-    "encoder": dict.fromkeys(("encoder", "posterior", "prior", "coupling"), ABSENT) | UNREGULARISED,
+    "encoder": dict.fromkeys(("encoder", "posterior", "prior", "signal", "coupling"), ABSENT) | UNREGULARISED,
     "posterior": {"posterior": {"kind": "point", "options": {}}, "prior": ABSENT} | UNREGULARISED,
     "prior": {"posterior": {"kind": "point", "options": {}}, "prior": ABSENT} | UNREGULARISED,
+    "signal": {
+        "signal": {"kind": "identity", "options": {}},
+        "decoder": {"kind": "lstm", "options": {"hidden": 9}},
+    },
+    "decoder": {"decoder": {"kind": "lstm", "options": {"hidden": 9}}},
     "regulariser": UNREGULARISED,
+    "aggregate": {"aggregate": {"kind": "mmd", "options": {}}},
     "schedule": {"schedule": {"kind": "constant", "options": {"ceiling": 0.5}}},
     "coupling": {"coupling": ABSENT},
 }
-ALL = NAMES | TRAINING | TREATMENT | EVALUATION
+ALL = NAMES | TRAINING | TREATMENT | EVALUATION | START
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -147,7 +156,7 @@ def test_the_tables_hold_every_leaf() -> None:
     assert {f"{choice}.kind" for choice in KINDS} == kinds - only
     assert found - kinds - set(ALL) == {"optimiser.kind"}  # adam is the only one
     assert set(ALL) <= found
-    assert len(ALL) == sum(map(len, (NAMES, TRAINING, TREATMENT, EVALUATION)))
+    assert len(ALL) == sum(map(len, (NAMES, TRAINING, TREATMENT, EVALUATION, START)))
 
 
 @pytest.mark.parametrize("path", ALL)

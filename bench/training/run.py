@@ -80,11 +80,14 @@ def _begin(trainer: Trainer, runs: Path) -> None:
     if sha256_file(folder / FILES[0]) != first["files"][FILES[0]]:
         raise BenchError("the weights to begin with are damaged", where=folder, remedy=remedy)
     weights = load_file(folder / FILES[0])
+    own = trainer.model.state_dict()
     for module in start.modules:
-        own = {key: value for key, value in weights.items() if key.startswith(f"{module}.")}
-        missing, _ = trainer.model.load_state_dict(own, strict=False)
-        if not own or any(key.startswith(f"{module}.") for key in missing):
+        wanted = {key: value.shape for key, value in own.items() if key.startswith(f"{module}.")}
+        found = {key: weights[key] for key in wanted if key in weights and weights[key].shape == wanted[key]}
+        if not wanted or len(found) < len(wanted):
             raise BenchError(f"no module {module!r} to begin with", where=folder, allowed=sorted(weights))
+        own |= found
+    trainer.model.load_state_dict(own)
 
 
 @contextlib.contextmanager

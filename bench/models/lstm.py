@@ -1,0 +1,124 @@
+"""An encoder and a decoder of one LSTM layer each (He et al. 2019, released code).
+
+The recurrence is the library's. On the CPU it runs in float32 whatever autocast says: in bfloat16 it rounds
+the state as well, trains hardly faster, and fails on processors without the instructions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from bench.models.encoders import reverse_padded
+from bench.models.noise import Noise
+from bench.parts import part
+
+
+def run(lstm: nn.LSTM, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Hidden states (time, batch, H) over inputs (time, batch, features), and the state after them.
+
+    A state (batch, 2H) is the hidden state and the cell side by side; None is zero. Both results have the
+    type of the inputs.
+    """
+    first = None if state is None else tuple(half.contiguous()[None] for half in state.chunk(2, dim=-1))
+    with torch.autocast("cpu", enabled=False):
+        states, last = lstm(inputs, first)
+    return states.to(inputs.dtype), torch.cat(last, dim=-1)[0].to(inputs.dtype)
+
+
+@part("encoder", "lstm")
+class LSTMEncoder(nn.Module):
+    """One LSTM layer over the words; e is the last hidden state, of both directions if there are two."""
+
+    def __init__(
+        self,
+        embedding: int,
+        *,
+        hidden: Annotated[int, Field(ge=1)],
+        bidirectional: bool = False,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.forwards = nn.LSTM(embedding, hidden)
+        self.backwards = nn.LSTM(embedding, hidden) if bidirectional else None
+        self.features = hidden * (2 if bidirectional else 1)
+
+    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
+        """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
+        if noise is not None:
+            embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
+        last = (lengths - 1)[None, :, None]
+        states = [run(self.forwards, embedded)[0]]
+        if self.backwards is not None:
+            states.append(run(self.backwards, reverse_padded(embedded, lengths))[0])
+        return torch.cat([s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states], dim=-1)
+
+
+@part("decoder", "lstm")
+class LSTMDecoder(nn.Module):
+    """One LSTM layer that reads [word; h] at each step, from a cell c = W h and a hidden state tanh(c).
+
+    Without a signal (``signal_size`` 0) it is a plain language model: words only, zero initial state. The
+    features are the hidden states (He et al. 2019, released code).
+    """
+
+    def __init__(
+        self,
+        embedding: int,
+        signal_size: int,
+        *,
+        hidden: Annotated[int, Field(ge=1)],
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+    ) -> None:
+        super().__init__()
+        self.dropout, self.features = dropout, hidden
+        self.lstm = nn.LSTM(embedding + signal_size, hidden)
+        self.first_cell = nn.Linear(signal_size, hidden, bias=False) if signal_size else None
+
+    def forward(
+        self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
+    ) -> Tensor:
+        """Embedded go + words (time, batch, E), h (batch, S): features (time, batch, hidden).
+
+        ``real`` is not needed: no position sees a later one. With ``noise``, dropout falls on the words, not
+        on h, and on the hidden states; ``stream`` tells a decoder's masks from those of its coupled twin.
+        """
+        if noise is not None:
+            embedded = noise.dropout(embedded, self.dropout, f"{stream} input dropout")
+        features = self._advance(embedded, signal, self.start(signal, embedded.shape[1]))[0]
+        if noise is not None:
+            features = noise.dropout(features, self.dropout, f"{stream} output dropout")
+        return features
+
+    def features_of_samples(self, embedded: Tensor, signal: Tensor) -> Tensor:
+        """Many signals for each text, no dropout: embedded (time, batch, E), h (batch, samples, S).
+
+        Returns features (time, batch, samples, hidden).
+        """
+        batch, samples, _ = signal.shape
+        rows = signal.flatten(0, 1)
+        words = embedded.repeat_interleave(samples, dim=1)
+        features = self._advance(words, rows, self.start(rows, len(rows)))[0]
+        return features.view(len(embedded), batch, samples, -1)
+
+    def start(self, signal: Tensor | None, batch: int) -> Tensor:
+        """The state (batch, 2 * hidden) from which generation starts: hidden state and cell side by side."""
+        if signal is None or self.first_cell is None:
+            return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
+        cell = self.first_cell(signal).to(signal.dtype)
+        return torch.cat([torch.tanh(cell), cell], dim=-1)
+
+    def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One word (batch, E) of generation: features (batch, hidden) and the next state."""
+        features, state = self._advance(embedded[None], signal, state)
+        return features[0], state
+
+    def _advance(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (time, batch, hidden) over embedded words (time, batch, E), and the state after them."""
+        if signal is not None:
+            embedded = torch.cat([embedded, signal.expand(len(embedded), -1, -1)], dim=-1)
+        return run(self.lstm, embedded, state)

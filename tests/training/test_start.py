@@ -1,0 +1,93 @@
+"""A run that begins with trained modules of another: which weights it takes, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench.corpora.prepared import Prepared
+from bench.errors import BenchError
+from bench.files import read_json, sha256_file, write_json
+from bench.settings import RunSettings, Start
+from bench.training.loop import build_model
+from bench.training.run import train_run
+from tests.conftest import tiny_settings
+
+MODULES = ("embedding", "encoder", "branch.posterior.mean")
+
+
+def beginning(system: str = "vae", modules: tuple[str, ...] = MODULES, **changes: Any) -> RunSettings:
+    """A tiny run that begins with the tiny DAE; ``changes`` are those of the DAE that it expects."""
+    identity = tiny_settings("dae", **changes).training_identity
+    start = Start(system="dae", modules=modules, identity=identity)
+    return tiny_settings(system).model_copy(update={"starts_from": start})
+
+
+@pytest.fixture
+def runs(corpora: Path, tmp_path: Path) -> Path:
+    """A folder with a trained DAE."""
+    train(tiny_settings("dae"), corpora, tmp_path)
+    return tmp_path
+
+
+def train(settings: RunSettings, corpora: Path, runs: Path) -> dict[str, Any]:
+    return train_run(settings, corpora, runs, runs / "state", device="cpu", threads=1)
+
+
+def weights(runs: Path, settings: RunSettings) -> dict[str, torch.Tensor]:
+    return load_file(runs / settings.name / "model.safetensors")
+
+
+@pytest.mark.parametrize("system", ["vae", "coupled-vae"])
+def test_the_named_modules_are_taken_and_all_others_are_fresh(
+    system: str, corpora: Path, runs: Path, corpus: Prepared
+) -> None:
+    # With a rate that moves nothing, the trained run still shows what it began with.
+    still = {"learning_rate": 1e-30}
+    settings = beginning(system)
+    settings = settings.model_copy(update={"optimiser": settings.optimiser.model_copy(update=still)})
+    train(settings, corpora, runs)
+    found, first = weights(runs, settings), weights(runs, tiny_settings("dae"))
+    fresh = build_model(settings, len(corpus.vocabulary)).state_dict()
+    for name, value in found.items():
+        taken = name.startswith(MODULES)
+        torch.testing.assert_close(value, (first if taken else fresh)[name], rtol=0, atol=1e-12, msg=name)
+        if taken:
+            assert not torch.allclose(value, fresh[name]), name
+
+
+def test_it_changes_what_is_trained(corpora: Path, runs: Path) -> None:
+    train(tiny_settings("vae"), corpora, runs)
+    alone = weights(runs, tiny_settings("vae"))
+    train(beginning(), corpora, runs)
+    begun = weights(runs, beginning())
+    assert not torch.allclose(alone["branch.output.weight"], begun["branch.output.weight"])
+
+
+def test_what_cannot_be_begun_with_is_refused(corpora: Path, runs: Path) -> None:
+    folder = runs / tiny_settings("dae").name
+    with pytest.raises(BenchError, match="another configuration"):
+        train(beginning(optimiser={"learning_rate": 0.5}), corpora, runs)
+    with pytest.raises(BenchError, match="no module 'decoder' to begin with"):
+        train(beginning(modules=("decoder",)), corpora, runs)
+    save_file({"embedding.weight": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(BenchError, match="weights to begin with are damaged"):
+        train(beginning(), corpora, runs)
+    (folder / "run.json").unlink()
+    with pytest.raises(BenchError, match=r"begins with another run(.|\n)*bench train .*/dae/seed0"):
+        train(beginning(), corpora, runs)
+
+
+def test_a_module_of_another_size_is_refused_by_name(corpora: Path, runs: Path) -> None:
+    folder = runs / tiny_settings("dae").name
+    smaller = {name: value[:1] for name, value in weights(runs, tiny_settings("dae")).items()}
+    save_file(smaller, folder / "model.safetensors")
+    content = read_json(folder / "run.json")
+    content["files"]["model.safetensors"] = sha256_file(folder / "model.safetensors")
+    write_json(folder / "run.json", content)
+    with pytest.raises(BenchError, match="no module 'embedding' to begin with"):
+        train(beginning(), corpora, runs)
