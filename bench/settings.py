@@ -93,6 +93,7 @@ class Training(Model):
 
     steps: Positive = 60_000
     batch: Positive = 32
+    pool: Positive = Field(50, description="batches over which texts are sorted by length; 1: lengths mixed")
     validate_every: Positive = 1_000
     validation_samples: Positive = Field(10, description="importance samples per text")
     log_every: Positive = 100
@@ -203,6 +204,8 @@ class RunSettings(Model):
             raise ValueError("a penalty on the aggregated posterior needs a prior")
         if self.posterior.kind not in (NONE, "point") and self.prior.absent:
             raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
+        if (self.posterior.kind == "vmf") != (self.prior.kind == "uniform-sphere"):
+            raise ValueError("posterior 'vmf' and prior 'uniform-sphere' come together: both live on the sphere")
         if self.posterior.kind == "point" and not self.prior.absent:
             raise ValueError("nothing would use the prior: a deterministic code has no density")
         return self

@@ -44,6 +44,20 @@ ABLE = tiny_settings(
     evaluation={"gradient_batch": 4, "longest": 2},
 )
 
+# A run whose rate is so high that it decays on plateaus of the validation, until it may no more.
+RESTLESS = tiny_settings(
+    "coupled-vae",
+    optimiser={
+        "kind": "sgd",
+        "learning_rate": 1.0,
+        "decay": "plateau",
+        "decay_after": 2,
+        "patience": 1,
+        "most_decays": 2,
+    },
+    training={"steps": 20, "validate_every": 1, "gradient_texts": 0},
+)
+
 NAMES: dict[str, Any] = {
     "tier": "quick",
     "paper": "another",
@@ -67,23 +81,27 @@ TRAINING: dict[str, Any] = {
     "coupling.options.matching_weight": 0.2,
     "coupling.options.distance": "euclidean",
     "coupling.options.constant": 48.0,
+    "optimiser.kind": "sgd",
     "optimiser.learning_rate": 0.02,
     "optimiser.betas.0": 0.8,
     "optimiser.betas.1": 0.99,
     "optimiser.epsilon": 1e-3,
     "optimiser.clip": 0.5,
+    "optimiser.decay": "plateau",
     "optimiser.decay_factor": 0.6,
     "optimiser.decay_after": 6,
     "optimiser.decay_every": 3,
     "optimiser.embedding_updates": "as-released",
     "training.steps": 11,
     "training.batch": 16,
+    "training.pool": 1,
     "training.validate_every": 6,
     "training.validation_samples": 3,
     "training.log_every": 3,
     "training.gradient_texts": 9,
     "training.precision": "bfloat16",
 }
+PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}
 TREATMENT: dict[str, Any] = {
     "text.min_count": 2,
     "text.max_words": 3,
@@ -123,8 +141,9 @@ KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what 
     "aggregate": {"aggregate": {"kind": "mmd", "options": {}}},
     "schedule": {"schedule": {"kind": "constant", "options": {"ceiling": 0.5}}},
     "coupling": {"coupling": ABSENT},
+    "procedure": {"procedure": {"kind": "aggressive", "options": {"inner": 2}}},
 }
-ALL = NAMES | TRAINING | TREATMENT | EVALUATION | START
+ALL = NAMES | TRAINING | PLATEAU | TREATMENT | EVALUATION | START
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -154,9 +173,8 @@ def test_the_tables_hold_every_leaf() -> None:
     kinds = {f"{choice}.kind" for choice in CHOICES}
     only = {f"{c}.kind" for c in REQUIRED if len(registry()[c]) == 1}  # nothing else is legal yet
     assert {f"{choice}.kind" for choice in KINDS} == kinds - only
-    assert found - kinds - set(ALL) == {"optimiser.kind"}  # adam is the only one
-    assert set(ALL) <= found
-    assert len(ALL) == sum(map(len, (NAMES, TRAINING, TREATMENT, EVALUATION, START)))
+    assert found - kinds == set(ALL)
+    assert len(ALL) == sum(map(len, (NAMES, TRAINING, PLATEAU, TREATMENT, EVALUATION, START)))
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -198,6 +216,19 @@ def test_every_leaf_of_training_changes_what_is_trained(
     path: str, corpus: Prepared, base: Outcome, tmp_path: Path
 ) -> None:
     assert train(changed(path, TRAINING[path]), corpus, tmp_path) != base
+
+
+@pytest.fixture(scope="module")
+def restless(corpus: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the run gives whose rate decays on plateaus."""
+    return train(RESTLESS, corpus, tmp_path_factory.mktemp("restless"))
+
+
+@pytest.mark.parametrize("path", [*PLATEAU, "optimiser.decay_after", "optimiser.decay_factor"])
+def test_every_leaf_of_the_decay_on_plateaus_changes_what_is_trained(
+    path: str, corpus: Prepared, restless: Outcome, tmp_path: Path
+) -> None:
+    assert train(changed(path, ALL[path], RESTLESS), corpus, tmp_path) != restless
 
 
 @pytest.mark.parametrize("choice", KINDS)

@@ -61,6 +61,7 @@ VAE_ON_PTB: dict[str, Any] = {
     "training": {
         "steps": 60000,
         "batch": 32,
+        "pool": 50,
         "validate_every": 1000,
         "validation_samples": 10,
         "log_every": 100,
@@ -162,6 +163,8 @@ def test_validation_leaves_its_input_alone() -> None:
         ({"schedule": "none"}, "a regulariser and its schedule come together"),
         ({"posterior": "point"}, "a regulariser needs a posterior with a density and a prior"),
         ({"posterior": "point", "regulariser": "none", "schedule": "none"}, "nothing would use the prior"),
+        ({"posterior": "vmf"}, "both live on the sphere"),
+        ({"prior": "uniform-sphere"}, "both live on the sphere"),
         ({"prior": "none"}, "a regulariser needs a posterior with a density and a prior"),
         (
             {"prior": "none", "regulariser": "none", "schedule": "none"},

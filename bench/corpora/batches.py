@@ -61,17 +61,18 @@ class Collator:
         return Batch(words, lengths, inputs, targets, rows)
 
 
-def epoch_order(lengths: np.ndarray, batch: int, *names: object) -> list[np.ndarray]:
+def epoch_order(lengths: np.ndarray, batch: int, *names: object, pool: int = POOL) -> list[np.ndarray]:
     """The batches of one epoch: every text once, texts of like length together, in random order.
 
-    The texts are shuffled, cut into pools of 50 batches, sorted by length within each pool and cut into
-    batches, which are shuffled. ``names`` seed the order (corpus, seed, epoch).
+    The texts are shuffled, cut into pools of ``pool`` batches, sorted by length within each pool and cut into
+    batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``names`` seed the
+    order (corpus, seed, epoch).
     """
     random = np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
     order = random.permutation(len(lengths))
-    pools = [order[i : i + POOL * batch] for i in range(0, len(order), POOL * batch)]
-    pools = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
-    batches = [pool[i : i + batch] for pool in pools for i in range(0, len(pool), batch)]
+    pools = [order[i : i + pool * batch] for i in range(0, len(order), pool * batch)]
+    pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
+    batches = [texts[i : i + batch] for texts in pools for i in range(0, len(texts), batch)]
     return [batches[i] for i in random.permutation(len(batches))]
 
 

@@ -170,7 +170,7 @@ class Trainer:
         epoch, position = divmod(step - 1, math.ceil(len(lengths) / size))
         if self._epoch[0] != epoch:
             names = (self.settings.corpus, self.settings.seed, epoch)
-            self._epoch = (epoch, epoch_order(lengths, size, *names))
+            self._epoch = (epoch, epoch_order(lengths, size, *names, pool=self.settings.training.pool))
         return self.texts["train"](self._epoch[1][position])
 
     def _another(self, step: int, number: int) -> tuple[Batch, Noise]:

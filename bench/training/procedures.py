@@ -16,7 +16,8 @@ from bench.objectives.objective import Objective, Terms
 from bench.parts import part
 from bench.training.optimiser import Stepper
 
-Information = Callable[[int], float]  # of texts and codes, in nats, from mixtures of so many texts of like length
+# The mutual information of texts and codes in nats, estimated from mixtures of so many texts of like length.
+Information = Callable[[int], float]
 
 
 @dataclass(frozen=True)

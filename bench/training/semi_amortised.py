@@ -72,10 +72,12 @@ class SemiAmortised(Standard):
         def loss(latent: DiagonalGaussian) -> Tensor:
             return _bound(model, objective.regulariser, latent, batch, source, noise, step.weight)
 
-        with twice_differentiable(start.mean.device):
+        device = start.mean.device
+        with twice_differentiable(device):
             latent = self.refine(start, loss, through=True)
         terms = objective(model, batch, noise, step.weight, latent)
-        terms.total.backward()
+        with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
+            terms.total.backward()
         return terms, stepper.step(step.number)
 
     def inference(self, model: TextModel) -> Infer:
@@ -150,5 +152,5 @@ def _bound(
 
 def _clipped(gradient: Tensor, limit: float, *, by_row: bool) -> Tensor:
     """``gradient`` (batch, d) scaled to at most the norm ``limit``, as a whole or row by row."""
-    norm = torch.linalg.vector_norm(gradient, dim=-1 if by_row else None, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1 if by_row else None, keepdim=True)
     return gradient * (limit / (norm + 1e-6)).clamp(max=1.0)

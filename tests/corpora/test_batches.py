@@ -24,15 +24,23 @@ def test_every_text_exactly_once_an_epoch(texts: int, batch: int) -> None:
     assert sorted(len(b) for b in batches)[1:] == [batch] * (len(batches) - 1)
 
 
-def test_texts_of_like_length_are_together_and_little_is_padding() -> None:
-    def padding(batches: list[np.ndarray]) -> float:
-        padded = sum(LENGTHS[b].max() * len(b) for b in batches)
-        return float(1 - LENGTHS.sum() / padded)
+def padding(batches: list[np.ndarray]) -> float:
+    """The share of padding in batches of all texts."""
+    padded = sum(LENGTHS[b].max() * len(b) for b in batches)
+    return float(1 - LENGTHS.sum() / padded)
 
+
+def test_texts_of_like_length_are_together_and_little_is_padding() -> None:
     assert padding(epoch_order(LENGTHS, 32, "c", 0, 0)) < 0.06
     unsorted = np.random.default_rng(1).permutation(len(LENGTHS))
     assert padding(np.array_split(unsorted, len(LENGTHS) // 32)) > 0.5
     assert padding(list(by_length(LENGTHS, 2000))) < 0.06
+
+
+def test_pools_of_one_batch_mix_lengths_and_hold_every_text_once() -> None:
+    batches = epoch_order(LENGTHS, 32, "c", 0, 0, pool=1)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
+    assert padding(batches) > 3 * padding(epoch_order(LENGTHS, 32, "c", 0, 0))
 
 
 def test_the_order_of_the_batches_is_not_that_of_the_lengths() -> None:

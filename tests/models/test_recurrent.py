@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from bench.models.encoders import GRUEncoder, reverse_padded
 from bench.models.precision import products
 from bench.models.recurrent import GRU
+from bench.models.second_order import twice_differentiable
 
 TIME, BATCH, FEATURES, HIDDEN = 7, 5, 6, 4
 
@@ -18,7 +21,10 @@ def copy_into(library: nn.GRU, ours: GRU, suffix: str = "") -> None:
         getattr(library, f"{name}_l0{suffix}").data.copy_(getattr(ours, name).data)
 
 
-def test_values_and_gradients_equal_the_library() -> None:
+@pytest.mark.parametrize(
+    "context", [nullcontext(), twice_differentiable(torch.device("cpu"))], ids=["once", "twice"]
+)
+def test_values_and_gradients_equal_the_library(context: AbstractContextManager[None]) -> None:
     torch.manual_seed(0)
     ours, library = GRU(FEATURES, HIDDEN), nn.GRU(FEATURES, HIDDEN)
     copy_into(library, ours)
@@ -28,7 +34,8 @@ def test_values_and_gradients_equal_the_library() -> None:
     x1, h1 = inputs.clone().requires_grad_(), state.clone().requires_grad_()
     x2, h2 = inputs.clone().requires_grad_(), state.clone().requires_grad_()
     expected, _ = library(x1, h1[None])
-    found = ours(ours.project(x2), h2)
+    with context:
+        found = ours(ours.project(x2), h2)
     torch.testing.assert_close(found, expected)
     (expected * weights).sum().backward()
     (found * weights).sum().backward()

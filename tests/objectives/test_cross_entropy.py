@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from bench.models.precision import products
+from bench.models.second_order import twice_differentiable
 from bench.objectives import cross_entropy
 from bench.objectives.cross_entropy import token_losses, weighted_cross_entropy
 
@@ -29,6 +31,23 @@ def test_values_and_gradients_equal_the_library(block_bytes: int, monkeypatch: p
     (3 * total).backward()
     for found, wanted in zip(b, a, strict=True):
         torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_it_can_be_differentiated_twice_where_that_is_asked_for() -> None:
+    torch.manual_seed(2)
+    targets, row_weights = torch.randint(6, (4,)), torch.rand(4).double()
+    values = [torch.randn(*shape).double().requires_grad_() for shape in ((4, 3), (6, 3), (6,))]
+
+    def total(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return weighted_cross_entropy(features, weight, bias, targets, row_weights)[0]
+
+    features, weight, bias = (value.detach().float() for value in values)
+    expected = weighted_cross_entropy(features, weight, bias, targets, row_weights.float())
+    with twice_differentiable(torch.device("cpu")):
+        assert torch.autograd.gradcheck(total, values)
+        assert torch.autograd.gradgradcheck(total, values)
+        found = weighted_cross_entropy(features, weight, bias, targets, row_weights.float())
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_certain_word_costs_nothing_and_an_impossible_one_is_finite() -> None:

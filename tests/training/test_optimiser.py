@@ -1,4 +1,4 @@
-"""The learning rate, clipping, the embedding's updates: against the library as the released code uses it."""
+"""The learning rate, clipping, sides, the embedding's updates: against the library as the released code uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.models.noise import Noise
 from bench.objectives.objective import Objective
 from bench.settings import Optimiser
 from bench.training.loop import build_model, build_objective
-from bench.training.optimiser import Stepper, owners
+from bench.training.optimiser import Side, Stepper, owners
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, collator
 
@@ -69,7 +69,7 @@ def test_the_rate_of_the_step_is_the_one_used() -> None:
 
 @pytest.mark.parametrize(("system", "count"), OWNERS)
 @pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
-def test_largest_change_afterone_step_and_adams_counter(system: str, count: int, updates: str) -> None:
+def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str) -> None:
     model, objective = built(system)
     assert owners(model) == count
     stepper = Stepper(model, Optimiser.model_validate({"clip": NO_CLIP, "embedding_updates": updates}))
@@ -142,6 +142,70 @@ def test_several_steps_equal_a_list_that_names_the_embedding_repeatedly(
     for name, value in model.named_parameters():
         # 1/500 of the rate: the fused kernel rounds otherwise, and small gradients are divided by their size.
         torch.testing.assert_close(value, changed[name], rtol=0, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("clip", [0.5, NO_CLIP])
+@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
+def test_plain_gradient_descent_equals_the_library(updates: str, clip: float) -> None:
+    model, objective = built("coupled-vae")
+    twin = copy.deepcopy(model)
+    settings = {"kind": "sgd", "learning_rate": 0.3, "clip": clip, "embedding_updates": updates}
+    stepper = Stepper(model, Optimiser.model_validate(settings))
+    repeats = 3 if updates == "as-released" else 1
+    for step in (1, 2, 3):
+        for which in (model, twin):
+            differentiate(which, objective, step)
+        stepper.step(step)
+        listed = [twin.embedding.weight] * repeats + others(twin)
+        nn.utils.clip_grad_norm_(listed, clip, foreach=False)
+        rest = torch.optim.SGD(others(twin), lr=0.3, foreach=False)
+        shared = torch.optim.SGD([twin.embedding.weight], lr=0.3, foreach=False)
+        rest.step()
+        for _ in range(repeats):
+            shared.step()
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+    assert stepper.state() == {}
+
+
+ENCODER = ("encoder.", "branch.posterior.")
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+@pytest.mark.parametrize("side", ["inference", "generation"])
+def test_a_step_of_one_side_is_that_of_both_where_it_moves(kind: str, side: Side) -> None:
+    model, objective = built("coupled-vae")
+    both = copy.deepcopy(model)
+    settings = Optimiser.model_validate({"kind": kind, "clip": 0.5, "embedding_updates": 2})
+    norms = []
+    for which, chosen in ((model, side), (both, "all")):
+        stepper = Stepper(which, settings)
+        differentiate(which, objective)
+        norms.append(stepper.step(1, chosen))
+    assert torch.equal(norms[0], norms[1])  # the gradients of all parameters
+    moved, before = dict(both.named_parameters()), dict(built("coupled-vae")[0].named_parameters())
+    for name, value in model.named_parameters():
+        moves = name.startswith(ENCODER) == (side == "inference")
+        assert torch.equal(value, (moved if moves else before)[name]), name
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd"])
+def test_sides_take_turns_and_each_counts_its_own_steps(kind: str) -> None:
+    model, objective = built("vae")
+    apart = copy.deepcopy(model)
+    stepper = Stepper(model, Optimiser.model_validate({"kind": kind, "clip": NO_CLIP}))
+    encoder = [p for name, p in apart.named_parameters() if name.startswith(ENCODER)]
+    rest = [p for name, p in apart.named_parameters() if not name.startswith(ENCODER)]
+    library = torch.optim.Adam if kind == "adam" else torch.optim.SGD
+    optimisers = {"inference": library(encoder, lr=1e-3), "generation": library(rest, lr=1e-3)}
+    turns: list[Side] = ["inference", "inference", "generation", "inference", "generation"]
+    for step, side in enumerate(turns, 1):
+        for which in (model, apart):
+            differentiate(which, objective, step)
+        stepper.step(1, side)
+        optimisers[side].step()
+    for a, b in zip(model.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("updates", ["deduplicated", "as-released"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,15 +16,17 @@ from safetensors.torch import load_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
+from bench.settings import RunSettings
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer
 from bench.training.run import state_folder, train_run
 from tests.conftest import TINY, tiny_settings
+from tests.training.resuming import assert_same, stop_after
 
 CPU = torch.device("cpu")
 
 
-def finished(settings, corpus: Prepared, folder: Path) -> Trainer:  # type: ignore[no-untyped-def]
+def finished(settings: RunSettings, corpus: Prepared, folder: Path) -> Trainer:
     trainer = Trainer(settings, corpus, folder, CPU)
     trainer.train()
     return trainer
@@ -39,29 +40,12 @@ def test_stopping_at_any_step_changes_nothing(
     settings = tiny_settings(system)
     whole = finished(settings, corpus, tmp_path / "whole")
     first = Trainer(settings, corpus, tmp_path / "parts", CPU)
-    original = first.one_step
-
-    def step_then_signal(step: int) -> None:
-        original(step)
-        if step == stop:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    first.one_step = step_then_signal  # type: ignore[method-assign]
+    stop_after(first, stop)
     with pytest.raises(Interrupted):
         first.train()
     second = finished(settings, corpus, tmp_path / "parts")
     assert second.progress.attempts == 2
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, second.model.state_dict()[name]), name
-    for name, value in whole.best.items():
-        assert torch.equal(value, second.best[name]), name
-    timed = ["seconds", "tokens_per_second"]
-    for rows in ("history", "validations"):
-        a, b = (
-            pandas.DataFrame(getattr(t.progress, rows)).drop(columns=timed, errors="ignore")
-            for t in (whole, second)
-        )
-        pandas.testing.assert_frame_equal(a, b, check_exact=True)
+    assert_same(whole, second)
 
 
 def test_kill_minus_nine_then_the_same_command(corpora: Path, tmp_path: Path) -> None:

@@ -1,0 +1,470 @@
+"""Von Mises-Fisher posteriors against numerical integrals, scipy, closed forms and finite differences."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.special import gammaln, ive
+from scipy.stats import kstest, vonmises_fisher
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.errors import BenchError
+from bench.models.distributions import joined
+from bench.models.noise import BatchSource, TextSource
+from bench.models.priors import StandardNormal
+from bench.models.von_mises_fisher import UniformSphere, VonMisesFisher, VonMisesFisherPosterior
+
+Array = NDArray[np.float64]
+# Dimensions and concentrations: the least of both, around the change at k = 10, and the extremes.
+CASES = [(3, 1e-3), (3, 1.0), (3, 1e6), (4, 20.0), (32, 0.5), (32, 10.5), (32, 400.0), (32, 1e6)]
+CASES += [(1_000, 1.0), (1_000, 300.0), (1_000, 1e6)]
+
+
+def modes(batch: int, latent: int, seed: int = 0) -> Tensor:
+    normals = torch.randn(batch, latent, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return F.normalize(normals, dim=-1)
+
+
+def vmf(
+    batch: int, latent: int, k: float, sampler: Literal["exact", "released"] = "exact", seed: int = 0
+) -> VonMisesFisher:
+    """Random modes, the same concentration for all, in double precision."""
+    return VonMisesFisher(modes(batch, latent, seed), torch.full((batch,), k, dtype=torch.float64), sampler)
+
+
+def source(batch: int, seed: int = 1) -> BatchSource:
+    return BatchSource(torch.Generator().manual_seed(seed), batch)
+
+
+def angles(latent: int, k: float) -> tuple[Array, Array]:
+    """Angles to the mode (400,) up to where their density ends, and the weights of an integral over them."""
+    end = min(math.pi, 2 * math.sqrt(latent / k) + 20 / math.sqrt(max(k, latent / 4)))
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    return end / 2 * (1 + nodes), end / 2 * weights
+
+
+def log_density(angle: Array, latent: int, k: float) -> Array:
+    """ln (exp(k (cos - 1)) sin^(d-2)), the density of the angle to the mode but for its constant."""
+    return np.asarray(-2 * k * np.sin(angle / 2) ** 2 + (latent - 2) * np.log(np.sin(angle)))
+
+
+def probabilities(latent: int, k: float) -> tuple[Array, Array]:
+    """Angles to the mode (400,) and the probability that each stands for."""
+    angle, width = angles(latent, k)
+    exponent = log_density(angle, latent, k)
+    weight = width * np.exp(exponent - exponent.max())
+    return angle, weight / weight.sum()
+
+
+def at_angles(q: VonMisesFisher, angle: Array) -> Tensor:
+    """A point of the sphere (points, d) at each angle to the mode of the first text."""
+    mode = q.direction[0]
+    other = modes(1, len(mode), seed=9)[0]
+    other = F.normalize(other - (other @ mode) * mode, dim=-1)
+    theta = torch.from_numpy(angle)[:, None]
+    return torch.cos(theta) * mode + torch.sin(theta) * other
+
+
+def one_minus_cosines(q: VonMisesFisher, z: Tensor) -> Tensor:
+    """1 - mode.z (batch, samples), without cancellation near the mode."""
+    return (z - q.direction.unsqueeze(1)).square().sum(-1) / 2
+
+
+# Densities and the KL
+
+
+@pytest.mark.parametrize(("latent", "k"), [(2, 3.0), *CASES])
+def test_the_density_integrates_to_one(latent: int, k: float) -> None:
+    q = vmf(1, latent, k)
+    angle, width = angles(latent, k)
+    values = q.log_prob(at_angles(q, angle).unsqueeze(0))[0].numpy()
+    around = math.log(2) + (latent - 1) / 2 * math.log(math.pi) - gammaln((latent - 1) / 2)  # ln |S^(d-2)|
+    integral = width @ np.exp(values + around + (latent - 2) * np.log(np.sin(angle)))
+    assert integral == pytest.approx(1, rel=1e-9)
+
+
+@pytest.mark.parametrize(("latent", "k"), [(2, 3.0), (3, 0.5), (8, 5.0), (32, 1.0), (32, 100.0)])
+def test_log_prob_equals_scipy(latent: int, k: float) -> None:
+    q, z = vmf(4, latent, k), modes(6, latent, seed=3)
+    expected = np.stack([vonmises_fisher(mode.numpy(), k).logpdf(z.numpy()) for mode in q.direction], axis=1)
+    torch.testing.assert_close(q.cross_log_prob(z), torch.from_numpy(expected), rtol=1e-10, atol=1e-10)
+    own = q.log_prob(z.expand(4, 6, latent))
+    torch.testing.assert_close(own, torch.from_numpy(expected.T.copy()), rtol=1e-10, atol=1e-10)
+    stacked = q.log_prob(z.expand(2, 4, 6, latent))
+    torch.testing.assert_close(stacked, own.expand(2, 4, 6))
+
+
+def test_each_text_has_its_own_concentration() -> None:
+    k = torch.tensor([0.5, 7.0, 90.0], dtype=torch.float64)
+    q, z = VonMisesFisher(modes(3, 5), k), modes(4, 5, seed=3)
+    rows = [VonMisesFisher(q.direction[i : i + 1], k[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(q.cross_log_prob(z), torch.cat([row.cross_log_prob(z) for row in rows], dim=1))
+    torch.testing.assert_close(q.log_prob(z.expand(3, 4, 5)), q.cross_log_prob(z).t())
+
+
+def test_single_precision_near_the_mode() -> None:
+    """Codes and modes that are rounded keep four digits of the log-density even where k = 10^5."""
+    q = vmf(3, 32, 1e5)
+    z, _ = q.sample(source(3), 5)
+    rounded = q.map(Tensor.float)
+    torch.testing.assert_close(rounded.log_prob(z.float()).double(), q.log_prob(z), rtol=0, atol=5e-3)
+    widened = rounded.map(Tensor.double).cross_log_prob(z.float().double().flatten(0, 1)).view(3, 5, 3)
+    own = torch.stack([widened[i, :, i] for i in range(3)])
+    torch.testing.assert_close(own, q.log_prob(z), rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("k", "expected", "tolerance"),
+    [
+        (1, 0.0156, 5e-5),
+        (10, 1.38, 5e-3),
+        (20, 4.25, 5e-3),
+        (40, 9.89, 5e-3),
+        (80, 17.86, 5e-3),
+        (100, 20.76, 5e-3),
+    ],
+)
+def test_the_kl_in_32_dimensions(k: float, expected: float, tolerance: float) -> None:
+    """Values of ``ive``'s closed form, rounded as they are known from another implementation."""
+    kl = vmf(1, 32, k).kl_terms(UniformSphere(32))
+    assert kl is not None
+    assert kl.shape == (1, 1)
+    assert kl.item() == pytest.approx(expected, abs=tolerance)
+    cosine = ive(16, k) / ive(15, k)
+    constant = 15 * math.log(k / 2) - math.log(ive(15, k)) - k - gammaln(16)  # over the uniform density
+    assert kl.item() == pytest.approx(k * cosine + constant, rel=1e-9)
+
+
+@pytest.mark.parametrize(("latent", "k"), CASES)
+def test_the_kl_equals_its_integral(latent: int, k: float) -> None:
+    q, prior = vmf(1, latent, k), UniformSphere(latent)
+    angle, weight = probabilities(latent, k)
+    z = at_angles(q, angle)
+    ratio = (q.log_prob(z.unsqueeze(0))[0] - prior.log_prob(z)).numpy()
+    kl = q.kl_terms(prior)
+    assert kl is not None
+    assert kl.item() == pytest.approx(float(weight @ ratio), rel=1e-8, abs=1e-11)
+
+
+@pytest.mark.parametrize("latent", [3, 32, 200])
+def test_the_kl_of_a_small_concentration(latent: int) -> None:
+    """KL = k^2 / 2d + O(k^4)."""
+    k = torch.tensor([1e-3], dtype=torch.float64, requires_grad=True)
+    kl = VonMisesFisher(modes(1, latent), k).kl_terms(UniformSphere(latent))
+    assert kl is not None
+    (slope,) = torch.autograd.grad(kl.sum(), k)
+    assert kl.item() == pytest.approx(1e-6 / (2 * latent), rel=1e-3, abs=0)
+    assert slope.item() == pytest.approx(1e-3 / latent, rel=1e-5, abs=0)
+
+
+def test_the_gradient_of_the_kl() -> None:
+    k = torch.tensor([0.1, 1.0, 9.9, 10.5, 80.0, 1e3], dtype=torch.float64, requires_grad=True)
+
+    def kl(values: Tensor) -> Tensor:
+        terms = VonMisesFisher(modes(6, 32), values).kl_terms(UniformSphere(32))
+        assert terms is not None
+        return terms
+
+    assert torch.autograd.gradcheck(kl, (k,), eps=1e-4, rtol=1e-6, atol=1e-8)
+
+
+def test_other_priors_have_no_closed_form() -> None:
+    assert vmf(2, 4, 1.0).kl_terms(StandardNormal(4)) is None
+
+
+# Samples
+
+
+@pytest.mark.parametrize(("latent", "k"), CASES)
+def test_the_cosines_follow_their_distribution(latent: int, k: float) -> None:
+    """All of the distribution function, and mean and mean square, against integrals over the angle."""
+    count = 20_000 if latent < 1_000 else 2_000
+    q = vmf(1, latent, k)
+    z, log_density = q.sample(source(1), count)
+    torch.testing.assert_close(z.norm(dim=-1), torch.ones(1, count, dtype=torch.float64))
+    torch.testing.assert_close(log_density, q.log_prob(z), rtol=1e-9, atol=1e-9)
+    angle, weight = probabilities(latent, k)
+    drawn = one_minus_cosines(q, z)[0].numpy()  # half the squared chord, which is 2 sin^2(angle/2)
+    grid = 2 * np.sin(angle / 2) ** 2
+    cumulative = np.cumsum(weight) - weight / 2
+    assert kstest(drawn, lambda x: np.interp(x, grid, cumulative)).pvalue > 1e-3
+    for power in (1, 2):
+        error = 5 * (drawn**power).std() / math.sqrt(count)
+        assert (drawn**power).mean() == pytest.approx(float(weight @ grid**power), rel=0, abs=error)
+
+
+@pytest.mark.parametrize("k", [3.0, 40.0])
+def test_the_kl_agrees_with_its_estimate_from_samples(k: float) -> None:
+    count = 20_000
+    q, prior = vmf(2, 32, k), UniformSphere(32)
+    z, log_density = q.sample(source(2), count)
+    ratio = log_density - prior.log_prob(z)
+    kl = q.kl_terms(prior)
+    assert kl is not None
+    assert (
+        (ratio.mean(1, keepdim=True) - kl).abs() < 5 * ratio.std(1, keepdim=True) / math.sqrt(count)
+    ).all()
+
+
+def test_samples_lie_evenly_around_the_mode() -> None:
+    """What is left of z without the mode has mean zero and the covariance of a uniform direction."""
+    latent, count = 4, 40_000
+    q = vmf(3, latent, 5.0)
+    z, _ = q.sample(source(3), count)
+    cosine = z @ q.direction.unsqueeze(-1)
+    around = F.normalize(z - cosine * q.direction.unsqueeze(1), dim=-1)
+    across = torch.eye(latent) - q.direction.unsqueeze(-1) * q.direction.unsqueeze(1)
+    covariance = around.transpose(1, 2) @ around / count
+    assert around.mean(1).abs().max() < 5 / math.sqrt((latent - 1) * count)
+    assert (covariance - across / (latent - 1)).abs().max() < 5 * 0.4 / math.sqrt(
+        count
+    )  # no product varies more
+
+
+def test_a_text_draws_the_same_codes_in_any_batch() -> None:
+    direction, k = modes(9, 32), torch.logspace(-1, 3, 9, dtype=torch.float64)
+    z, log_density = VonMisesFisher(direction, k).sample(TextSource(torch.arange(9), "a"), 4)
+    for texts in ([3], [8, 0], list(range(1, 7))):
+        some = torch.tensor(texts)
+        part, part_density = VonMisesFisher(direction[some], k[some]).sample(TextSource(some, "a"), 4)
+        torch.testing.assert_close(part, z[some], rtol=0, atol=1e-15)
+        torch.testing.assert_close(part_density, log_density[some], rtol=0, atol=1e-12)
+    assert not torch.equal(z, VonMisesFisher(direction, k).sample(TextSource(torch.arange(9), "b"), 4)[0])
+
+
+@pytest.mark.parametrize("sampler", ["exact", "released"])
+def test_modes_on_the_axes(sampler: Literal["exact", "released"]) -> None:
+    """A reflection has no normal where the mode is the axis that it starts from."""
+    direction = torch.cat([torch.eye(4), -torch.eye(4)]).requires_grad_()
+    k = torch.full((8,), 50.0, requires_grad=True)
+    z, log_density = VonMisesFisher(direction, k, sampler).sample(source(8), 200)
+    assert ((z * direction.unsqueeze(1)).sum(-1).mean(1) > 0.9).all()
+    (z.square() @ torch.arange(4.0)).sum().backward()
+    for values in (z, log_density, direction.grad, k.grad):
+        assert values is not None
+        assert values.isfinite().all()
+
+
+@pytest.mark.parametrize("sampler", ["exact", "released"])
+def test_single_precision_at_any_concentration(sampler: Literal["exact", "released"]) -> None:
+    k = torch.logspace(-3, 6, 19).requires_grad_()
+    z, log_density = VonMisesFisher(modes(19, 32).float(), k, sampler).sample(source(19), 50)
+    assert z.dtype == log_density.dtype == torch.float32
+    torch.testing.assert_close(z.norm(dim=-1), torch.ones(19, 50), rtol=0, atol=5e-7)
+    (z.sum() + log_density.sum()).backward()
+    assert k.grad is not None
+    assert k.grad.isfinite().all()
+
+
+def test_a_concentration_that_is_not_a_number_is_not_waited_for() -> None:
+    q = VonMisesFisher(modes(2, 3), torch.tensor([math.nan, 2.0], dtype=torch.float64))
+    z, _ = q.sample(source(2), 5)
+    assert z.isnan().all(-1).all(-1).tolist() == [True, False]
+
+
+# Gradients of samples
+
+
+def test_the_gradient_of_a_cosine_in_three_dimensions() -> None:
+    """At a fixed quantile u, w = 1 + ln(u + (1 - u) exp(-2k)) / k, whose derivative is known."""
+    k = torch.logspace(-3, 6, 400, dtype=torch.float64).requires_grad_()
+    q = VonMisesFisher(modes(400, 3), k)
+    z, _ = q.sample(source(400), 1)
+    (slope,) = torch.autograd.grad(one_minus_cosines(q, z).sum(), k)
+    fixed = k.detach().requires_grad_()
+    beyond = one_minus_cosines(q, z.detach())[:, 0]  # 1 - w, so that u = (exp(-k beyond) - e) / (1 - e)
+    e = torch.exp(-2 * fixed.detach())
+    u, rest = torch.exp(-k.detach() * beyond) - e, -torch.expm1(-k.detach() * beyond)
+    quantile = -torch.log((u + rest * torch.exp(-2 * fixed)) / (1 - e)) / fixed
+    (expected,) = torch.autograd.grad(quantile.sum(), fixed)
+    middle = k.detach() * beyond < 30  # further out this form of the quantile has no digits left
+    assert middle.sum() > 390
+    torch.testing.assert_close(slope[middle], expected[middle], rtol=1e-6, atol=1e-9)
+
+
+def below(angle: Array, latent: int, k: float) -> tuple[Array, Array]:
+    """P(angle to the mode <= ``angle``) and the density there, both (...) by integrals on either side."""
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    end, peak = angles(latent, k)[0][-1], log_density(angles(latent, k)[0], latent, k).max()
+
+    def integral(start: Array, stop: Array) -> Array:
+        at = (start + stop)[:, None] / 2 + (stop - start)[:, None] / 2 * nodes
+        return np.asarray((stop - start) / 2 * (np.exp(log_density(at, latent, k) - peak) @ weights))
+
+    inner, outer = integral(np.zeros_like(angle), angle), integral(angle, np.full_like(angle, end))
+    return inner / (inner + outer), np.exp(log_density(angle, latent, k) - peak) / (inner + outer)
+
+
+@pytest.mark.parametrize(("latent", "k"), [(2, 3.0), *CASES])
+def test_the_gradient_of_a_cosine_equals_finite_differences(latent: int, k: float) -> None:
+    """At a fixed quantile d(angle)/dk = -(dF/dk) / p(angle), and d(1 - w) = sin(angle) d(angle)."""
+    concentration = torch.full((40,), k, dtype=torch.float64, requires_grad=True)
+    q = VonMisesFisher(modes(40, latent), concentration)
+    z, _ = q.sample(source(40), 1)
+    drawn = one_minus_cosines(q, z)[:, 0]
+    (slope,) = torch.autograd.grad(drawn.sum(), concentration)
+    angle = 2 * np.arcsin(np.sqrt(drawn.detach().numpy() / 2))
+    step = 1e-3 * min(k, 10 * math.sqrt(k))
+    change = (below(angle, latent, k + step)[0] - below(angle, latent, k - step)[0]) / (2 * step)
+    expected = -change / below(angle, latent, k)[1] * np.sin(angle)
+    np.testing.assert_allclose(slope.numpy(), expected, rtol=1e-5, atol=1e-5 * np.abs(expected).mean())
+
+
+@pytest.mark.parametrize("k", [0.5, 9.0, 30.0])
+def test_the_gradient_of_an_expectation(k: float) -> None:
+    """Of E exp(c.z) = C_d(k) / C_d(|k mode + c|), against finite differences of scipy's values."""
+    latent, count = 8, 40_000
+    c = 2 * modes(1, latent, seed=5)[0]
+    parameters = torch.cat([3 * modes(1, latent)[0], torch.tensor([k], dtype=torch.float64)])
+
+    def log_constant(norm: float) -> float:
+        return (latent / 2 - 1) * math.log(norm) - math.log(ive(latent / 2 - 1, norm)) - norm
+
+    def expectation(values: Tensor) -> float:
+        mode, concentration = F.normalize(values[:-1], dim=0), float(values[-1])
+        return math.exp(log_constant(concentration) - log_constant(float((concentration * mode + c).norm())))
+
+    rows = parameters.expand(count, -1).clone().requires_grad_()
+    q = VonMisesFisher(F.normalize(rows[:, :-1], dim=-1), rows[:, -1])
+    values = torch.exp(q.sample(source(count), 1)[0].squeeze(1) @ c)
+    (slopes,) = torch.autograd.grad(values.sum(), rows)
+    step = 1e-5 * torch.eye(latent + 1, dtype=torch.float64)
+    expected = [(expectation(parameters + h) - expectation(parameters - h)) / 2e-5 for h in step]
+    error = 5 * slopes.std(0) / math.sqrt(count)
+    assert abs(values.mean().item() - expectation(parameters)) < 5 * values.std().item() / math.sqrt(count)
+    assert ((slopes.mean(0) - torch.tensor(expected)).abs() < error + 1e-8).all()
+
+
+# The released sampler
+
+
+@pytest.mark.parametrize(
+    ("k", "exact", "released"),
+    [
+        (10, 0.288, 0.287),
+        (11, 0.312, 0.168),
+        (12, 0.335, 0.209),
+        (15, 0.398, 0.309),
+        (20, 0.484, 0.431),
+        (30, 0.605, 0.580),
+        (50, 0.735, 0.729),
+        (150, 0.902, 0.902),
+    ],
+)
+def test_the_cosines_of_the_released_sampler(k: float, exact: float, released: float) -> None:
+    """Mean cosines drawn by the released code itself in 32 dimensions."""
+    for q, expected in ((vmf(1, 32, k), exact), (vmf(1, 32, k, "released"), released)):
+        cosine = 1 - one_minus_cosines(q, q.sample(source(1), 10_000)[0])
+        assert cosine.mean().item() == pytest.approx(expected, abs=0.006), q.sampler
+
+
+@pytest.mark.parametrize("k", [10.3, 10.8, 14.0])
+def test_the_released_sampler_blends_into_its_approximation(k: float) -> None:
+    """Mean cosine by an integral over its proposals e ~ Beta(15.5, 15.5) and their acceptance."""
+    m, root = 31, math.sqrt(4 * k * k + 31 * 31)
+    share = min(k - 10, 1)
+    b = share * m / (4 * k) + (1 - share) * (root - 2 * k) / m
+    e = np.linspace(0, 1, 2_001)[1:-1]
+    below_one = 1 - (1 - b) * e
+    t = 2 * (m + 2 * k + root) / 4 * b / below_one
+    accepted = m * np.log(t) - t + (m + 2 * k + root) * b / (1 + b) - m * math.log(m)
+    weight = np.exp(np.minimum(accepted, 0) + (m / 2 - 1) * np.log(e * (1 - e)))
+    expected = float(weight @ ((1 - (1 + b) * e) / below_one) / weight.sum())
+    q = vmf(1, 32, k, "released")
+    cosine = 1 - one_minus_cosines(q, q.sample(source(1), 10_000)[0])
+    error = 5 * cosine.std().item() / math.sqrt(10_000)
+    assert cosine.mean().item() == pytest.approx(expected, abs=error)
+
+
+def test_the_released_sampler_pays_for_another_distribution() -> None:
+    """Its own samples give ln q - ln p far below the closed form of the KL, which stays that of q."""
+    prior = UniformSphere(32)
+    for k, closed, estimate in ((11.0, 1.63, 0.05), (20.0, 4.25, 3.17), (50.0, 12.25, 11.98)):
+        q = vmf(1, 32, k, "released")
+        z, own = q.sample(source(1), 10_000)
+        kl = q.kl_terms(prior)
+        assert kl is not None
+        assert kl.item() == pytest.approx(closed, abs=5e-3)
+        assert (own - prior.log_prob(z)).mean().item() == pytest.approx(estimate, abs=0.1)
+
+
+def test_the_released_sampler_is_exact_up_to_ten() -> None:
+    k = torch.tensor([1.0, 5.0, 10.0], dtype=torch.float64)
+    exact, released = (
+        VonMisesFisher(modes(3, 32), k, sampler).sample(source(3), 20)[0] for sampler in ("exact", "released")
+    )
+    torch.testing.assert_close(released, exact)
+
+
+@pytest.mark.parametrize("k", [3.0, 10.4, 60.0])
+def test_the_gradient_of_the_released_sampler_keeps_the_accepted_proposal(k: float) -> None:
+    """It is the finite difference with the same numbers, which is not that of a fixed quantile."""
+
+    def drawn(concentration: Tensor, sampler: Literal["exact", "released"]) -> Tensor:
+        return VonMisesFisher(modes(50, 32), concentration, sampler).sample(source(50), 1)[0][:, 0]
+
+    concentration = torch.full((50,), k, dtype=torch.float64, requires_grad=True)
+    z = drawn(concentration, "released")
+    (slope,) = torch.autograd.grad(z.sum(), concentration)
+    with torch.no_grad():
+        change = drawn(concentration + 1e-6, "released") - drawn(concentration - 1e-6, "released")
+    torch.testing.assert_close(slope, change.sum(-1) / 2e-6, rtol=1e-5, atol=1e-7)
+    (other,) = torch.autograd.grad(drawn(concentration, "exact").sum(), concentration)
+    assert not torch.allclose(slope, other, rtol=1e-2)
+
+
+# Parts
+
+
+def test_the_posterior_maps_to_a_mode_and_a_concentration_above_one() -> None:
+    torch.manual_seed(0)
+    posterior, e = VonMisesFisherPosterior(6, 4, sampler="released"), 5 * torch.randn(7, 6)
+    q = posterior(e)
+    raw = e @ posterior.direction.weight.t() + posterior.direction.bias
+    torch.testing.assert_close(q.direction * raw.norm(dim=-1, keepdim=True), raw)
+    torch.testing.assert_close(q.direction.norm(dim=-1), torch.ones(7))
+    scale = (e @ posterior.concentration.weight.t() + posterior.concentration.bias).squeeze(-1)
+    torch.testing.assert_close(q.concentration, 1 + torch.log1p(scale.exp()))
+    assert q.sampler == "released"
+    assert VonMisesFisherPosterior(6, 4)(e).sampler == "exact"
+    z, _ = q.sample(source(7), 1)
+    (z.sum() + q.kl_terms(UniformSphere(4)).sum()).backward()
+    for parameter in posterior.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
+def test_a_sphere_needs_two_dimensions() -> None:
+    with pytest.raises(BenchError, match="at least two dimensions"):
+        VonMisesFisherPosterior(6, 1)
+
+
+def test_the_centre_the_parameters_and_their_changes() -> None:
+    q = vmf(3, 4, 5.0, "released")
+    assert q.has_density
+    assert q.center() is q.direction
+    assert q.parameters == {"direction": q.direction, "concentration": q.concentration}
+    single = q.map(Tensor.float)
+    assert single.direction.dtype == single.concentration.dtype == torch.float32
+    assert single.sampler == "released"
+    both = joined([q.map(lambda values: values[:1]), q.map(lambda values: values[1:])])
+    assert isinstance(both, VonMisesFisher)
+    torch.testing.assert_close(both.parameters, q.parameters)
+
+
+def test_the_uniform_prior() -> None:
+    prior, count = UniformSphere(4), 100_000
+    z = prior.sample(count, torch.Generator().manual_seed(1))
+    assert torch.equal(z, prior.sample(count, torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(z.norm(dim=-1), torch.ones(count))
+    # Five standard errors: z_i has variance 1/d, and z_i^2 variance 2 (d - 1) / (d^2 (d + 2)).
+    assert z.mean(0).abs().max() < 5 * math.sqrt(1 / (4 * count))
+    assert (z.square().mean(0) - 1 / 4).abs().max() < 5 * math.sqrt(6 / (96 * count))
+    expected = torch.full((2, 5), -math.log(2 * math.pi**2))  # the area of the sphere in four dimensions
+    torch.testing.assert_close(prior.log_prob(z[:10].view(2, 5, 4)), expected)

@@ -1,0 +1,57 @@
+"""The main job itself: every system of the demo learns something, and none knows more than there is to know."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.corpora.prepared import Prepared
+from bench.declarations import load_catalog
+from bench.files import read_json
+from bench.plan import Request, make_plan
+
+RUNS = make_plan(load_catalog(), Request()).runs
+
+
+@pytest.fixture(scope="module")
+def demo(snakemake: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of the demo."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results: Path = folder / "results"
+    return results
+
+
+def unigram_entropy(corpus: Prepared) -> float:
+    """Nats per test text of a model that draws each word, and the end, by its share of the training words."""
+    train, test = corpus.splits["train"], corpus.splits["test"]
+    words = len(corpus.vocabulary)
+    counts = np.bincount(train.tokens.numpy(), minlength=words) + 1.0  # a word that is new to it has a chance too
+    total = counts.sum() + len(train)
+    spent = -np.log(counts[test.tokens.numpy()] / total).sum()
+    return float(spent / len(test) - math.log(len(train) / total))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_system_is_between_the_words_alone_and_the_truth(name: str, demo: Path) -> None:
+    content = read_json(demo / "runs" / name / "measurements.json")
+    assert content["state"] == "finished"
+    main = {m["metric"]: m for m in content["measurements"] if m["main"]}
+    corpus = Prepared.load(demo / "corpora" / RUNS[name].paper / RUNS[name].corpus)
+    if "nll" not in main:  # a deterministic autoencoder: its reconstruction has no entropy to be compared with
+        assert RUNS[name].posterior.kind == "point"
+        assert main["reconstruction"]["value"] < unigram_entropy(corpus)
+        return
+    assert main["nll"]["value"] < unigram_entropy(corpus)
+    assert main["excess_nll"]["high"] > 0  # no better than the true probabilities, up to the interval over texts
+
+
+def test_the_report_of_the_demo_shows_every_run(demo: Path) -> None:
+    pages = {page.stem for page in (demo / "report" / "systems").glob("*.html")}
+    for run in RUNS.values():
+        assert "-".join(run.name.split("/")[:-1]) in pages
