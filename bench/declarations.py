@@ -328,6 +328,7 @@ class Tier(Model):
     tables: tuple[Name, ...] | None = Field(None, description="null: the systems of all tables")
     scale: float = Field(gt=0, le=1)
     overrides: dict[str, Any] = Field(default_factory=dict)
+    by_system: dict[Name, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Tiers(Model):
@@ -467,8 +468,9 @@ Named = Iterator[tuple[str, Iterable[str]]]  # (place, names)
 def _corpora_of(paper: Paper, path: Path, paths: Mapping[str, Path]) -> Named:
     """The corpora that are named outside the paper's own list, by the place where they are named."""
     yield f"{path}: by_corpus", paper.by_corpus
-    for shown in (*paper.tables, *paper.texts, *paper.figures):
-        yield f"{path}: {shown.id}", shown.corpora
+    shown: tuple[Table | Texts | Figure, ...] = (*paper.tables, *paper.texts, *paper.figures)
+    for one in shown:
+        yield f"{path}: {one.id}", one.corpora
     for key, audit in paper.audits.items():
         for comparison in audit.comparisons:
             yield f"{paths['audits']}: {key}", comparison.corpora or ()

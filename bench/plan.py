@@ -112,7 +112,8 @@ def resolve(
         values = merge(values, exceptions.get("by_corpus", {}).get(corpus, {}))
     values = _scaled(values, catalog.tiers.scaled, spent)
     names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
-    for layer in (_fitting(spent.overrides, values, f"tier {tier}"), settings or {}):
+    spent_on = [spent.overrides, *(spent.by_system.get(name, {}) for name in _ancestry(catalog, system))]
+    for layer in (*(_fitting(layer, values, f"tier {tier}") for layer in spent_on), settings or {}):
         _refuse_names(layer, names)
         values = merge(values, _applicable(layer, values))
     if start := values.get("starts_from"):

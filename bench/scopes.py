@@ -1,4 +1,4 @@
-"""What ``snakemake TARGET`` may ask for: the configured request, the demo, each paper, each of its tables."""
+"""What ``snakemake TARGET`` may ask for: the configured request, the demo, each paper, each part of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from bench.declarations import Catalog, Table
+from bench.declarations import Catalog, Figure, Texts
 from bench.errors import unknown
 from bench.plan import Request
 from bench.validation import validated
@@ -48,19 +48,40 @@ def request_of(config: Mapping[str, Any], catalog: Catalog, where: object) -> Re
 
 
 def targets(catalog: Catalog, request: Request) -> dict[str, Request]:
-    """All targets by name: ``all``, ``demo``, papers (``coupled-vae``), tables (``coupled-vae_table1``).
+    """All targets by name: ``all``, ``demo``, papers (``coupled-vae``), what they print (``coupled-vae_table1``,
+    ``coupled-vae_figure2``), audits (``coupled-vae_audit-bleu-2``).
 
-    A paper or a table keeps the tier, corpora, seeds and settings of ``request``.
+    All but ``demo`` keep the tier, corpora, seeds and settings of ``request``.
     """
     everything = {"tables": None, "systems": None}
     found = {ALL: request, "demo": request.model_copy(update={**everything, "tier": "demo", "corpora": None})}
     for name, paper in catalog.papers.items():
-        found[name] = request.model_copy(update={**everything, "papers": (name,)})
+        whole = found[name] = request.model_copy(update={**everything, "papers": (name,)})
+        shown: tuple[Texts | Figure, ...] = (*paper.texts, *paper.figures)
+        for one in shown:
+            found[f"{name}_{one.id}"] = _of_systems(catalog, whole, one.systems, one.corpora)
         for table in paper.tables:
-            found[f"{name}_{table.id}"] = _of_table(catalog, found[name], table)
+            corpora = _corpora(catalog, whole, table.corpora)
+            found[f"{name}_{table.id}"] = whole.model_copy(update={"tables": (table.id,), "corpora": corpora})
+        for key, audit in paper.audits.items():
+            found[audit_target(name, key)] = _of_systems(catalog, whole, audit.systems, paper.corpora)
     return found
 
 
-def _of_table(catalog: Catalog, request: Request, table: Table) -> Request:
-    corpora = request.corpora or catalog.tier(request.tier).corpora or table.corpora
-    return request.model_copy(update={"tables": (table.id,), "corpora": corpora})
+def audit_target(paper: str, audit: str) -> str:
+    """The target that runs what an audit asks for."""
+    return f"{paper}_audit-{audit}"
+
+
+def _corpora(catalog: Catalog, request: Request, printed: tuple[str, ...]) -> tuple[str, ...]:
+    return request.corpora or catalog.tier(request.tier).corpora or printed
+
+
+def _of_systems(
+    catalog: Catalog, request: Request, systems: tuple[str, ...], printed: tuple[str, ...]
+) -> Request:
+    """The request for those of ``systems`` that can be built; for all, and hence its message, if none can."""
+    buildable = tuple(system for system in systems if not catalog.system(system).missing)
+    return request.model_copy(
+        update={"systems": buildable or systems, "corpora": _corpora(catalog, request, printed)}
+    )

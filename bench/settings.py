@@ -120,6 +120,13 @@ class Evaluation(Model):
     examples: Positive = Field(20, description="reconstructions and samples shown in the report")
 
 
+class Initial(Model):
+    """The bounds of uniform initial values; null: each layer's own, and N(0, 1) for the embedding."""
+
+    weights: float | None = Field(None, gt=0, description="of every parameter but the embedding")
+    embedding: float | None = Field(None, gt=0)
+
+
 class Start(Model):
     """The weights that a run begins with: those of some modules of another run on the same corpus and seed.
 
@@ -152,6 +159,7 @@ class RunSettings(Model):
     schedule: PartField
     coupling: PartField
     procedure: PartField
+    initial: Initial = Initial()
     starts_from: Start | None = None
     optimiser: Optimiser
     training: Training
@@ -205,7 +213,17 @@ class RunSettings(Model):
         if self.posterior.kind not in (NONE, "point") and self.prior.absent:
             raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
         if (self.posterior.kind == "vmf") != (self.prior.kind == "uniform-sphere"):
-            raise ValueError("posterior 'vmf' and prior 'uniform-sphere' come together: both live on the sphere")
+            raise ValueError(
+                "posterior 'vmf' and prior 'uniform-sphere' come together: both live on the sphere"
+            )
+        if self.procedure.kind == "semi-amortised" and self.posterior.kind != "gaussian":
+            raise ValueError(
+                "procedure 'semi-amortised' refines a mean and a variance: it needs posterior 'gaussian'"
+            )
+        if self.procedure.kind == "aggressive" and self.prior.absent:
+            raise ValueError(
+                "procedure 'aggressive' watches the mutual information: it needs a density and a prior"
+            )
         if self.posterior.kind == "point" and not self.prior.absent:
             raise ValueError("nothing would use the prior: a deterministic code has no density")
         return self

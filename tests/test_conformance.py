@@ -86,7 +86,13 @@ def accepted(model: Any, name: str, value: Any) -> bool:
     return True
 
 
-WIRING = {"encoder": (SIZE,), "posterior": (SIZE, 4), "prior": (4,), "signal": (4, SIZE), "decoder": (SIZE, SIZE)}
+WIRING = {
+    "encoder": (SIZE,),
+    "posterior": (SIZE, 4),
+    "prior": (4,),
+    "signal": (4, SIZE),
+    "decoder": (SIZE, SIZE),
+}
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import declarations
-from bench.declarations import CATALOG, Catalog, load_catalog
+from bench.declarations import CATALOG, Catalog, Claim, load_catalog
 from bench.errors import BenchError
 
 Folder = Callable[[str], Path]
@@ -134,6 +134,86 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "about 106",
             "reported.0.value is 'about 106'(.|\n)*a number",
         ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "beside: [coupled-vae]",
+            "beside: [coupled-vea]",
+            "figure2(.|\n)*vae",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "shows: interpolations",
+            "shows: translations",
+            "texts.0.shows is 'translations'(.|\n)*interpolations",
+        ),
+        (
+            "papers/coupled-vae/audits.yaml",
+            "other: vae-as-released,",
+            "other: vae-as-relaesed,",
+            "unknown system 'vae-as-relaesed'(.|\n)*embedding-updates(.|\n)*'vae-as-released'",
+        ),
+        (
+            "papers/coupled-vae/audits.yaml",
+            "systems: [dae, vae, coupled-vae]",
+            "systems: [dea, vae, coupled-vae]",
+            "unknown system 'dea'(.|\n)*audits.yaml: squared-norms",
+        ),
+        (
+            "papers/coupled-vae/audits.yaml",
+            "first: As released,",
+            "first: As relased,",
+            "unknown comparison 'As relased'(.|\n)*'As released'",
+        ),
+        (
+            "papers/coupled-vae/audits.yaml",
+            "estimator: cumulative}",
+            "estimator: culumative}",
+            "unknown estimator of bleu2 'culumative'(.|\n)*'cumulative'",
+        ),
+        ("papers/coupled-vae/audits.yaml", "checks: [bold-cells]", "checks: [bald-cells]", "is 'bald-cells'"),
+        ("papers/coupled-vae/audits.yaml", "corpora: [ptb]", "corpora: [ptp]", "unknown corpus 'ptp'"),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "metrics: [ppl]",
+            "metrics: [pppl]",
+            "unknown metric 'pppl'(.|\n)*coupling-improves-ppl(.|\n)*'ppl'",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "table: table2",
+            "table: tabel2",
+            "unknown table 'tabel2'(.|\n)*claims.yaml",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "{table: table1, metrics",
+            "{table: table1, pairs: [[dae, vae]], metrics",
+            "name one of pairs, table",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "system: dae, curve: reconstruction-gradient, shape: grows",
+            "system: dae, curve: reconstruction-gradient, shape: grwos",
+            "shapes.0.shape is 'grwos'(.|\n)*grows",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "differences: {pairs: [[coupled-vae, coupled-vae-rec-0]]",
+            "diferences: {pairs: [[coupled-vae, coupled-vae-rec-0]]",
+            "unknown key 'diferences'(.|\n)*'differences'",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "first: [coupled-vae-unmatched, coupled-vae]",
+            "first: [coupled-vae-unmached, coupled-vae]",
+            "unknown system 'coupled-vae-unmached'",
+        ),
+        (
+            "papers/coupled-vae/claims.yaml",
+            "  corpora: [yelp13, yahoo]",
+            "  corpora: [yelp, yahoo]",
+            "unknown corpus 'yelp'(.|\n)*coupling-improves-bleu",
+        ),
         ("tiers.yaml", "scale: 0.05", "scale: 5", "tiers.quick.scale is 5(.|\n)*less than or equal to 1"),
         ("tiers.yaml", "scale: 0.05", "scael: 0.05", "unknown key 'scael'(.|\n)*'scale'"),
     ],
@@ -210,3 +290,29 @@ def test_a_catalog_is_what_its_files_say() -> None:
     assert catalog.system("coupled-vae").parts() == {"coupling": {"kind": "twin"}}
     first = catalog.paper("coupled-vae").reported[0]
     assert (first.label, first.metric, first.value, first.bold) == ("GRU-LM", "nll", 105.8, False)
+
+
+def test_a_claim_has_one_predicate_and_an_audit_is_optional(edited: Callable[..., Path]) -> None:
+    about = {"where": "Section 1", "statement": "So it is."}
+    trend = {"chains": [["vae", "dae"]], "metrics": ["nll"], "direction": "lower"}
+    assert Claim.model_validate(about | {"trend": trend}).named()
+    for predicates in (
+        {},
+        {"trend": trend, "sensitivity": {"metric": "nll", "more": ["vae", "dae"], "less": ["vae", "dae"]}},
+    ):
+        with pytest.raises(ValueError, match="name one of differences, trend, sensitivity"):
+            Claim.model_validate(about | predicates)
+    path = edited("papers/coupled-vae/audits.yaml", "embedding-updates:", "embedding-updates:")
+    path.unlink()
+    assert load_catalog().paper("coupled-vae").audits == {}
+
+
+def test_the_pairs_of_a_table_are_baselines_with_a_single_twin() -> None:
+    catalog = load_catalog()
+    pairs = {table.id: catalog.pairs(table) for table in catalog.paper("coupled-vae").tables}
+    assert pairs["table6"] == pairs["table9"] == [("vae", "coupled-vae-rq-10")]
+    assert pairs["table5"] == [("vae", "coupled-vae")]
+    assert pairs["table3"] == pairs["table4"] == []  # they compare settings of one twin
+    assert pairs["table1"][:2] == [("vae", "coupled-vae"), ("beta-0.8-vae", "coupled-beta-0.8-vae")]
+    assert len(pairs["table1"]) == 11
+    assert all(twin == f"coupled-{baseline}" for baseline, twin in pairs["table1"])

@@ -64,3 +64,28 @@ def test_a_table_is_planned_on_its_own_corpora_unless_the_tier_or_the_user_says_
         (Request(tier="paper", corpora=("yahoo",)), ("yahoo",)),
     ):
         assert targets(catalog, request)["coupled-vae_table4"].corpora == corpora
+
+
+def test_texts_figures_and_audits_have_targets_of_their_own() -> None:
+    catalog = load_catalog()
+    paper = catalog.paper("coupled-vae")
+    found = targets(catalog, Request(tier="paper", seeds=(0, 1), systems=("dae",)))
+    for name, systems, corpora in (
+        ("table7", {"vae", "coupled-vae-rq-10"}, {"ptb"}),
+        ("figure2", {"dae", "vae", "coupled-vae-rq-10"}, {"yelp13"}),
+        ("figure5", {"dae", "vae", "coupled-vae-rq-10"}, set(paper.corpora)),
+        *((f"audit-{key}", set(audit.systems), set(paper.corpora)) for key, audit in paper.audits.items()),
+    ):
+        runs = make_plan(catalog, found[f"coupled-vae_{name}"]).runs.values()
+        assert {run.system for run in runs} == {s for s in systems if not catalog.system(s).missing}, name
+        assert {run.corpus for run in runs} == corpora, name
+        assert {run.seed for run in runs} == {0, 1}
+    assert len(paper.audits) == 8
+    quick = targets(catalog, Request(tier="quick"))["coupled-vae_audit-late-decay"]
+    assert quick.corpora == catalog.tier("quick").corpora
+    asked = targets(catalog, Request(corpora=("yahoo",)))["coupled-vae_figure2"]
+    assert asked.corpora == ("yahoo",)
+    assert {run.system for run in make_plan(catalog, found["coupled-vae_table9"]).runs.values()} == {
+        "vae",
+        "coupled-vae-rq-10",
+    }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ def mutual_information(latent: Latent, codes: Tensor, kl: Tensor, prior: Prior, 
     for start in range(0, len(codes), block):
         part = slice(start, min(start + block, len(codes)))
         size = part.stop - part.start
-        mixture = wide.map(lambda values, part=part: values[part])  # type: ignore[misc]
+        mixture = wide.map(itemgetter(part))
         # Subtracting the own density from the whole sum would lose everything once the own text dominates it.
         others = _log_sum(mixture, codes[part], without_own=True)
         included[part] = torch.logaddexp(others, own[part]) - math.log(size)

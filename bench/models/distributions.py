@@ -130,9 +130,9 @@ class Point(Latent):
         """A point has no density; calling this is a mistake of the caller."""
         raise TypeError("a deterministic code has no log-density")
 
-    def kl_terms(self, prior: object) -> None:
+    def kl_terms(self, prior: object) -> Tensor | None:
         """A point has no KL."""
-        return
+        return None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Point:
         """Points with changed codes."""

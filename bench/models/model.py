@@ -75,15 +75,23 @@ class TextModel(nn.Module):
         return self.encoder(self.embedding(batch.words), batch.lengths, noise).float()  # type: ignore[no-any-return]
 
 
-def initialise(model: nn.Module, seed: int) -> None:
+def initialise(
+    model: nn.Module, seed: int, *, weights: float | None = None, embedding: float | None = None
+) -> None:
     """Give every module its own initial values, seeded by its name.
 
     A baseline and its twin thus start from the same numbers wherever both have a module of that name, and a
-    module that is added moves no other value.
+    module that is added moves no other value. With bounds, the parameters of all modules that have initial
+    values of their own (``weights``) or of the embedding are uniform between minus and plus the bound.
     """
     for name, module in model.named_modules():
         reset = getattr(module, "reset_parameters", None)
-        if reset is not None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive_seed("initialisation", seed, name))
-                reset()
+        if reset is None:
+            continue
+        bound = embedding if isinstance(module, nn.Embedding) else weights
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("initialisation", seed, name))
+            reset()
+            if bound is not None:
+                for parameter in module.parameters(recurse=False):
+                    nn.init.uniform_(parameter, -bound, bound)

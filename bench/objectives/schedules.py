@@ -23,7 +23,7 @@ class Constant:
 
 @part("schedule", "linear")
 class Linear:
-    """clip((step - start) / length, 0, ceiling): the ceiling moves the end of the ramp, not its slope."""
+    """A ramp from ``floor`` that rises by 1/``length`` a step after ``start`` and ends at ``ceiling``."""
 
     def __init__(
         self,
@@ -31,12 +31,13 @@ class Linear:
         start: Annotated[int, Field(ge=0)],
         length: Annotated[int, Field(ge=1)],
         ceiling: Annotated[float, Field(ge=0)] = 1.0,
+        floor: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
-        self.start, self.length, self.ceiling = start, length, ceiling
+        self.start, self.length, self.ceiling, self.floor = start, length, ceiling, floor
 
     def __call__(self, step: int) -> float:
         """The weight at ``step``."""
-        return min(max((step - self.start) / self.length, 0.0), self.ceiling)
+        return min(self.floor + max((step - self.start) / self.length, 0.0), self.ceiling)
 
 
 @part("schedule", "cyclical")

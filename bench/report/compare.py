@@ -89,10 +89,12 @@ def compare(catalog: Catalog, records: Records, paper_name: str) -> pandas.DataF
     A cell without any run is one row with the verdict ``not run`` and the reason.
     """
     paper = catalog.paper(paper_name)
+    audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
+    ran = [system for system in _systems_of(records, paper_name) if system not in audited]
     cells = [
         cell
         for table in paper.tables
-        for place in _places(paper, table, _systems_of(records, paper_name), table.corpora)
+        for place in _places(paper, table, ran, table.corpora)
         for cell in _cells(catalog, records, paper_name, place)
     ]
     return frame_of(cells)
@@ -125,31 +127,33 @@ def _systems_of(records: Records, paper: str) -> list[str]:
 
 
 def _places(paper: Paper, table: Table, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
-    """Cells of a table in reading order; systems that no table of the paper has get a row at the end."""
+    """Cells of a table in reading order; systems that no table of the paper has get a row at the end.
+
+    A row that is printed twice has its numbers twice.
+    """
     known = {row.system for t in paper.tables for row in t.rows}
     extra = [Row(label=system, system=system) for system in ran if system not in known]
+    numbers: dict[tuple[str, ...], list[Reported]] = {}
+    for number in (n for n in paper.reported if n.table == table.printed):
+        numbers.setdefault((number.label, number.setting, number.corpus, number.metric), []).append(number)
+    earlier = Counter[tuple[str, str]]()
     for position, row in enumerate((*table.rows, *extra)):
         for corpus in corpora:
             for metric in _columns(table, corpus in table.corpora):
-                printed = _reported(paper, table, row, corpus, metric)
+                printed = numbers.get((row.label, row.setting, corpus, metric), [])
+                here = printed[earlier[row.label, row.setting] :]
                 measure = paper.measures.get(metric) or Measure(metric=metric, estimator=None, decimals=1)
+                of_table = position < len(table.rows)
                 yield Place(
-                    table, position, row, corpus, metric, measure, printed, position < len(table.rows)
+                    table, position, row, corpus, metric, measure, here[0] if here else None, of_table
                 )
+        earlier[row.label, row.setting] += 1
 
 
 def _columns(table: Table, printed: bool) -> tuple[str, ...]:
     """The columns; where a corpus may have a known entropy, also the distance from it."""
     with_excess = not printed and "nll" in table.columns
     return (*table.columns, EXCESS) if with_excess else table.columns
-
-
-def _reported(paper: Paper, table: Table, row: Row, corpus: str, metric: str) -> Reported | None:
-    for number in paper.reported:
-        key = (number.table, number.label, number.setting, number.corpus, number.metric)
-        if key == (table.printed, row.label, row.setting, corpus, metric):
-            return number
-    return None
 
 
 def _cells(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas
 
+from bench.declarations import CurveName
 from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
 from bench.report.numbers import MINUS
 from bench.report.records import CorpusRecord, RunRecord
@@ -142,43 +144,81 @@ def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]
         )
 
 
-OVERLAID: dict[str, tuple[Column, str, str, bool]] = {
-    "nll": ("nll", "NLL on the validation split.", NATS, False),
-    "kl": ("kl", "KL on the validation split.", NATS, False),
-    "weighted-kl": (weighted_kl, f"KL {TIMES} its weight, on the validation split.", NATS, False),
-    "gradient-rec": (
+@dataclass(frozen=True)
+class Panel:
+    """One curve that a printed figure draws of several systems."""
+
+    name: str
+    column: Column
+    caption: str
+    y: str
+    log: bool
+
+
+# The released code averages squared norms in training mode; so do these.
+PANELS: dict[CurveName, Panel] = {
+    "reconstruction-gradient": Panel(
+        "gradient of the reconstruction",
         reconstruction_gradient,
-        "Squared gradient norm of the reconstruction with respect to e (the twin's included, if any).",
-        "squared norm",
-        True,
+        "Squared gradient norm of the reconstruction with respect to e (with the twin's, if there is one).",
+        "‖∂rec/∂e‖²",
+        log=True,
     ),
-    "gradient-reg": (
+    "regulariser-gradient": Panel(
+        "gradient of the regulariser",
         "grad_norm_reg_squared",
-        "Squared gradient norm of the KL with respect to e.",
-        "squared norm",
-        True,
+        "Squared gradient norm of the unweighted regulariser with respect to e.",
+        "‖∂reg/∂e‖²",
+        log=True,
     ),
-    "sensitivity": ("signal_sensitivity_squared", "‖∂h/∂e‖² / ‖h‖².", "ratio", False),
+    "signal-sensitivity": Panel(
+        "∂h/∂e",
+        "signal_sensitivity_squared",
+        "Sensitivity of the decoding signal h to the encoded text e.",
+        "‖∂h/∂e‖² / ‖h‖²",
+        log=False,
+    ),
 }
+OVERLAID: dict[str, tuple[str, Column, str, str]] = {
+    "nll": (VALIDATION, "nll", "NLL on the validation split.", NATS),
+    "kl": (VALIDATION, "kl", "KL on the validation split.", NATS),
+    "weighted-kl": (VALIDATION, weighted_kl, f"KL {TIMES} its weight, on the validation split.", NATS),
+    "rate": (TRAINING, "learning_rate", "Learning rate.", "learning rate"),
+}
+Systems = Mapping[str, Sequence[RunRecord]]  # by title
 
 
-def overlaid_figures(slug: str, systems: Mapping[str, Sequence[RunRecord]]) -> list[Picture]:
-    """The systems of the paper's figures over each other, by their title; one line per seed."""
+def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> list[Picture]:
+    """The panels of a printed figure: a colour and a marker for each system, a line for each seed."""
     pictures = []
-    for part, (column, caption, y, log) in OVERLAID.items():
-        lines = [
-            line
-            for style, (title, runs) in enumerate(systems.items())
-            for line in lines_of(runs, VALIDATION, {title: column}, style)
-        ]
-        pictures.append(line_figure(f"{slug}-{part}", lines, caption, "step", y, log=log, legend=True))
-    rates = [
+    for name in panels:
+        panel = PANELS[name]
+        lines = _over_each_other(systems, VALIDATION, panel.column)
+        caption = f"{panel.caption} Training mode, validation split."
+        drawn = line_figure(
+            f"{slug}-{name}", lines, caption, "step", panel.y, log=panel.log, legend=True, markers=True
+        )
+        pictures.append(drawn)
+    return [picture for picture in pictures if picture is not None]
+
+
+def overlaid_figures(slug: str, systems: Systems) -> list[Picture]:
+    """What else the systems of the paper's figures recorded, over each other; one line per seed."""
+    pictures = [
+        line_figure(
+            f"{slug}-{part}", _over_each_other(systems, name, column), caption, "step", y, legend=True
+        )
+        for part, (name, column, caption, y) in OVERLAID.items()
+    ]
+    return [picture for picture in pictures if picture is not None]
+
+
+def _over_each_other(systems: Systems, name: str, column: Column) -> list[Line]:
+    return [
         line
         for style, (title, runs) in enumerate(systems.items())
-        for line in lines_of(runs, TRAINING, {title: "learning_rate"}, style)
+        for line in lines_of(runs, name, {title: column}, style)
     ]
-    pictures.append(line_figure(f"{slug}-rate", rates, "Learning rate.", "step", "learning rate"))
-    return [picture for picture in pictures if picture is not None]
 
 
 def corpus_figures(slug: str, corpus: CorpusRecord) -> list[Picture]:

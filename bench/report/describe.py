@@ -33,17 +33,32 @@ def objective(settings: RunSettings) -> Markup:
     terms = [AT_POINT if settings.posterior.kind == "point" else RECONSTRUCTION]
     if not settings.regulariser.absent:
         terms.append(_regulariser(settings))
+    if not settings.aggregate.absent:
+        terms.append(_aggregate(settings.aggregate))
     if not settings.coupling.absent:
         terms.append(_coupling(settings.coupling))
     return Markup(" + ").join(terms)
 
 
 def _regulariser(settings: RunSettings) -> Markup:
-    if settings.regulariser.kind == "kl":
-        name = Markup("KL(<i>q</i>(z|x) &#x2016; <i>p</i>(z))")
+    part, kl = settings.regulariser, Markup("KL(<i>q</i>(z|x) &#x2016; <i>p</i>(z))")
+    if part.kind == "free-bits":
+        target = Markup("{:g}").format(part.options["target"])
+        floors = {
+            "dimension": Markup("&sum;<sub>i</sub> max(KL<sub>i</sub>, {}/<i>d</i>)").format(target),
+            "text": Markup("max({}, {})").format(kl, target),
+            "batch": Markup("max(<i>E</i><sub>x</sub> {}, {})").format(kl, target),
+        }
+        name = floors[part.options["form"]]
     else:
-        name = Markup("<i>{}</i>").format(settings.regulariser.kind)
+        name = kl if part.kind == "kl" else Markup("<i>{}</i>").format(part.kind)
     return Markup("&beta;(<i>t</i>) ") + name
+
+
+def _aggregate(part: Part) -> Markup:
+    if part.kind != "mmd":
+        return Markup("<i>{}</i>").format(part.kind)
+    return _times(part.options["weight"], Markup("MMD<sup>2</sup>(<i>q</i>(z), <i>p</i>(z))"))
 
 
 def _coupling(part: Part) -> Markup:

@@ -1,8 +1,10 @@
-"""The tables as CSV: one row per cell and source, nothing rounded."""
+"""The tables, claims and audits as CSV: nothing rounded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -23,6 +25,20 @@ def write_csv(frame: pandas.DataFrame, path: Path, base: Path) -> None:
     for column in ("label", "setting", "reason", "note", "bias", "definition"):
         flat[column] = flat[column].map(harmless)
     write_with(path, lambda part: flat.to_csv(part, index=False))
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, base: Path) -> None:
+    """Write rows of plain values: lists are joined by spaces, files named relative to ``base``, texts harmless."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return relative(value, base)
+        if isinstance(value, (list, tuple)):
+            return " ".join(str(plain(item)) for item in value)
+        return harmless(value) if isinstance(value, str) else value
+
+    frame = pandas.DataFrame([{key: plain(value) for key, value in row.items()} for row in rows])
+    write_with(path, lambda part: frame.to_csv(part, index=False))
 
 
 def relative(path: Path, base: Path) -> str:

@@ -31,6 +31,7 @@ SERIES = (
     ("#8a6d00", "#dcb840"),
     ("#5f6b7a", "#a3afbe"),
 )
+MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), "-")
 SIZE = (3.5, 2.35)  # inches
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
@@ -107,10 +108,12 @@ def line_figure(
     *,
     log: bool = False,
     legend: bool | None = None,
+    markers: bool = False,
 ) -> Picture | None:
     """Curves over training; None if no line has a point (a term that the system lacks).
 
-    ``legend``: by default only where several labels are drawn.
+    ``legend``: by default only where several labels are drawn. ``markers`` tell the styles apart instead of
+    dashes.
     """
     drawn = [line for line in lines if len(line.x)]
     if not drawn:
@@ -125,10 +128,11 @@ def line_figure(
                 line.y,
                 label="_" if line.label in seen else line.label,
                 color=SERIES[line.style % len(SERIES)][0],
-                linestyle=DASHES[line.style % len(DASHES)],
+                linestyle="-" if markers else DASHES[line.style % len(DASHES)],
                 alpha=0.45 if line.faint else 1.0,
-                marker="o" if len(line.x) == 1 else None,
-                markersize=3,
+                marker=MARKERS[line.style % len(MARKERS)] if markers or len(line.x) == 1 else None,
+                markevery=max(len(line.x) // 12, 1),
+                markersize=3.5 if markers else 3,
             )
             seen.add(line.label)
         if log:

@@ -26,6 +26,8 @@ METRICS = {
     "excess_nll": f"NLL {MINUS} entropy",
 }
 
+UNITS = {"nats per text": "nats", "none": "", "ratio": "", "percent": "points"}  # of a difference
+
 
 def metric_name(metric: str) -> str:
     """The symbol of a metric: ``NLL``, ``Dist-1``; its name in words where there is no symbol."""
@@ -56,6 +58,25 @@ def significant(value: float | None, digits: int = 4) -> str:
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("-", MINUS)
     return fixed(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def effect(mean: float, low: float | None = None, high: float | None = None, unit: str = "") -> str:
+    """A signed difference with its interval and unit: two digits of the interval's half width, else three."""
+    if low is None or high is None or not high > low:
+        size = abs(mean)
+        decimals = min(max(2 - math.floor(math.log10(size)), 0), 8) if size else 0
+        text = fixed(mean, decimals, signed=True)
+    else:
+        decimals = min(max(1 - math.floor(math.log10((high - low) / 2)), 0), 8)
+        ends = f"{fixed(low, decimals, signed=True)}, {fixed(high, decimals, signed=True)}"
+        text = f"{fixed(mean, decimals, signed=True)} [{ends}]"
+    return f"{text} {UNITS.get(unit, unit)}".rstrip()
+
+
+def factor(mean: float, low: float | None = None, high: float | None = None) -> str:
+    """By how much something multiplied, with its interval, in three significant digits."""
+    interval = "" if low is None or high is None else f" [{significant(low, 3)}, {significant(high, 3)}]"
+    return f"\u00d7 {significant(mean, 3)}{interval}"
 
 
 def count(value: Any) -> str:

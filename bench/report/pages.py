@@ -11,21 +11,21 @@ from typing import Any
 
 import pandas
 
-from bench.declarations import Catalog
+from bench.declarations import Catalog, Figure, Texts
 from bench.plan import Plan
-from bench.report import curves, describe
+from bench.report import audits, claims, curves, describe
+from bench.report.audits import Audited
 from bench.report.compare import compare, measured_elsewhere
 from bench.report.export import relative
-from bench.report.figures import Picture
 from bench.report.numbers import metric_name, significant, visible
-from bench.report.pairs import paired
+from bench.report.pairs import Pairing, Setting, paired
 from bench.report.records import CorpusRecord, Records, RunRecord
 from bench.report.tables import TableView, table_view
 from bench.report.verdict import MEANINGS
+from bench.scopes import audit_target
 
 Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
-Setting = tuple[str, str, str, str]  # origin, tier, paper, corpus
-GRADIENTS = "grad_norm_rec"  # a printed table with this column names the systems of the paper's figures
+SAMPLES = 3  # of each system beside the others, as many as the paper prints
 ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
 UNDONE = ("failed", "diverged", "damaged", "stale")
 
@@ -73,6 +73,37 @@ class Material:
             if record.origin == "own" or not record.fault:
                 found.setdefault((record.paper, record.corpus), record)
         return found
+
+    @cached_property
+    def pairings(self) -> dict[Setting, Pairing]:
+        """What was measured in each setting, the most expensive tier first, the user's own before published."""
+        found = {s: Pairing(self.catalog, self.records, s) for s in self.settings if s[2] in self.papers}
+        finished = {setting: pairing for setting, pairing in found.items() if pairing.runs}
+        return {setting: finished[setting] for setting in sorted(finished, key=self.cost)}
+
+    def cost(self, setting: Setting) -> tuple[float, str, int, int]:
+        """What settings are sorted by: the most expensive tier first, own runs first, corpora as in the paper."""
+        origin, tier, paper, corpus = setting
+        declared = self.catalog.tiers.tiers.get(tier)
+        printed = self.catalog.paper(paper).corpora
+        place = printed.index(corpus) if corpus in printed else len(printed)
+        return -(declared.scale if declared else 0.0), tier, ("own", "published").index(origin), place
+
+    @cached_property
+    def claims(self) -> dict[str, list[claims.Judged]]:
+        """The claims of each paper, judged."""
+        return {
+            paper: claims.judge_claims(self.catalog, paper, self.of_paper(paper)) for paper in self.papers
+        }
+
+    @cached_property
+    def audits(self) -> dict[str, list[Audited]]:
+        """The audits of each paper."""
+        return {paper: audits.audited(self.catalog, paper, self.of_paper(paper)) for paper in self.papers}
+
+    def of_paper(self, paper: str) -> dict[Setting, Pairing]:
+        """What was measured under a paper's protocol."""
+        return {setting: pairing for setting, pairing in self.pairings.items() if setting[2] == paper}
 
     def title(self, system: str) -> str:
         """A system's title, or its name where the catalog does not know it."""
@@ -147,6 +178,7 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
         "paper": paper,
         "lines": lines,
         "totals": {word: totals[word] for word in MEANINGS if totals[word]},
+        "ledger": ledger(material, name),
         "elsewhere": [elsewhere(material, s) for s in material.settings if _elsewhere(material, s, name)],
     }
 
@@ -167,7 +199,7 @@ def _elsewhere(material: Material, setting: Setting, paper: str) -> bool:
 
 
 def paper(material: Material, name: str) -> dict[str, Any]:
-    """A paper's page: its tables, the same systems elsewhere, paired differences, overlaid curves."""
+    """A paper's page: its tables, the same systems elsewhere, claims, audits, paired differences, figures."""
     declared = material.catalog.paper(name)
     settings = [setting for setting in material.settings if setting[2] == name]
     return {
@@ -175,11 +207,118 @@ def paper(material: Material, name: str) -> dict[str, Any]:
         "paper": declared,
         "printed": _printed(material, name),
         "elsewhere": [elsewhere(material, s) for s in settings if _elsewhere(material, s, name)],
-        "pairs": [(s, pairs) for s in settings if (pairs := paired(material.catalog, material.records, s))],
-        "overlays": [(s, drawn) for s in settings if (drawn := _overlays(material, s))],
+        "pairs": [(s, pairs) for s, p in material.of_paper(name).items() if (pairs := paired(p))],
+        "ledger": ledger(material, name),
+        "audits": material.audits[name],
+        "figures": _figures(material, name),
+        "texts": [_side_by_side(material, name, texts) for texts in declared.texts],
         "printed_first": any(s[0] == "own" and not _elsewhere(material, s, name) for s in settings),
-        "decimals": {metric: measure.decimals for metric, measure in declared.measures.items()},
     }
+
+
+def ledger(material: Material, name: str) -> dict[str, Any]:
+    """The claims of a paper, and the sources that judge any of them, the most expensive first."""
+    judged = material.claims[name]
+    sources = dict.fromkeys((s[0], s[1]) for s in material.of_paper(name))
+    of_claim = {claim.key: {ruling.source: ruling for ruling in claim.rulings} for claim in judged}
+    speaking = [source for source in sources if any(source in rulings for rulings in of_claim.values())]
+    return {
+        "claims": judged,
+        "sources": speaking,
+        "rulings": of_claim,
+        "counts": {
+            source: Counter(r[source].word if source in r else "not run" for r in of_claim.values())
+            for source in speaking
+        },
+        "csv": f"tables/{name}-claims.csv",
+    }
+
+
+def audit(material: Material, name: str, found: Audited) -> dict[str, Any]:
+    """The page of one audit; ``csv`` holds the rows of its files."""
+    files = {"differences": list(audits.differences_of(found)), "values": list(audits.values_of(found))}
+    return {
+        "name": name,
+        "paper": material.catalog.paper(name),
+        "found": found,
+        "command_line": f"snakemake --cores 4 {audit_target(name, found.key)} --config tier=paper seeds=0,1,2",
+        "evidence": [(f, relative(f, material.results)) for group in found.groups for f in group.files],
+        "csv": {f"tables/{name}-audit-{found.key}-{what}.csv": rows for what, rows in files.items() if rows},
+    }
+
+
+def _figures(material: Material, name: str) -> list[dict[str, Any]]:
+    """The printed figures of curves, those of the same systems and panels together."""
+    alike: dict[tuple[Any, ...], list[Figure]] = {}
+    for figure in material.catalog.paper(name).figures:
+        alike.setdefault((figure.systems, figure.beside, figure.panels), []).append(figure)
+    return [_figure(material, name, figures) for figures in alike.values()]
+
+
+def _figure(material: Material, name: str, figures: Sequence[Figure]) -> dict[str, Any]:
+    first, drawn = figures[0], []
+    for setting in sorted((s for s in material.settings if s[2] == name), key=material.cost):
+        runs = {s: material.groups.get((*setting, s), []) for s in (*first.systems, *first.beside)}
+        named = {material.title(system): found for system, found in runs.items()}
+        panels = curves.panel_figures(f"{slug(setting)}-{first.id}", named, first.panels)
+        if panels:
+            drawn.append(
+                {
+                    "setting": setting,
+                    "printed": [figure.printed for figure in figures if setting[3] in figure.corpora],
+                    "lacks": [material.title(system) for system in first.systems if not runs[system]],
+                    "panels": panels,
+                    "more": curves.overlaid_figures(slug(setting), named),
+                }
+            )
+    ran = {part["setting"][3] for part in drawn}
+    lacking = {f.printed: [c for c in f.corpora if c not in ran] for f in figures}
+    return {
+        "ids": [figure.id for figure in figures],
+        "heading": f"{' and '.join(figure.printed for figure in figures)}. {first.title}",
+        "drawn": drawn,
+        "lacking": {printed: corpora for printed, corpora in lacking.items() if corpora},
+        "commands": [f"snakemake --cores 4 {name}_{figure.id} --config tier=paper" for figure in figures],
+    }
+
+
+def _side_by_side(material: Material, name: str, texts: Texts) -> dict[str, Any]:
+    """A printed table of texts: what each system decoded, in each setting that has any."""
+    parts = []
+    for setting in material.of_paper(name):
+        groups = {system: material.groups.get((*setting, system), []) for system in texts.systems}
+        found: dict[str, dict[str, Any]] = {
+            system: next((r.documents["texts.json"] for r in runs if "texts.json" in r.documents), {})
+            for system, runs in groups.items()
+        }
+        shown = {system: list(said.get(texts.shows) or []) for system, said in found.items()}
+        if any(shown.values()):
+            parts.append({"setting": setting, "blocks": _blocks(texts, shown)})
+    return {
+        "declared": texts,
+        "parts": parts,
+        "command": f"snakemake --cores 4 {name}_{texts.id} --config tier=paper",
+    }
+
+
+def _blocks(texts: Texts, shown: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Rows of one text per system (None where there is none): one block, or one for each pair of ends."""
+    if texts.shows == "samples":
+        return [{"ends": None, "rows": _rows(shown, SAMPLES)}]
+    blocks = []
+    for index in range(max(map(len, shown.values()))):
+        paths = {system: found[index] if index < len(found) else {} for system, found in shown.items()}
+        ends: dict[str, Any] = next((path for path in paths.values() if path), {})
+        steps = {system: list(path.get("steps") or []) for system, path in paths.items()}
+        rows = _rows(steps, max(map(len, steps.values())))
+        blocks.append({"ends": (ends.get("from"), ends.get("to")), "rows": rows})
+    return blocks
+
+
+def _rows(columns: Mapping[str, list[Any]], count: int) -> list[list[Any]]:
+    return [
+        [column[row] if row < len(column) else None for column in columns.values()] for row in range(count)
+    ]
 
 
 def elsewhere(material: Material, setting: Setting) -> dict[str, Any]:
@@ -226,14 +365,6 @@ def _asked(material: Material, setting: Setting) -> Sequence[str]:
 def _says_something(frame: pandas.DataFrame) -> bool:
     """A table of which nothing was measured is shown only if a run failed in it."""
     return bool(frame["measured"].notna().any() or (frame["verdict"] == "failed").any())
-
-
-def _overlays(material: Material, setting: Setting) -> list[Picture]:
-    declared = material.catalog.paper(setting[2])
-    systems = [r.system for table in declared.tables if GRADIENTS in table.columns for r in table.rows]
-    runs = {s: material.groups.get((*setting, s), []) for s in dict.fromkeys(systems)}
-    named = {material.title(system): found for system, found in runs.items()}
-    return curves.overlaid_figures(slug(setting), named)
 
 
 def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[str, Any]:

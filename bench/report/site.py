@@ -16,12 +16,13 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import cannot_write, locked, write_text
 from bench.plan import Plan
-from bench.report import numbers, pages
-from bench.report.export import write_csv
+from bench.report import audits, claims, numbers, pages
+from bench.report.export import write_csv, write_rows
 from bench.report.figures import Picture, stylesheet
 from bench.report.pages import Group, Material
 from bench.report.records import load_records
-from bench.report.tables import SIGNS, legend
+from bench.report.statistics import RESAMPLES
+from bench.report.tables import CLAIM_SIGNS, SIGNS, legend
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -100,9 +101,13 @@ class Site:
             "setting": numbers.setting,
         }
         self.environment.globals |= {
-            "signs": SIGNS,
+            "signs": {str(word): sign for signs in (SIGNS, CLAIM_SIGNS) for word, sign in signs.items()},
             "legend": legend,
+            "claim_meanings": claims.MEANINGS,
+            "tolerance": claims.TOLERANCE,
+            "resamples": RESAMPLES,
             "slug": pages.slug,
+            "effect": numbers.effect,
         }
 
     def build(self) -> None:
@@ -135,7 +140,21 @@ class Site:
             for view in found["views"]:
                 rows = found["frame"][found["frame"]["table"] == view.id]
                 write_csv(rows, self.folder / view.csv, self.material.results)
+        write_rows(
+            claims.rows_of(self.material.claims[name]),
+            self.folder / context["ledger"]["csv"],
+            self.material.results,
+        )
         self._page(f"papers/{name}.html", "paper.html.j2", context)
+        self._page(f"papers/{name}/claims.html", "claims.html.j2", context)
+        for found in self.material.audits[name]:
+            self._audit(name, found)
+
+    def _audit(self, name: str, found: audits.Audited) -> None:
+        context = pages.audit(self.material, name, found)
+        for path, rows in context["csv"].items():
+            write_rows(rows, self.folder / path, self.material.results)
+        self._page(f"papers/{name}/audit-{found.key}.html", "audit.html.j2", context)
 
     def _page(self, path: str, template: str, context: Mapping[str, Any]) -> None:
         """Render one page; the figures that it shows are written as files too."""

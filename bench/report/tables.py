@@ -10,6 +10,7 @@ from typing import Any
 import pandas
 
 from bench.declarations import Paper, Table
+from bench.report import claims
 from bench.report.compare import EXCESS, by_cell, printed_counts
 from bench.report.numbers import metric_name
 from bench.report.verdict import MEANINGS, Word
@@ -28,6 +29,12 @@ SIGNS: dict[Word, tuple[str, str]] = {
     "not measured": ("∅", "unmeasured"),
     "not run": ("○", "notrun"),
     "not printed": ("·", "notprinted"),
+}
+CLAIM_SIGNS: dict[claims.Word, tuple[str, str]] = {
+    "holds": ("✓", "reproduced"),
+    "does not hold": ("✕", "worse"),
+    "undecided": ("?", "undecided"),
+    "not run": ("○", "notrun"),
 }
 ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 
@@ -133,9 +140,15 @@ def _shared_reason(cells: list[list[dict[str, Any]]]) -> str:
 
 def _row(cells: list[list[dict[str, Any]]], reason: str, marks: Mapping[str, str]) -> TableRow:
     first = cells[0][0]
-    label, setting = _symbols(first["label"]), _symbols(first["setting"])
+    label, setting = row_name(first["label"], first["setting"])
+    return TableRow(label, setting, first["system"], reason, marks.get(reason, ""), cells)
+
+
+def row_name(label: str, setting: str) -> tuple[str, str]:
+    """Label and setting of a printed row in symbols; the setting is empty where the label tells it."""
+    label, setting = _symbols(label), _symbols(setting)
     told = all(part.split("=")[-1] in label for part in setting.split(", "))
-    return TableRow(label, "" if told else setting, first["system"], reason, marks.get(reason, ""), cells)
+    return label, "" if told else setting
 
 
 def _symbols(text: str) -> str:

@@ -59,7 +59,7 @@ class Interrupted(BaseException):
 def build_model(settings: RunSettings, words: int) -> TextModel:
     """The model of a run, with the initial values of its seed."""
     model = TextModel(settings.parts(), words=words, embedding=settings.embedding, latent=settings.latent)
-    initialise(model, settings.seed)
+    initialise(model, settings.seed, **settings.initial.model_dump())
     return model
 
 

@@ -40,6 +40,11 @@ def test_linear(start: int, ceiling: float, step: int, weight: float) -> None:
     assert found == pytest.approx(weight, rel=1e-12, abs=0)
 
 
+@pytest.mark.parametrize(("step", "weight"), [(1, 0.2), (5, 0.6), (9, 1.0), (10, 1.0)])
+def test_linear_from_a_floor(step: int, weight: float) -> None:
+    assert Linear(start=0, length=10, floor=0.1)(step) == pytest.approx(weight, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("step", "weight"),
     [

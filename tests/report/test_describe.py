@@ -28,6 +28,8 @@ def text(html: Any) -> str:
         ("dae", "-ln p(x|z(x))"),
         ("vae", "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z))"),
         ("coupled-vae", "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z)) + [-ln pc(x|zc)] + 0.1 RQ(h, hc)"),
+        ("wae", "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z)) + 10 MMD2(q(z), p(z))"),
+        ("prefb-vae", "Eq(z|x)[-ln p(x|z)] + β(t) ∑i max(KLi, 6/d)"),
         (
             "coupled-vae-rec-5",
             "Eq(z|x)[-ln p(x|z)] + β(t) KL(q(z|x) ‖ p(z)) + 5 [-ln pc(x|zc)] + 0.1 RQ(h, hc)",

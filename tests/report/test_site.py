@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections import Counter
@@ -123,7 +124,40 @@ def test_the_demo_shows_its_own_numbers(index: Path) -> None:
     assert (index.parent / "tables" / "demo-coupled-vae-generated-small-table1.csv").exists()
     figures = {path.name for path in (index.parent / "figures").iterdir()}
     stem = "demo-coupled-vae-generated-small"
-    assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-gradient-rec.svg", f"{stem}-weighted-kl.svg"} <= figures
+    assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-weighted-kl.svg"} <= figures
+    panels = ("reconstruction-gradient", "regulariser-gradient", "signal-sensitivity")
+    assert {f"{stem}-figure2-{panel}.svg" for panel in panels} <= figures
+
+
+def test_claims_audits_figures_and_texts_have_their_places(index: Path, catalog: Catalog) -> None:
+    folder = index.parent
+    declared = catalog.paper("coupled-vae")
+    paper = Page(folder / "papers" / "coupled-vae.html")
+    assert {"claims", "audits", "figure2", "figure5", "texts-table7", "texts-table9"} <= set(paper.ids)
+    claims = Page(folder / "papers" / "coupled-vae" / "claims.html")
+    assert set(declared.claims) <= set(claims.ids)
+    assert "one seed only; leans" in claims.text
+    for key, audit in declared.audits.items():
+        page = Page(folder / "papers" / "coupled-vae" / f"audit-{key}.html")
+        assert f"papers/coupled-vae/audit-{key}.html" in " ".join(paper.links)
+        ran = {"dae", "vae", "coupled-vae"}.issuperset(audit.systems)
+        assert (f"coupled-vae_audit-{key} --config tier=paper seeds=0,1,2" in page.text) == (not ran)
+        assert audit.title in page.text
+    assert "step {{ 3 }}" in paper.text  # a text of an interpolation
+    assert "Coupled-VAE, RQ, λm 10" in paper.text
+    assert "not run on Yelp" in paper.text
+    ledger = csv_rows(folder / "tables" / "coupled-vae-claims.csv")
+    assert {row["claim"] for row in ledger} == set(declared.claims)
+    sources = {(row["origin"], row["tier"]) for row in ledger}
+    assert sources == {("own", "demo"), ("published", "paper"), ("", "")}  # of the last kind: not run at all
+    differences = csv_rows(folder / "tables" / "coupled-vae-audit-embedding-updates-differences.csv")
+    row = next(r for r in differences if (r["tier"], r["metric"]) == ("demo", "nll"))
+    assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
 
 
 def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:

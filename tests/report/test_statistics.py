@@ -1,4 +1,4 @@
-"""Intervals against closed forms and against scipy's bootstrap."""
+"""Intervals against closed forms and against scipy's bootstrap and t-test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.report.statistics import paired_difference, prediction_interval
+from bench.report.statistics import RESAMPLES, difference, mean_interval, prediction_interval, resampled_sums
 
 
 def test_prediction_interval_of_two_runs() -> None:
@@ -15,9 +15,16 @@ def test_prediction_interval_of_two_runs() -> None:
     assert (low, high) == pytest.approx((2 - half, 2 + half))
 
 
-def test_one_run_predicts_nothing() -> None:
+def test_interval_of_the_mean_is_that_of_the_t_test() -> None:
+    values = [0.3, -0.1, 0.9, 0.4]
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert mean_interval(values) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("interval", [prediction_interval, mean_interval])
+def test_one_run_has_no_interval_over_seeds(interval: object) -> None:
     with pytest.raises(ValueError, match="two runs"):
-        prediction_interval([1.0])
+        interval([1.0])  # type: ignore[operator]
 
 
 def test_prediction_interval_covers_a_further_run_in_95_percent() -> None:
@@ -28,49 +35,57 @@ def test_prediction_interval_covers_a_further_run_in_95_percent() -> None:
     assert inside / len(draws) == pytest.approx(0.95, abs=0.012)
 
 
+def test_sums_over_resampled_texts() -> None:
+    columns = np.random.default_rng(1).gamma(2, 10, (300, 2)) + 1000
+    sums = resampled_sums(columns)
+    assert sums.shape == (RESAMPLES, 2)
+    spread = np.sqrt(300) * columns.std(axis=0)
+    assert sums.mean(axis=0) == pytest.approx(columns.sum(axis=0), abs=4 * spread.max() / np.sqrt(RESAMPLES))
+    assert sums.std(axis=0) == pytest.approx(spread, rel=0.05)
+    ones = resampled_sums(np.ones((300, 1)))
+    assert ones == pytest.approx(300.0)
+    # the same texts are drawn whatever is summed: what is linear stays so in every resample
+    total = resampled_sums(columns.sum(axis=1, keepdims=True))[:, 0]
+    assert total == pytest.approx(sums.sum(axis=1), rel=1e-6)
+
+
 def test_one_seed_agrees_with_scipy() -> None:
-    random = np.random.default_rng(1)
-    baseline = random.gamma(2, 10, 300)
-    twin = baseline + random.normal(0.3, 2, 300)
-    found = paired_difference({0: baseline}, {0: twin}, seed=5)
-    expected = stats.bootstrap((twin - baseline,), np.mean, method="percentile", rng=2).confidence_interval
+    change = np.random.default_rng(2).normal(0.3, 2, 300)
+    found = difference(np.array([change.mean()]), resampled_sums(change[:, None]).T / 300, 300)
+    expected = stats.bootstrap((change,), np.mean, method="percentile", rng=2).confidence_interval
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.02)
-    assert found.mean == pytest.approx((twin - baseline).mean())
+    assert found.mean == pytest.approx(change.mean())
     assert (found.texts, found.seeds) == (300, 1)
 
 
-def test_pairing_sees_a_difference_that_the_spread_of_texts_hides() -> None:
-    random = np.random.default_rng(2)
-    texts = random.normal(100, 40, 400)
-    found = paired_difference({0: texts}, {0: texts - 0.5 + random.normal(0, 0.3, 400)}, seed=0)
-    assert found.excludes_zero
-    assert found.high < 0
+def test_two_seeds_reach_at_least_as_far_as_student() -> None:
+    noise = resampled_sums(np.random.default_rng(3).normal(0, 1, (200, 1))).T / 200
+    by_seed = np.array([0.5, 0.7, 0.9])
+    draws = by_seed[:, None] + noise
+    found = difference(by_seed, draws, 200)
+    low, high = mean_interval(by_seed.tolist())
+    assert (found.low, found.high) == pytest.approx((low, high))  # 3 seeds: t is the wider
+    calm = difference(np.array([0.5, 0.5, 0.5]), 0.5 + np.repeat(noise, 3, axis=0), 200)
+    assert (calm.low, calm.high) == pytest.approx(tuple(0.5 + np.quantile(noise, [0.025, 0.975])), abs=1e-9)
+    assert calm.excludes_zero
 
 
-def test_seeds_that_disagree_widen_the_interval() -> None:
-    random = np.random.default_rng(3)
-    texts = random.normal(100, 40, 200)
-    baseline = dict.fromkeys(range(4), texts)
-    twin = {
-        seed: texts + shift + random.normal(0, 0.1, 200) for seed, shift in enumerate((-3.0, 3.0, -2.0, 2.2))
-    }
-    found = paired_difference(baseline, twin, seed=0)
-    assert found.seeds == 4
-    assert not found.excludes_zero
-    assert found.high - found.low > 3
+def test_without_values_per_text_seeds_alone_give_an_interval() -> None:
+    one = difference(np.array([0.4]), None)
+    assert (one.low, one.high, one.texts, one.excludes_zero) == (None, None, None, False)
+    two = difference(np.array([0.4, 0.5]), None)
+    assert (two.low, two.high) == pytest.approx(mean_interval([0.4, 0.5]))
 
 
-def test_seeds_without_a_partner() -> None:
-    one, two, three = (np.full(5, value) for value in (1.0, 2.0, 3.0))
-    shared = paired_difference({0: one, 1: one}, {0: two, 2: three}, seed=0)
-    assert (shared.mean, shared.seeds) == (1.0, 1)
-    apart = paired_difference({0: one, 1: three}, {2: three}, seed=0)
-    assert (apart.mean, apart.seeds) == (1.0, 1)
-
-
-def test_the_same_seed_gives_the_same_interval() -> None:
-    values = np.random.default_rng(4).normal(size=50)
-    zero = np.zeros(50)
-    assert paired_difference({0: zero}, {0: values}, seed=9) == paired_difference(
-        {0: zero}, {0: values}, seed=9
-    )
+def test_interval_over_seeds_and_texts_covers_the_truth() -> None:
+    """True difference 0; texts and seeds both move the mean. The interval may be too wide, not too narrow."""
+    random, inside, worlds = np.random.default_rng(4), 0, 200
+    for _ in range(worlds):
+        of_texts, of_seeds = random.normal(0, 1, 60), random.normal(0, 0.2, (3, 1))
+        rows = of_texts + of_seeds + random.normal(0, 0.5, (3, 60))
+        draws = np.concatenate([resampled_sums(row[:, None]).T / 60 for row in rows])
+        found = difference(rows.mean(axis=1), draws, 60)
+        assert found.low is not None
+        assert found.high is not None
+        inside += found.low <= 0 <= found.high
+    assert inside / worlds >= 0.93

@@ -31,7 +31,9 @@ def unigram_entropy(corpus: Prepared) -> float:
     """Nats per test text of a model that draws each word, and the end, by its share of the training words."""
     train, test = corpus.splits["train"], corpus.splits["test"]
     words = len(corpus.vocabulary)
-    counts = np.bincount(train.tokens.numpy(), minlength=words) + 1.0  # a word that is new to it has a chance too
+    counts = (
+        np.bincount(train.tokens.numpy(), minlength=words) + 1.0
+    )  # a word that is new to it has a chance too
     total = counts.sum() + len(train)
     spent = -np.log(counts[test.tokens.numpy()] / total).sum()
     return float(spent / len(test) - math.log(len(train) / total))
@@ -43,12 +45,16 @@ def test_a_system_is_between_the_words_alone_and_the_truth(name: str, demo: Path
     assert content["state"] == "finished"
     main = {m["metric"]: m for m in content["measurements"] if m["main"]}
     corpus = Prepared.load(demo / "corpora" / RUNS[name].paper / RUNS[name].corpus)
-    if "nll" not in main:  # a deterministic autoencoder: its reconstruction has no entropy to be compared with
+    if (
+        "nll" not in main
+    ):  # a deterministic autoencoder: its reconstruction has no entropy to be compared with
         assert RUNS[name].posterior.kind == "point"
         assert main["reconstruction"]["value"] < unigram_entropy(corpus)
         return
     assert main["nll"]["value"] < unigram_entropy(corpus)
-    assert main["excess_nll"]["high"] > 0  # no better than the true probabilities, up to the interval over texts
+    assert (
+        main["excess_nll"]["high"] > 0
+    )  # no better than the true probabilities, up to the interval over texts
 
 
 def test_the_report_of_the_demo_shows_every_run(demo: Path) -> None:

@@ -1,0 +1,271 @@
+"""Claims: each predicate on runs whose truth is known, and the one rule that judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from bench.declarations import Catalog, Claim, CurveName, Shape
+from bench.report.claims import (
+    MEANINGS,
+    SHAPES,
+    Finding,
+    Word,
+    curve,
+    decide,
+    findings_on,
+    judge_claims,
+    rows_of,
+    together,
+)
+from bench.report.curves import PANELS, TIMES
+from bench.report.numbers import MINUS
+from bench.report.pairs import Pairing, Setting
+from bench.report.records import Records, RunRecord
+from bench.report.statistics import Difference
+from tests.report.synthetic import pairing, run
+
+RANDOM = np.random.default_rng(0)
+TEXTS = 200
+HARD = RANDOM.normal(100, 40, TEXTS)
+
+
+def claim(**predicate: Any) -> Claim:
+    return Claim.model_validate({"where": "Section 1", "statement": "So it is."} | predicate)
+
+
+def runs(level: dict[str, float], seeds: Iterable[int] = range(3), metric: str = "kl") -> list[RunRecord]:
+    """Systems whose metric lies at a level, with little noise of texts and seeds."""
+    return [
+        run(system, seed, per_text={metric: HARD + value + RANDOM.normal(0, 0.2, TEXTS)})
+        for system, value in level.items()
+        for seed in seeds
+    ]
+
+
+def words(found: Iterable[Finding]) -> list[Word]:
+    return [finding.word for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("by_seed", "low", "high", "above", "threshold", "word", "leans"),
+    [
+        ((0.4, 0.6), 0.1, 0.9, True, 0.0, "holds", True),
+        ((0.4, 0.6), 0.1, 0.9, False, 0.0, "does not hold", False),
+        ((0.4, 0.6), -0.1, 0.9, True, 0.0, "undecided", True),
+        ((0.4, 0.6), 0.1, 0.9, True, 0.3, "undecided", True),
+        ((0.1, 0.1), 0.1, 0.1, True, 0.3, "does not hold", False),
+        ((-0.1, -0.1), -0.2, -0.05, True, -0.3, "holds", True),
+        ((0.5,), 0.4, 0.6, True, 0.0, "undecided", True),
+        ((0.5,), 0.4, 0.6, False, 0.0, "undecided", False),
+        ((0.5,), None, None, True, 0.0, "undecided", True),
+        ((0.4, 0.6), 0.1, 0.9, None, 0.0, "holds", None),
+        ((-0.4, -0.6), -0.9, -0.1, None, 0.0, "holds", None),
+        ((0.4, 0.6), -0.1, 0.9, None, 0.0, "undecided", None),
+    ],
+)
+def test_the_rule(
+    by_seed: tuple[float, ...],
+    low: float | None,
+    high: float | None,
+    above: bool | None,
+    threshold: float,
+    word: Word,
+    leans: bool | None,
+) -> None:
+    found = decide(Difference(by_seed, low, high, None), above, threshold)
+    assert (found.word, found.leans) == (word, leans)
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("parts", "word"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "undecided"], "undecided"),
+        (["holds", "not run"], "undecided"),
+        (["not run", "undecided"], "undecided"),
+        (["not run", "does not hold", "holds"], "does not hold"),
+        (["not run", "not run"], "not run"),
+        ([], "not run"),
+    ],
+)
+def test_a_claim_is_a_conjunction(parts: list[Word], word: Word) -> None:
+    assert together(parts) == word
+
+
+def test_differences(catalog: Catalog) -> None:
+    found = pairing(catalog, *runs({"vae": 0.0, "coupled-vae": 0.5, "beta-0.8-vae": 0.0, "dae": -0.5}))
+    pairs = [["vae", "coupled-vae"], ["vae", "dae"], ["vae", "coupled-beta-0.8-vae"]]
+    asked = claim(differences={"pairs": pairs, "metrics": ["kl"], "direction": "higher"})
+    findings = list(findings_on(asked, found))
+    assert words(findings) == ["holds", "does not hold", "not run"]
+    assert [f.difference.mean for f in findings if f.difference] == pytest.approx([0.5, -0.5], abs=0.05)
+    assert findings[0].effect.startswith("+0.5")
+    assert findings[0].effect.endswith("nats")
+    assert (findings[0].systems, findings[0].estimator) == (("vae", "coupled-vae"), "monte-carlo")
+    lower = claim(differences={"pairs": pairs, "metrics": ["kl"], "direction": "lower"})
+    assert words(findings_on(lower, found)) == ["does not hold", "holds", "not run"]
+
+
+def test_one_seed_only_leans(catalog: Catalog) -> None:
+    found = pairing(catalog, *runs({"vae": 0.0, "coupled-vae": 5.0}, seeds=[0]))
+    for direction, leans in (("higher", True), ("lower", False)):
+        asked = claim(differences={"table": "table1", "metrics": ["kl"], "direction": direction})
+        (finding,) = findings_on(asked, found, [("vae", "coupled-vae")])
+        assert (finding.word, finding.leans) == ("undecided", leans)
+
+
+def test_a_baseline_with_another_metric(catalog: Catalog) -> None:
+    both = [run("dae", s, per_text={"nll": HARD}) for s in range(2)]
+    both += [run("vae", s, per_text={"kl": HARD + 1}) for s in range(2)]
+    asked = {"pairs": [["dae", "vae"]], "metrics": ["kl"], "against": "nll", "direction": "higher"}
+    (finding,) = findings_on(claim(differences=asked), pairing(catalog, *both))
+    assert finding.word == "holds"
+    assert finding.what == f"VAE {MINUS} DAE: KL {MINUS} NLL"
+
+
+def test_trend_has_a_finding_for_each_step(catalog: Catalog) -> None:
+    chain = ["coupled-vae", "coupled-vae-rq-1", "coupled-vae-rq-5", "coupled-vae-rq-10"]
+    found = pairing(catalog, *runs(dict(zip(chain, (0.0, 1.0, 0.5), strict=False))))
+    asked = claim(trend={"chains": [chain], "metrics": ["kl"], "direction": "higher"})
+    assert words(findings_on(asked, found)) == ["holds", "does not hold", "not run"]
+
+
+@pytest.mark.parametrize(("levels", "word"), [((0.0, 4.0, 1.0), "holds"), ((0.5, 0.4, 0.0), "does not hold")])
+def test_sensitivity_compares_ranges(catalog: Catalog, levels: tuple[float, ...], word: Word) -> None:
+    more = [f"coupled-vae-euclidean-{weight}" for weight in ("0.1", "1", "5")]
+    less = ["coupled-vae", "coupled-vae-rq-1", "coupled-vae-rq-5"]
+    level = dict(zip(more, levels, strict=True)) | dict(zip(less, (0.0, 2.0, 1.0), strict=True))
+    found = pairing(catalog, *runs(level, metric="nll"))
+    (finding,) = findings_on(claim(sensitivity={"metric": "nll", "more": more, "less": less}), found)
+    assert finding.word == word
+    assert finding.difference is not None
+    assert finding.difference.mean == pytest.approx(max(levels) - min(levels) - 2.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("other", "word"), [(-1.0, "holds"), (3.0, "holds"), (1.0, "undecided")])
+def test_an_interaction_has_two_sides(catalog: Catalog, other: float, word: Word) -> None:
+    """One effect is 1 nat; the other is less, more, or the same."""
+    noise = np.resize([-1, 1, 0], 4) * 0.01  # so that equal effects are not equal to the last digit
+    level = {"coupled-vae-unmatched": 0.0, "coupled-vae": 1.0, "vae": 0.0, "beta-0.8-vae": other}
+    some = [
+        run(s, seed, per_text={"nll": HARD + value + noise[(i + seed) % 4] * (i == 1)})
+        for i, (s, value) in enumerate(level.items())
+        for seed in range(3)
+    ]
+    names = list(level)
+    asked = {"metric": "nll", "first": names[:2], "others": [names[2:]]}
+    (finding,) = findings_on(claim(interaction=asked), pairing(catalog, *some))
+    assert (finding.word, finding.leans) == (word, None)
+
+
+STEPS = np.linspace(0, 1, 20)
+CURVES = {
+    "up": 1 + 9 * STEPS,
+    "down": 10 - 9 * STEPS,
+    "hill": 1 + 9 * np.sin(np.pi * STEPS * 0.9),
+    "flat": 5 + 0.05 * np.cos(9 * STEPS),
+    "up, then a little down": np.minimum(1 + 12 * STEPS, 13 - 4 * STEPS),
+}
+
+
+@pytest.mark.parametrize(
+    ("shape", "holding"),
+    [
+        ("grows", ["up"]),
+        ("rises then falls", ["hill", "up, then a little down"]),
+        ("falls", ["down"]),
+        ("does not fall", ["up", "hill", "flat", "up, then a little down"]),
+        ("falls at the end", ["down", "hill", "up, then a little down"]),
+        ("does not fall at the end", ["up", "flat"]),
+    ],
+)
+def test_shapes(catalog: Catalog, shape: str, holding: list[str]) -> None:
+    for name, values in CURVES.items():
+        some = [
+            run("vae", seed, curves={"grad_norm_reg_squared": values * RANDOM.normal(1, 0.003, len(values))})
+            for seed in range(3)
+        ]
+        asked = claim(shapes=[{"system": "vae", "curve": "regulariser-gradient", "shape": shape}])
+        findings = list(findings_on(asked, pairing(catalog, *some)))
+        assert (together(words(findings)) == "holds") == (name in holding), name
+        assert "undecided" not in words(findings), name
+        assert together(words(findings_on(asked, pairing(catalog, some[0])))) == "undecided"
+        assert all(finding.effect.startswith(TIMES) for finding in findings)
+
+
+def test_every_shape_and_curve_that_may_be_declared_is_known() -> None:
+    assert set(SHAPES) == set(get_args(Shape.model_fields["shape"].annotation))
+    assert set(PANELS) == set(get_args(CurveName))
+
+
+def test_a_curve_while_the_weight_rises() -> None:
+    record = run("vae", curves={"grad_norm_reg_squared": [9, 9, 8, 4, 2, 1, 7, 7], "unused": [0] * 8})
+    table = record.tables["validation.parquet"]
+    table["weight"] = [0, 0.0, 0.1, 0.4, 0.7, 1.0, 1.0, 1.0]
+    asked = Shape(system="vae", curve="regulariser-gradient", shape="falls", during="annealing")
+    found = curve(record, asked)
+    assert found is not None
+    assert found.tolist() == [8, 4, 2, 1]  # of 8, 4, 2, 1: medians of three, ends kept
+    table["grad_norm_reg_squared"] = [1, 1, np.nan, 2, np.nan, 3, 4, 5]
+    assert curve(record, asked) is None  # two points are no curve
+    assert curve(run("vae"), asked) is None
+
+
+def everything(catalog: Catalog, *records: RunRecord) -> dict[Setting, Pairing]:
+    found: dict[Setting, list[RunRecord]] = {}
+    for record in records:
+        found.setdefault(record.group[:4], []).append(record)
+    return {setting: Pairing(catalog, Records(r, [], [], []), setting) for setting, r in found.items()}
+
+
+def several(level: float, **where: Any) -> list[RunRecord]:
+    """Baseline and twin of the decision below, three seeds each."""
+    return [
+        run(s, seed, per_text={"nll": HARD + value}, **where)
+        for s, value in (("coupled-vae", 0.0), ("coupled-vae-rec-0", level + 0.01))
+        for seed in range(3)
+    ]
+
+
+def test_each_tier_is_judged_on_the_corpora_that_it_has(catalog: Catalog) -> None:
+    """λr = 0 is worse, says the paper of PTB and Yelp; the quick tier has PTB alone."""
+
+    def verdicts(*records: RunRecord) -> dict[tuple[str, str], tuple[Word, dict[str, Word]]]:
+        judged = judge_claims(catalog, "coupled-vae", everything(catalog, *records))
+        (found,) = (j for j in judged if j.key == "twin-must-reconstruct")
+        return {r.source: (r.word, r.corpora) for r in found.rulings}
+
+    own, published = ("own", "paper"), ("published", "quick")
+    assert verdicts(*several(1)) == {own: ("undecided", {"ptb": "holds", "yelp13": "not run"})}
+    both = several(1) + several(1, corpus="yelp13")
+    assert verdicts(*both)[own][0] == "holds"
+    against = several(1) + several(-1, corpus="yelp13")
+    assert verdicts(*against)[own][0] == "does not hold"
+    quick = several(1, tier="quick", origin="published")
+    assert verdicts(*quick) == {published: ("holds", {"ptb": "holds"})}
+    assert list(verdicts(*both, *quick)) == [own, published]
+    demo = verdicts(*several(1, tier="demo", corpus="generated-small"))
+    assert demo == {("own", "demo"): ("holds", {"generated-small": "holds"})}
+    assert verdicts(*several(1, corpus="yahoo")) == {}
+
+
+def test_the_ledger_of_the_paper(catalog: Catalog) -> None:
+    judged = judge_claims(catalog, "coupled-vae", everything(catalog, *several(1)))
+    assert [j.key for j in judged] == list(catalog.paper("coupled-vae").claims)
+    assert all(j.systems and j.word in MEANINGS for j in judged)
+    coupling = next(j for j in judged if j.key == "coupling-improves-ppl")
+    assert (coupling.word, len(coupling.systems)) == (
+        "not run",
+        2 * len(catalog.pairs(catalog.paper("coupled-vae").tables[0])),
+    )
+    rows = list(rows_of(judged))
+    assert {row["claim"] for row in rows} == {j.key for j in judged}
+    (finding,) = (r for r in rows if r.get("finding") == "holds" and r["claim"] == "twin-must-reconstruct")
+    assert (finding["tier"], finding["corpus"], finding["seeds"]) == ("paper", "ptb", 3)
+    assert finding["by_seed"] == pytest.approx((1.01,) * 3)
+    assert len(finding["files"]) == 6  # type: ignore[arg-type]
