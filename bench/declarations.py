@@ -328,7 +328,9 @@ class Tier(Model):
     tables: tuple[Name, ...] | None = Field(None, description="null: the systems of all tables")
     scale: float = Field(gt=0, le=1)
     overrides: dict[str, Any] = Field(default_factory=dict)
-    by_system: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    by_system: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="overrides for a system and those that build on it"
+    )
 
 
 class Tiers(Model):
@@ -409,6 +411,10 @@ def _load(extra: tuple[Path, ...]) -> Catalog:
     paths = sorted(CATALOG.glob("papers/*/paper.yaml"))
     papers = {path.parent.name: _read_paper(path, systems, corpora) for path in paths}
     tiers = validated(Tiers, read_yaml(CATALOG / "tiers.yaml"), CATALOG / "tiers.yaml")
+    for name, tier in tiers.tiers.items():
+        for system in tier.by_system:
+            if system not in systems:
+                raise unknown("system", system, systems, where=f"{CATALOG / 'tiers.yaml'}: {name}: by_system")
     return Catalog.model_construct(systems=systems, papers=papers, corpora=corpora, tiers=tiers)
 
 
@@ -436,9 +442,10 @@ def _read_paper(path: Path, systems: dict[str, System], corpora: dict[str, Corpu
     found = {key: _read_if_there(models[key], paths[key]) for key in paths}
     reported = _read_reported(path.with_name("reported.csv"))
     paper = validated(Paper, read_yaml(path) | {"reported": reported}, path).model_copy(update=found)
-    for corpus in paper.corpora:
-        if corpus not in corpora:
-            raise unknown("corpus", corpus, corpora, where=f"{path}: corpora")
+    for key in ("corpora", "by_corpus"):  # a protocol may speak of a corpus that stands in for a printed one
+        for corpus in getattr(paper, key):
+            if corpus not in corpora:
+                raise unknown("corpus", corpus, corpora, where=f"{path}: {key}")
     for place, names in _corpora_of(paper, path, paths):
         for corpus in names:
             if corpus not in paper.corpora:
@@ -467,7 +474,6 @@ Named = Iterator[tuple[str, Iterable[str]]]  # (place, names)
 
 def _corpora_of(paper: Paper, path: Path, paths: Mapping[str, Path]) -> Named:
     """The corpora that are named outside the paper's own list, by the place where they are named."""
-    yield f"{path}: by_corpus", paper.by_corpus
     shown: tuple[Table | Texts | Figure, ...] = (*paper.tables, *paper.texts, *paper.figures)
     for one in shown:
         yield f"{path}: {one.id}", one.corpora

@@ -199,7 +199,7 @@ def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSett
     tables, corpora = request.tables or tier.tables, request.corpora or tier.corpora
     for corpus in corpora or catalog.paper(paper).corpora:
         printed = systems_of(catalog, paper, tables, None if corpora else corpus)
-        buildable = [name for name in printed if not catalog.system(name).missing]
+        buildable = [n for n in printed if not any(catalog.system(a).missing for a in _ancestry(catalog, n))]
         for system in request.systems or buildable:
             for seed in request.seeds:
                 yield resolve(catalog, request.tier, paper, corpus, system, seed, request.settings)

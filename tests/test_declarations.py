@@ -135,6 +135,12 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "reported.0.value is 'about 106'(.|\n)*a number",
         ),
         (
+            "tiers.yaml",
+            "      sa-vae: *costly",
+            "      sa-vea: *costly",
+            "unknown system 'sa-vea'(.|\n)*demo: by_system",
+        ),
+        (
             "papers/coupled-vae/paper.yaml",
             "beside: [coupled-vae]",
             "beside: [coupled-vea]",

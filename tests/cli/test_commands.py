@@ -120,7 +120,7 @@ def test_what_is_not_prepared_is_costed_by_assumed_sizes(
             "systems",
             "coupled-vae-rq-1\tCoupled-VAE, RQ, λm 1\tAs coupled-vae, but coupling matching_weight 1.0.",
         ),
-        ("systems", "sa-vae\tSA-VAE\tCannot be built yet: semi-amortised inference is not implemented."),
+        ("systems", "sa-vae\tSA-VAE\tSemi-amortised inference, in the model"),
         ("corpora", "ptb\tPenn Treebank\tSentences of the Wall Street Journal"),
         ("papers", "coupled-vae\tCoupled-VAE (ACL 2020)\tOn the Encoder-Decoder"),
         ("tiers", "paper\t\tThe paper's own budget."),
@@ -189,3 +189,14 @@ def test_a_fault_of_the_code_is_not_hidden(here: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("bench.training.run.train_run", broken)
     with pytest.raises(ZeroDivisionError):
         main(["train", RUN])
+
+
+def test_a_system_that_cannot_be_built_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "systems.yaml").write_text("new-vae: {title: New, missing: nobody wrote it}\n")
+    monkeypatch.setenv("BENCH_CATALOG", str(tmp_path))
+    assert main(["list", "systems"]) == 0
+    assert "new-vae\tNew\tCannot be built yet: nobody wrote it." in capsys.readouterr().out.splitlines()
+    assert main(["settings", "demo/coupled-vae/generated-tiny/new-vae/seed0"]) == 2
+    assert "system 'new-vae' cannot be built: nobody wrote it" in capsys.readouterr().err

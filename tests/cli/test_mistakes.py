@@ -32,7 +32,6 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("train", RUN.replace("coupled-vae/", "coupled/")), ("unknown paper 'coupled'",)),
     (("train", RUN.replace(CORPUS, "generated-tny")), ("unknown corpus", "did you mean 'generated-tiny'")),
     (("train", RUN.replace("/vae/", "/vea/")), ("unknown system 'vea'", "did you mean 'vae'")),
-    (("train", RUN.replace("/vae/", "/wae/")), ("'wae' cannot be built: the maximum mean discrepancy",)),
     (("train", RUN.replace(CORPUS, "ptb"), *CPU), ("file not found", "ptb/corpus.json")),
     (("train", RUN, "--device", "tpu"), ("unknown device 'tpu'", "allowed: auto, cpu, cuda")),
     ((*TRAIN, "{steps: 1}"), ("--settings is not JSON", "where:   {steps: 1}", 'for example {"training"')),
