@@ -412,9 +412,10 @@ def _load(extra: tuple[Path, ...]) -> Catalog:
     papers = {path.parent.name: _read_paper(path, systems, corpora) for path in paths}
     tiers = validated(Tiers, read_yaml(CATALOG / "tiers.yaml"), CATALOG / "tiers.yaml")
     for name, tier in tiers.tiers.items():
-        for system in tier.by_system:
-            if system not in systems:
-                raise unknown("system", system, systems, where=f"{CATALOG / 'tiers.yaml'}: {name}: by_system")
+        for exception in tier.by_system:
+            if exception not in systems:
+                where = f"{CATALOG / 'tiers.yaml'}: {name}: by_system"
+                raise unknown("system", exception, systems, where=where)
     return Catalog.model_construct(systems=systems, papers=papers, corpora=corpora, tiers=tiers)
 
 
