@@ -166,7 +166,7 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
     paper = material.catalog.paper(name)
     views = _printed(material, name)
     lines = []
-    for view in views:
+    for view in (view for view in views if view.counts):  # a table of ours alone has nothing to stand beside
         for corpus in view.corpora:
             cells = [c[0] for row in view.rows for c in row.cells if c[0]["corpus"] == corpus]
             lines.append((view, corpus, [c for c in cells if c["reported"] is not None]))

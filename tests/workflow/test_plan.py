@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_the_jobs_are_those_of_the_plan(
         "evaluate": len(plan.runs),
     }
     assert counts(done) == {**jobs, "report": 1, target: 1}
+
+
+def test_a_run_that_begins_with_anothers_weights_waits_for_it(
+    snakemake: Any, counts: Any, tmp_path: Path
+) -> None:
+    done = snakemake(tmp_path, "--dry-run", "--config", "systems=prefb-vae")
+    assert counts(done) == {"fetch": 1, "prepare": 1, "train": 2, "evaluate": 1, "report": 1, "all": 1}
+    trained = re.search(r"rule train:\n +input: (.*)\n +output: .*/prefb-vae/seed0/", done.stdout + done.stderr)
+    assert trained is not None
+    assert "results/runs/demo/coupled-vae/generated-small/dae/seed0/run.json" in trained[1]
 
 
 def test_a_dry_run_imports_neither_torch_nor_the_downloader(tmp_path: Path) -> None:
