@@ -17,6 +17,7 @@ from bench import __version__
 from bench.errors import BenchError
 
 RUN_HELP = "TIER/PAPER/CORPUS/SYSTEM/seedN"
+MEASURED_HELP = f"{RUN_HELP}, your own before a published one; published/{RUN_HELP} for that"
 DEVICES = "auto, cpu, cuda, cuda:N"
 RESULTS = Path("results")
 SETTINGS_EXAMPLE = '{"training": {"steps": 100}}'
@@ -182,6 +183,46 @@ def _status(o: argparse.Namespace) -> int:
     return 0
 
 
+def _show_table(o: argparse.Namespace) -> int:
+    from bench.declarations import load_catalog
+    from bench.terminal import show_table, terminal
+
+    show_table(terminal(), load_catalog(), o.results, o.table, o.corpus)
+    return 0
+
+
+def _show_claims(o: argparse.Namespace) -> int:
+    from bench.declarations import load_catalog
+    from bench.terminal import show_claims, terminal
+
+    show_claims(terminal(), load_catalog(), o.results, o.paper)
+    return 0
+
+
+def _compare(o: argparse.Namespace) -> int:
+    from bench.declarations import load_catalog
+    from bench.terminal import show_difference, terminal
+
+    show_difference(terminal(), load_catalog(), o.results, (o.first, o.second), o.metric, o.count)
+    return 0
+
+
+def _samples(o: argparse.Namespace) -> int:
+    from bench.terminal import show_texts, terminal
+
+    show_texts(terminal(), o.results, o.run, o.what, o.count)
+    return 0
+
+
+def _interpolate(o: argparse.Namespace) -> int:
+    from bench.terminal import show_interpolation, terminal
+
+    ends = (o.first, o.second)
+    corpora = o.corpora or o.results / "corpora"
+    show_interpolation(terminal(), o.results, corpora, o.run, ends, o.count, o.device, o.threads)
+    return 0
+
+
 def _run(o: argparse.Namespace) -> Any:
     from bench.declarations import load_catalog
     from bench.plan import find_run
@@ -272,11 +313,51 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("status", _status, "say which runs are in progress or have failed, and how far they are")
     _add_results(sub)
+
+    text = "print a table or the claims of a paper, measured beside printed"
+    shown = commands.add_parser("show", help=text, description=text)
+    kinds = shown.add_subparsers(dest="what", required=True, metavar="WHAT")
+    text = "a table of a paper: ours, the printed number and the verdict"
+    sub = kinds.add_parser("table", help=text, description=text)
+    sub.set_defaults(command=_show_table)
+    sub.add_argument("table", metavar="PAPER/TABLE", help="for example coupled-vae/table1, or coupled-vae/1")
+    sub.add_argument("--corpus", help="this one only")
+    _add_results(sub)
+    text = "the claims of a paper, or of all: verdict, effect, tier"
+    sub = kinds.add_parser("claims", help=text, description=text)
+    sub.set_defaults(command=_show_claims)
+    sub.add_argument("paper", nargs="?")
+    _add_results(sub)
+
+    sub = add("compare", _compare, "the difference of two runs on the same texts, and where it is largest")
+    sub.add_argument("first", metavar="RUN", help=MEASURED_HELP)
+    sub.add_argument("second", metavar="RUN", help="the run from which the first is subtracted")
+    sub.add_argument("--metric", help="by which texts are chosen; the first that both hold for each text")
+    sub.add_argument("--count", type=_count, default=5, help="how many texts to show")
+    _add_results(sub)
+
+    sub = add("samples", _samples, "print texts that a run decoded: samples from the prior, or others")
+    sub.add_argument("run", help=MEASURED_HELP)
+    sub.add_argument("--count", type=_count, default=None, help="how many to show; all that were kept")
+    kind = sub.add_mutually_exclusive_group()
+    for what in ("reconstructions", "interpolations"):
+        kind.add_argument(f"--{what}", dest="what", action="store_const", const=what, default="samples")
+    _add_results(sub)
+
+    sub = add("interpolate", _interpolate, "decode greedily on the line between two sentences")
+    sub.add_argument("run", help=RUN_HELP)
+    sub.add_argument("first", metavar="SENTENCE", help="words with blanks between them, in quotation marks")
+    sub.add_argument("second", metavar="SENTENCE", help="another")
+    sub.add_argument("--count", type=_count, default=5, help="how many texts between the ends")
+    sub.add_argument("--corpora", type=Path, default=None, help="folder of prepared corpora")
+    sub.add_argument("--device", default="auto", help=DEVICES)
+    sub.add_argument("--threads", type=_count, default=None, help="threads of this command")
+    _add_results(sub)
     return parser
 
 
 def _count(text: str) -> int:
-    """A positive number of threads."""
+    """A positive number."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
