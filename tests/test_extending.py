@@ -130,9 +130,9 @@ def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
     assert "schedule cosine\tlength, ceiling=1.0\tHalf a wave of a cosine" in printed
     folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/cosine-vae/seed0"
     settings = read_json(folder / "run.json")["settings"]
-    assert settings["schedule"] == {"kind": "cosine", "options": {"length": 140, "ceiling": 1.0}}
+    assert settings["schedule"] == {"kind": "cosine", "options": {"length": 120, "ceiling": 1.0}}
     weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["weight"]
-    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 140)) / 2)
+    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 120)) / 2)
     rows = reported(checkout, "constant-vae,cosine-vae", "generated-tiny")
     assert set(rows["system"]) == {"constant-vae", "cosine-vae"}
 
