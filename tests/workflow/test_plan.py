@@ -56,7 +56,9 @@ def test_a_run_that_begins_with_anothers_weights_waits_for_it(
 ) -> None:
     done = snakemake(tmp_path, "--dry-run", "--config", "systems=prefb-vae")
     assert counts(done) == {"fetch": 1, "prepare": 1, "train": 2, "evaluate": 1, "report": 1, "all": 1}
-    trained = re.search(r"rule train:\n +input: (.*)\n +output: .*/prefb-vae/seed0/", done.stdout + done.stderr)
+    trained = re.search(
+        r"rule train:\n +input: (.*)\n +output: .*/prefb-vae/seed0/", done.stdout + done.stderr
+    )
     assert trained is not None
     assert "results/runs/demo/coupled-vae/generated-small/dae/seed0/run.json" in trained[1]
 
