@@ -87,6 +87,7 @@ def accepted(model: Any, name: str, value: Any) -> bool:
 
 
 WIRING = {
+    "procedure": (4,),
     "encoder": (SIZE,),
     "posterior": (SIZE, 4),
     "prior": (4,),

@@ -175,6 +175,24 @@ def test_validation_leaves_its_input_alone() -> None:
         ({"posterior": "point", "regulariser": "none", "schedule": "none"}, "nothing would use the prior"),
         ({"procedure": "semi-amortised", "posterior": "planar-flow"}, "it needs posterior 'gaussian'"),
         (
+            {"procedure": "semi-amortised", "posterior": "point", "prior": "none"}
+            | {"regulariser": "none", "schedule": "none"},
+            "it needs posterior 'gaussian'",
+        ),
+        *(
+            (
+                {"procedure": procedure}
+                | dict.fromkeys(
+                    ("encoder", "posterior", "prior", "signal", "regulariser", "schedule"), "none"
+                ),
+                message,
+            )
+            for procedure, message in (
+                ("semi-amortised", "it needs posterior 'gaussian'"),
+                ("aggressive", "needs a density and a prior"),
+            )
+        ),
+        (
             {"procedure": "aggressive", "posterior": "point", "prior": "none"}
             | {"regulariser": "none", "schedule": "none"},
             "needs a density and a prior",

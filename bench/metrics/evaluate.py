@@ -22,7 +22,7 @@ from bench.metrics.attributes import probe_information
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
-from bench.metrics.likelihood import text_likelihoods
+from bench.metrics.likelihood import posteriors, text_likelihoods
 from bench.metrics.ngrams import (
     COUNTS,
     bleu_counts,
@@ -31,15 +31,14 @@ from bench.metrics.ngrams import (
     precision_times_brevity,
 )
 from bench.metrics.table import Sheet
-from bench.models.distributions import Latent, joined
+from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
-from bench.parts import build
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
 from bench.settings import RunSettings
 from bench.training.device import choose_device, prepare_process, product_type
-from bench.training.loop import build_model, build_objective
+from bench.training.loop import build_model, build_objective, build_procedure
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")
@@ -114,8 +113,7 @@ class Evaluation:
         self.model: TextModel = build_model(settings, len(corpus.vocabulary))
         self.model.load_state_dict(load_file(folder / "model.safetensors"))
         self.model.to(device).eval().requires_grad_(False)
-        procedure = build("procedure", *settings.procedure.pair())
-        self.infer = procedure.inference(self.model)
+        self.infer = build_procedure(settings).inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)
         self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64))
         self.shown: dict[str, Any] = {"samples": [], "reconstructions": [], "interpolations": []}
@@ -172,11 +170,9 @@ class Evaluation:
                 exact = column == "kl_analytic" or "kl_monte_carlo" not in sheet.columns
                 sheet.add_mean(metric, estimator, column, None if exact else samples)
 
-    @torch.no_grad()
     def _latent(self, texts: Collator) -> Latent:
         """The posteriors of all texts of a split, in corpus order."""
-        parts = np.array_split(np.arange(len(texts.lengths)), 64)
-        return joined([self.infer(texts(part)) for part in parts if len(part)])
+        return posteriors(self.infer, texts, np.arange(len(texts.lengths)))
 
     def _codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
         """Codes (texts, samples, d), the same for a text whatever else is measured."""

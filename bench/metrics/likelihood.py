@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator, by_length
-from bench.models.distributions import Latent
+from bench.models.distributions import Latent, joined
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
 from bench.models.precision import products
 from bench.objectives.cross_entropy import token_losses
 
 ROWS = 8_192  # target tokens decoded at once, over texts and samples
+CHUNK = 64  # texts whose posteriors are inferred at once
 _LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
 
 
@@ -31,6 +32,13 @@ Infer = Callable[[Batch], Latent]  # q(z|x) of the texts of a batch
 def amortised(model: TextModel) -> Infer:
     """The posteriors that the model's own networks give."""
     return lambda batch: model.branch.latent(model.encode(batch))
+
+
+@torch.no_grad()
+def posteriors(infer: Infer, collator: Collator, order: np.ndarray, chunk: int = CHUNK) -> Latent:
+    """q(z|x) of the texts in ``order`` (texts,), in that order; ``chunk`` bounds the memory, not the result."""
+    pieces = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    return joined([infer(collator(piece)) for piece in pieces])
 
 
 def conditional_losses(

@@ -17,31 +17,13 @@ from bench.models.noise import Noise
 from bench.parts import part
 
 
-class MaskedBatchNorm(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy 2015) over those rows only that are no padding.
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation (Ioffe and Szegedy 2015) over those rows only that are no padding."""
 
-    As in the library: the biased variance normalises, the unbiased one enters the running statistics, which
-    move by a tenth at each batch. Buffers ``running_mean`` and ``running_var`` (features).
-    """
-
-    running_mean: Tensor
+    running_mean: Tensor  # never None: the running statistics are kept
     running_var: Tensor
 
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(features))
-        self.bias = nn.Parameter(torch.empty(features))
-        self.register_buffer("running_mean", torch.empty(features))
-        self.register_buffer("running_var", torch.empty(features))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """The identity, and statistics of mean 0 and variance 1."""
-        for ones, zeros in ((self.weight, self.bias), (self.running_var, self.running_mean)):
-            nn.init.ones_(ones)
-            nn.init.zeros_(zeros)
-
-    def forward(self, values: Tensor, rows: Tensor | None) -> Tensor:
+    def forward(self, values: Tensor, rows: Tensor | None) -> Tensor:  # type: ignore[override]
         """Normalise ``values`` (..., features), computing in the type of the parameters.
 
         ``rows`` numbers the positions, flattened, of a training batch: mean and variance are theirs, the

@@ -49,7 +49,7 @@ class Latent(ABC):
 
     @abstractmethod
     def map(self, change: Callable[[Tensor], Tensor]) -> Latent:
-        """The distributions with each of ``parameters`` changed: to another precision, to some of the texts."""
+        """The distributions with each of ``parameters`` changed, in their order: in precision, to some texts."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ they then draw the same dropout masks and the same latent noise.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,32 +15,15 @@ from torch import Tensor
 from bench.seeds import derive_seed
 
 
-class Source(Protocol):
-    """Random numbers for the codes of a batch of texts; every call returns (batch, *shape)."""
-
-    batch: int
-
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers."""
-        ...
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Numbers uniform on (0, 1)."""
-        ...
-
-    def gamma(self, concentration: float, *shape: int) -> Tensor:
-        """Numbers of the gamma distribution with that concentration and rate 1."""
-        ...
-
-
-class _Source:
-    """The distributions, drawn by a function that fills tensors of a shape in its own way."""
+class Source(ABC):
+    """Random numbers for the codes of a batch of texts; every draw returns (batch, *shape)."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
 
+    @abstractmethod
     def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
-        raise NotImplementedError
+        """(batch, *shape), filled by ``fill`` in the source's own way."""
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers."""
@@ -60,7 +43,7 @@ class _Source:
         return self._draw(fill, shape)
 
 
-class BatchSource(_Source):
+class BatchSource(Source):
     """One generator for the whole batch: for training, where a step's batch is always the same."""
 
     def __init__(self, generator: torch.Generator, batch: int) -> None:
@@ -71,7 +54,7 @@ class BatchSource(_Source):
         return fill(torch.empty(self.batch, *shape, device=self._generator.device), self._generator)
 
 
-class TextSource(_Source):
+class TextSource(Source):
     """One generator for each text, seeded by names and the text's number: for measurements.
 
     A text draws the same numbers whatever batch it is in, so a measurement does not depend on batch sizes.

@@ -57,19 +57,25 @@ class Objective:
     twin: Twin | None
 
     def __call__(
-        self, model: TextModel, batch: Batch, noise: Noise, weight: float, latent: Latent | None = None
+        self,
+        model: TextModel,
+        batch: Batch,
+        noise: Noise,
+        weight: float,
+        inferred: tuple[Tensor, Latent] | None = None,
     ) -> Terms:
         """Terms of the objective for ``batch`` with the given weight of the regulariser.
 
-        ``latent`` stands in for the posterior that the model infers from the batch.
+        ``inferred``, the encoded texts and their posteriors, stands in for what the model infers from the batch.
         """
         embedded = model.embedding(batch.inputs)
         if model.encoder is None:
             total = reconstruction(model.branch, embedded, None, batch, noise, "decoder")
             return Terms(total, total.detach())
-        encoded = model.encode(batch, noise)
-        if latent is None:
-            latent = model.branch.latent(encoded)
+        if inferred is None:
+            encoded = model.encode(batch, noise)
+            inferred = encoded, model.branch.latent(encoded)
+        encoded, latent = inferred
         codes, densities = latent.sample(noise.source("latent", len(batch.lengths)), 1)
         z, log_density = codes.squeeze(1), None if densities is None else densities.squeeze(1)
         signal = model.branch.decoding_signal(z)

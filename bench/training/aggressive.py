@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from bench.errors import BenchError
 from bench.models.model import TextModel
 from bench.objectives.objective import Objective, Terms
 from bench.parts import part
@@ -39,28 +38,20 @@ class Aggressive(Standard):
 
     def __init__(
         self,
+        batch: int,
         *,
         inner: Annotated[int, Field(ge=1)] = 99,
         block: Annotated[int, Field(ge=1)] = 15,
         mixture: Annotated[int, Field(ge=2)] = 32,
     ) -> None:
-        super().__init__()
+        super().__init__(batch)
         self.inner, self.block, self.mixture = inner, block, mixture
         self.state = {"aggressive": True, "information": 0.0}
 
     def __call__(
         self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
     ) -> tuple[Terms, Tensor]:
-        """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
-
-        Raises :class:`BenchError` for a system without a posterior that has a density.
-        """
-        if model.prior is None:
-            raise BenchError(
-                "aggressive training needs a posterior with a density and a prior",
-                where="procedure aggressive",
-                remedy="give this system the procedure standard",
-            )
+        """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         if not self.state["aggressive"]:
             return super().__call__(model, objective, stepper, step)
         self._catch_up(model, objective, stepper, step)

@@ -27,8 +27,7 @@ from bench.corpora.prepared import Prepared
 from bench.files import write_json
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import mutual_information
-from bench.metrics.likelihood import text_likelihoods
-from bench.models.distributions import joined
+from bench.metrics.likelihood import posteriors, text_likelihoods
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise, TextSource
 from bench.models.precision import products
@@ -72,6 +71,12 @@ def build_objective(settings: RunSettings) -> Objective:
     )
 
 
+def build_procedure(settings: RunSettings) -> Procedure:
+    """The procedure of a run, which knows how many texts its batches hold."""
+    procedure: Procedure = build("procedure", *settings.procedure.pair(), settings.training.batch)
+    return procedure
+
+
 def _part(choice: str, part: Part) -> Any:
     return None if part.absent else build(choice, *part.pair())
 
@@ -86,7 +91,7 @@ class Trainer:
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
         self.objective = build_objective(settings)
         self.schedule: Callable[[int], float] = _part("schedule", settings.schedule) or (lambda _: 0.0)
-        self.procedure: Procedure = build("procedure", *settings.procedure.pair())
+        self.procedure = build_procedure(settings)
         self.stepper = Stepper(self.model, settings.optimiser)
         self.plateau = Plateau()
         self.texts = {split: Collator(corpus.splits[split], device) for split in ("train", "valid")}
@@ -293,7 +298,7 @@ class Trainer:
         self.model.eval()
         texts, infer = self.texts["valid"], self.procedure.inference(self.model)
         order = np.argsort(texts.lengths, kind="stable")
-        latent = joined([infer(texts(part)) for part in np.array_split(order, 64) if len(part)])
+        latent = posteriors(infer, texts, order)
         names = ("information", self.settings.corpus, self.settings.seed)
         source = TextSource(torch.as_tensor(order, device=self.device), *names)
         codes, _ = latent.sample(source, 1)

@@ -28,6 +28,14 @@ def inference_side(model: TextModel) -> list[nn.Parameter]:
     return [parameter for module in modules for parameter in module.parameters()]
 
 
+def _repeats(model: TextModel, settings: Optimiser) -> int:
+    """How often the embedding is updated in a step."""
+    updates = settings.embedding_updates
+    if updates == "as-released":
+        return owners(model)
+    return 1 if updates == "deduplicated" else updates
+
+
 class Stepper:
     """One optimiser step at a time, with the learning rate of the schedule.
 
@@ -39,8 +47,7 @@ class Stepper:
 
     def __init__(self, model: TextModel, settings: Optimiser) -> None:
         self.settings, self.decays = settings, 0
-        updates = settings.embedding_updates
-        self.repeats = {"deduplicated": 1, "as-released": owners(model)}.get(str(updates)) or int(updates)
+        self.repeats = _repeats(model, settings)
         self.embedding = model.embedding.weight
         self.others = [p for p in model.parameters() if p is not self.embedding]
         self.optimisers = [self._optimiser([self.embedding]), self._optimiser(self.others)]

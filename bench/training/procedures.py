@@ -58,7 +58,8 @@ class Procedure(Protocol):
 class Standard:
     """One gradient step on all parameters together."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
         self.state: dict[str, Any] = {}
 
     def __call__(

@@ -30,32 +30,31 @@ class SemiAmortised(Standard):
 
     Mean and logarithm of the variance x follow v <- momentum * v - g, x <- x + rate * v for ``ascents`` steps,
     where g is the gradient of reconstruction + weight * regulariser, each step with one code, noise and
-    dropout of its own, averaged over ``texts`` texts: a step is that of a batch mean in batches of that size,
+    dropout of its own, averaged over the B texts of the run's batches: a step is that of the mean of such a batch,
     and the same for a text in any other. The gradients of the means of a batch and of its log-variances are
-    each clipped to the norm ``clip`` (where a batch has n texts, to clip * sqrt(n / texts)).
+    each clipped to the norm ``clip`` (where a batch has n texts, to clip * sqrt(n / B)).
 
     Training minimises the objective at the refined posteriors. Its gradient goes back through all the steps,
     their clipping included, to the encoder and to the decoder: exactly, by differentiating twice, where the
     released code takes finite differences. The graphs of all steps are held until then.
 
     When the model is measured each text is refined by as many steps with the weight 1 and no dropout, from
-    noise of its own and with a clipping of its own (to clip / sqrt(texts)). Bounds and importance weights take
+    noise of its own and with a clipping of its own (to clip / sqrt(B)). Bounds and importance weights take
     the refined posterior as a proposal, for which any will do: likelihoods of the model are valid estimates,
     but not comparable in effort with amortised ones.
     """
 
     def __init__(
         self,
+        batch: int,
         *,
         ascents: Annotated[int, Field(ge=0)] = 20,
         rate: Annotated[float, Field(gt=0)] = 1.0,
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5,
         clip: Annotated[float, Field(gt=0)] = 5.0,
-        texts: Annotated[int, Field(ge=1)] = 32,
     ) -> None:
-        super().__init__()
-        self.ascents, self.rate, self.momentum = ascents, rate, momentum
-        self.clip, self.texts = clip, texts
+        super().__init__(batch)
+        self.ascents, self.rate, self.momentum, self.clip = ascents, rate, momentum, clip
 
     def __call__(
         self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
@@ -66,7 +65,7 @@ class SemiAmortised(Standard):
         """
         stepper.zero()
         batch, noise = step.batch, step.noise
-        start = _gaussian(model, batch, noise)
+        encoded, start = _gaussian(model, batch, noise)
         source = noise.source("latent", len(batch.lengths))
 
         def loss(latent: DiagonalGaussian) -> Tensor:
@@ -75,7 +74,7 @@ class SemiAmortised(Standard):
         device = start.mean.device
         with twice_differentiable(device):
             latent = self.refine(start, loss, through=True)
-        terms = objective(model, batch, noise, step.weight, latent)
+        terms = objective(model, batch, noise, step.weight, (encoded, latent))
         with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
             terms.total.backward()
         return terms, stepper.step(step.number)
@@ -84,7 +83,7 @@ class SemiAmortised(Standard):
         """The refined posteriors; a text's does not depend on the batch it is in."""
 
         def infer(batch: Batch) -> Latent:
-            start = _gaussian(model, batch, None)
+            _, start = _gaussian(model, batch, None)
             source = TextSource(batch.index, "semi-amortised")
 
             def loss(latent: DiagonalGaussian) -> Tensor:
@@ -103,14 +102,14 @@ class SemiAmortised(Standard):
         the batch. Otherwise as numbers, each text clipped by itself.
         """
         count = len(start.mean)
-        limit = self.clip * math.sqrt((count if through else 1) / self.texts)
+        limit = self.clip * math.sqrt((count if through else 1) / self.batch)
         values = [start.mean, 2 * start.log_std]
         speeds = [torch.zeros_like(value) for value in values]
         for _ in range(self.ascents):
             if not through:
                 values = [value.detach().requires_grad_() for value in values]
             with torch.enable_grad():
-                mean = loss(DiagonalGaussian(values[0], values[1] / 2)) * (count / self.texts)
+                mean = loss(DiagonalGaussian(values[0], values[1] / 2)) * (count / self.batch)
                 gradients = torch.autograd.grad(mean, values, create_graph=through)
             clipped = [_clipped(gradient, limit, by_row=not through) for gradient in gradients]
             speeds = [self.momentum * v - g for v, g in zip(speeds, clipped, strict=True)]
@@ -119,16 +118,20 @@ class SemiAmortised(Standard):
         return refined if through else refined.map(Tensor.detach)
 
 
-def _gaussian(model: TextModel, batch: Batch, noise: Noise | None) -> DiagonalGaussian:
-    """The posteriors that the model's own networks give. Raises :class:`BenchError` if they are no Gaussians."""
-    latent = None if model.encoder is None else model.branch.latent(model.encode(batch, noise))
+def _gaussian(model: TextModel, batch: Batch, noise: Noise | None) -> tuple[Tensor, DiagonalGaussian]:
+    """The encoded texts and their posteriors by the model's own networks.
+
+    Raises :class:`BenchError` if they are no Gaussians.
+    """
+    encoded = model.encode(batch, noise)
+    latent = model.branch.latent(encoded)
     if not isinstance(latent, DiagonalGaussian):
         raise BenchError(
             "semi-amortised inference refines diagonal Gaussian posteriors",
             where="procedure semi-amortised",
             allowed=["posterior gaussian"],
         )
-    return latent
+    return encoded, latent
 
 
 def _bound(

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
-from bench.errors import BenchError
 from bench.metrics.likelihood import amortised
 from bench.models.model import TextModel
 from bench.models.noise import Noise, TextSource
@@ -89,7 +88,7 @@ def released(model: TextModel, objective: Objective, inner: int, block: int) -> 
 def test_one_step_equals_the_released_algorithm(system: str, inner: int, block: int) -> None:
     model, objective = built(system)
     reference = copy.deepcopy(model)
-    terms, _ = Aggressive(inner=inner, block=block)(model, objective, Stepper(model, SGD), step())
+    terms, _ = Aggressive(4, inner=inner, block=block)(model, objective, Stepper(model, SGD), step())
     expected = released(reference, objective, inner, block)
     for name, value in terms.named().items():
         torch.testing.assert_close(value, expected.named()[name], msg=name)
@@ -110,7 +109,7 @@ def test_one_side_moves_at_a_time(system: str, monkeypatch: pytest.MonkeyPatch) 
         return found
 
     monkeypatch.setattr(Stepper, "step", watched)
-    Aggressive(inner=3)(model, objective, Stepper(model, SGD), step())
+    Aggressive(4, inner=3)(model, objective, Stepper(model, SGD), step())
     names = {name for name, _ in model.named_parameters()}
     inference = {name for name in names if is_inference(name)}
     idle = {name for name in names if name.startswith("twin.posterior.log_std")}  # a twin's code is no sample
@@ -143,7 +142,7 @@ def scripted(model: TextModel, per_token: list[float]) -> Callable[..., Terms]:
 def test_the_inner_updates_end_once_a_block_is_worse(losses: list[float], updates: int) -> None:
     model, _ = built("vae")
     calls = scripted(model, [*losses[:updates], 5.0])  # and the decoder's; the next one would find none
-    terms, _ = Aggressive(inner=7, block=2)(model, calls, Stepper(model, SGD), step())  # type: ignore[arg-type]
+    terms, _ = Aggressive(4, inner=7, block=2)(model, calls, Stepper(model, SGD), step())  # type: ignore[arg-type]
     assert float(terms.reconstruction) == pytest.approx(5 * float(TEXTS(BATCHES[0]).real.sum()) / 4)
     with pytest.raises(StopIteration):
         calls(model, TEXTS([0]), Noise(), 1.0)
@@ -159,7 +158,7 @@ def test_the_inner_updates_end_once_a_block_is_worse(losses: list[float], update
     ],
 )
 def test_a_fall_of_the_information_ends_it_for_good(found: list[float], aggressive: list[bool]) -> None:
-    procedure, asked = Aggressive(mixture=17), []
+    procedure, asked = Aggressive(4, mixture=17), []
     values = iter(found)
 
     def information(block: int) -> float:
@@ -178,22 +177,15 @@ def test_a_fall_of_the_information_ends_it_for_good(found: list[float], aggressi
 def test_once_it_has_ended_a_step_is_the_standard_one() -> None:
     model, objective = built("coupled-vae")
     other = copy.deepcopy(model)
-    procedure = Aggressive()
+    procedure = Aggressive(4)
     procedure.validated(lambda _: -1.0)
     terms = []
-    for which, one in ((model, procedure), (other, Standard())):
+    for which, one in ((model, procedure), (other, Standard(4))):
         terms.append(one(which, objective, Stepper(which, SGD), step()))
     assert torch.equal(terms[0][0].total, terms[1][0].total)
     assert torch.equal(terms[0][1], terms[1][1])
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize("system", ["gru-lm", "dae"])
-def test_a_system_without_a_density_is_refused(system: str) -> None:
-    model, objective = built(system)
-    with pytest.raises(BenchError, match="needs a posterior with a density"):
-        Aggressive()(model, objective, Stepper(model, SGD), step())
 
 
 def settings(**training: int) -> RunSettings:
