@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas
@@ -21,22 +21,19 @@ from rich.text import Text
 
 from bench.declarations import Catalog, Table
 from bench.errors import BenchError, unknown
-from bench.files import read_json, sha256_file
+from bench.files import read_json
 from bench.plan import Plan, Request, parse_name
 from bench.report.claims import Ruling
 from bench.report.compare import measured_elsewhere
 from bench.report.numbers import effect, fixed, metric_name, significant, visible
 from bench.report.pages import Material
-from bench.report.pairs import SENTENCES, Samples
-from bench.report.records import WEIGHTS, Measurement, RunRecord, load_records, run_names
+from bench.report.pairs import SENTENCES, Samples, find
+from bench.report.records import Measurement, RunRecord, load_records, run_names
 from bench.report.statistics import Difference, difference
 from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, table_view
 from bench.settings import RunSettings
 from bench.show import check_results
 from bench.validation import validated
-
-if TYPE_CHECKING:
-    from bench.corpora.prepared import Prepared
 
 TEXTS = "texts.json"
 PUBLISHED = "published/"  # before the name of a run: the published one, even where there is one of our own
@@ -173,8 +170,18 @@ def show_interpolation(
     threads: int | None,
 ) -> None:
     """Print greedy texts on the line between the centres of two sentences, ``inner`` between the ends."""
-    steps = interpolate(results, corpora, name, sentences, inner, device=device, threads=threads)
-    _print_grid(console, (), steps)
+    from bench.metrics.interpolate import between
+
+    run = find_run(results, name)
+    if run.origin == "published":
+        remedy = f"first: bench train {run.name}"
+        raise BenchError("the weights of a published run are not kept", where=name, remedy=remedy)
+    settings = _settings(run.folder)
+    (first, last), texts = between(
+        run.run, run.folder, settings, corpora, sentences, inner, device=device, threads=threads
+    )
+    shares = (f"{step / (inner + 1):.2f}" for step in range(inner + 2))
+    _print_grid(console, (), [("from", first), *zip(shares, texts, strict=True), ("to", last)])
 
 
 def load(catalog: Catalog, results: Path, paper: str) -> Material:
@@ -341,7 +348,7 @@ def differences(catalog: Catalog, first: RunRecord, second: RunRecord) -> list[P
     of_first, of_second = Samples(first).found, Samples(second).found
     found = []
     for metric in dict.fromkeys(m.metric for m in first.measurements):
-        a, b = (_measured(catalog, run, metric) for run in (first, second))
+        a, b = (find(catalog.papers.get(run.parts[1]), run, metric) for run in (first, second))
         if a is None or b is None or (a.unit, a.split, a.texts) != (b.unit, b.split, b.texts):
             continue
         one, other = of_first.get((metric, a.estimator)), of_second.get((metric, b.estimator))
@@ -355,13 +362,6 @@ def differences(catalog: Catalog, first: RunRecord, second: RunRecord) -> list[P
     if not found:
         raise BenchError("the runs have no measurement in common", where=f"{first.name} and {second.name}")
     return found
-
-
-def _measured(catalog: Catalog, run: RunRecord, metric: str) -> Measurement | None:
-    paper = catalog.papers.get(run.parts[1])
-    measure = paper.measures.get(metric) if paper else None
-    found = run.find(metric, measure.estimator if measure else None)
-    return found if found and found.value is not None else None
 
 
 def _farthest(
@@ -390,87 +390,6 @@ def _texts(results: Path, run: RunRecord, split: str) -> dict[int, str]:
 def _lines(name: str, texts: Sequence[tuple[str, str | None]]) -> list[Row]:
     """Rows of (name, what, text); a sentence of the corpus that may not be published is left out as such."""
     return [(name, what, Text("(not published)", "dim") if text is None else text) for what, text in texts]
-
-
-def interpolate(
-    results: Path,
-    corpora: Path,
-    name: str,
-    sentences: tuple[str, str],
-    inner: int,
-    *,
-    device: str,
-    threads: int | None,
-) -> list[tuple[str, str]]:
-    """Greedy texts on the straight line between the centres of two sentences: (share of the way, text).
-
-    The first and the last row are the sentences as the model read them. Raises :class:`BenchError` if the weights
-    or the corpus are not there or are others than the run's, for a system without codes, and for a sentence that
-    the protocol does not take.
-    """
-    import torch
-
-    from bench.corpora.batches import Collator
-    from bench.corpora.prepared import Prepared, Texts
-    from bench.metrics.decoding import greedy
-    from bench.metrics.evaluate import Evaluation
-    from bench.training.device import choose_device, prepare_process
-
-    run = find_run(results, name)
-    again = f"bench train {run.name}"
-    if run.origin == "published":
-        raise BenchError("the weights of a published run are not kept", where=name, remedy=f"first: {again}")
-    settings, weights = _settings(run.folder), run.folder / WEIGHTS
-    if settings.encoder.absent:
-        raise BenchError("a language model has no codes to interpolate", where=run.name)
-    if not weights.exists():
-        raise BenchError("the weights of the run are not there", where=weights, remedy=f"again: {again}")
-    if sha256_file(weights) != run.run["files"][WEIGHTS]:
-        raise BenchError(
-            "the weights are not those that the run wrote", where=weights, remedy=f"again: {again}"
-        )
-    _, paper, corpus_name, *_ = run.parts
-    corpus = Prepared.load(corpora / paper / corpus_name)
-    if corpus.data_hash != run.run["data_hash"]:
-        raise BenchError("the run was trained on other data", where=corpus.folder, remedy=f"again: {again}")
-    ids = [_encoded(sentence, corpus) for sentence in sentences]
-    prepare_process(threads)
-    place = choose_device(device)
-    evaluation = Evaluation(settings, corpus, run.folder, place)
-    flat = torch.tensor([index for words in ids for index in words], dtype=torch.int32)
-    texts = Texts(flat, torch.tensor([0, len(ids[0]), len(flat)]))
-    with torch.no_grad():
-        ends = evaluation.infer(Collator(texts, place)([0, 1])).center()
-        shares = torch.linspace(0, 1, inner + 2, device=place)
-        decoded = greedy(
-            evaluation.model, torch.lerp(ends[0], ends[1], shares[:, None]), evaluation.wanted.longest
-        )
-    words = [" ".join(corpus.vocabulary.decode(text)) for text in (*ids, *decoded)]
-    steps = [(f"{share:.2f}", text) for share, text in zip(shares.tolist(), words[2:], strict=True)]
-    return [("from", words[0]), *steps, ("to", words[1])]
-
-
-def _encoded(sentence: str, corpus: Prepared) -> list[int]:
-    """Ids of a sentence, its words parted by blanks, under the rules of the corpus."""
-    from bench.corpora.vocabulary import SPECIALS, UNK
-
-    rules, vocabulary = corpus.rules, corpus.vocabulary
-    words = (sentence.lower() if rules.lowercase else sentence).split()
-    if not words:
-        raise BenchError("a sentence without words", remedy="give two sentences, each in quotation marks")
-    if rules.max_length is not None and len(words) > rules.max_length:
-        raise BenchError(f"a sentence of {len(words)} words", allowed=[f"at most {rules.max_length} words"])
-    for word in words:
-        if word in SPECIALS[:UNK] and word not in vocabulary.unknown:
-            raise BenchError(f"the reserved symbol {word!r}", where=sentence, remedy="remove it")
-        if rules.oov == "error" and word not in vocabulary:
-            raise BenchError(
-                f"{word!r} is not in the vocabulary of {corpus.name}",
-                where=sentence,
-                remedy=f"choose another word, or write {SPECIALS[UNK]}",
-            )
-    ids: list[int] = vocabulary.encode(words)
-    return ids
 
 
 def _print_line(console: Console, *parts: str) -> None:

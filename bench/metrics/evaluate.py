@@ -55,7 +55,10 @@ def evaluate_run(
     folder = runs / settings.name
     run = read_json(folder / "run.json")
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
-    _check(run, settings, corpus, folder)
+    if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
+        remedy = f"train the run again: bench train {settings.name}"
+        raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
+    check_run(run, corpus, folder)
     began, started = time.perf_counter(), datetime.now(UTC)
     for name in FILES:  # a run that is trained again and diverges must not keep those of the time before
         (folder / name).unlink(missing_ok=True)
@@ -86,18 +89,16 @@ def evaluate_run(
     return content
 
 
-def _check(run: dict[str, Any], settings: RunSettings, corpus: Prepared, folder: Path) -> None:
-    again = "train the run again"
-    if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
-        raise BenchError("the run was trained under another configuration", where=folder, remedy=again)
+def check_run(run: dict[str, Any], corpus: Prepared, folder: Path) -> None:
+    """Raise :class:`BenchError` unless the weights in ``folder`` are those of ``run``, trained on this corpus."""
+    again = f"train the run again: bench train {run['name']}"
     if run["data_hash"] != corpus.data_hash:
         raise BenchError("the run was trained on other data", where=folder, remedy=again)
     weights = folder / "model.safetensors"
     if not weights.exists():
         raise BenchError("the weights of the run are not there", where=weights, remedy=again)
-    found = sha256_file(weights)
-    if found != run["files"]["model.safetensors"]:
-        expected = run["files"]["model.safetensors"]
+    found, expected = sha256_file(weights), run["files"]["model.safetensors"]
+    if found != expected:
         raise BenchError(
             f"damaged weights: expected sha256 {expected}, found {found}", where=folder, remedy=again
         )
@@ -295,13 +296,17 @@ class Evaluation:
         """Greedy texts on straight lines between the centres of two texts."""
         texts = self.corpus.raw(SPLIT)
         chosen = self._chosen(2 * pairs)
-        shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
         for a, b in zip(chosen[0::2], chosen[1::2], strict=False):
-            line = torch.lerp(latent.center()[a], latent.center()[b], shares)
-            steps = [" ".join(words) for words in self._words(greedy(self.model, line, self.wanted.longest))]
+            steps = self.interpolate(latent.center()[a], latent.center()[b], inner)
             self.shown["interpolations"].append(
                 {"from": " ".join(texts[a]), "to": " ".join(texts[b]), "steps": steps}
             )
+
+    def interpolate(self, first: Tensor, last: Tensor, inner: int) -> list[str]:
+        """Greedy texts of two codes (d,) and of ``inner`` codes at equal distances between them."""
+        shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
+        line = torch.lerp(first, last, shares)
+        return [" ".join(words) for words in self._words(greedy(self.model, line, self.wanted.longest))]
 
     def _attributes(self, latent: Latent) -> None:
         """Information on the known attributes of a generated corpus in one code per text."""

@@ -57,6 +57,21 @@ def of_differences(values: Values) -> Values:
     return change
 
 
+def meant(paper: Paper | None, metric: str, estimator: str | None = None) -> str | None:
+    """The estimator meant: the one named, else the paper's, else (None) the system's main one."""
+    if estimator is None and paper is not None and metric in paper.measures:
+        return paper.measures[metric].estimator
+    return estimator
+
+
+def find(
+    paper: Paper | None, run: RunRecord, metric: str, estimator: str | None = None
+) -> Measurement | None:
+    """The measurement of a run that is meant, if it gave a number."""
+    found = run.find(metric, meant(paper, metric, estimator))
+    return found if found is not None and found.value is not None else None
+
+
 class Pairing:
     """What the systems of one (origin, tier, paper, corpus) measured, each run's texts resampled once."""
 
@@ -77,16 +92,9 @@ class Pairing:
         """The corpus that all runs share."""
         return self.setting[3]
 
-    def estimator(self, metric: str, estimator: str | None) -> str | None:
-        """The estimator meant: the one named, else the paper's, else (None) the system's main one."""
-        if estimator is None and metric in self.paper.measures:
-            return self.paper.measures[metric].estimator
-        return estimator
-
     def find(self, run: RunRecord, metric: str, estimator: str | None = None) -> Measurement | None:
         """The measurement of a run that is meant, if it gave a number."""
-        found = run.find(metric, self.estimator(metric, estimator))
-        return found if found is not None and found.value is not None else None
+        return find(self.paper, run, metric, estimator)
 
     def contrast(self, terms: Sequence[Term], combine: Combination = second_minus_first) -> Contrast:
         """``combine`` of the terms, for each seed that all systems share.
@@ -105,7 +113,7 @@ class Pairing:
                 if (measured := self.find(run, term.metric, term.estimator)) is not None
             }
             if not side:
-                by = self.estimator(term.metric, term.estimator)
+                by = meant(self.paper, term.metric, term.estimator)
                 what = f"{term.metric} by {by}" if by else term.metric
                 return Contrast(terms, None, f"{self.title(term.system)}: {what} was not measured")
             sides.append(side)

@@ -293,9 +293,9 @@ def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> Non
     assert "weights of a published run are not kept" in refused("interpolate", f"published/{RUN}", "a", "b")
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + b"?")
-    assert "not those that the run wrote" in refused("interpolate", RUN, "a", "b", *CPU)
+    assert "damaged weights" in refused("interpolate", RUN, "a", "b", *CPU)
     weights.unlink()
-    assert f"again: bench train {RUN}" in refused("interpolate", RUN, "a", "b", *CPU)
+    assert f"train the run again: bench train {RUN}" in refused("interpolate", RUN, "a", "b", *CPU)
     weights.write_bytes(whole)
     summary = here / PREPARED / "corpus.json"
     write_json(summary, read_json(summary) | {"data_hash": DATA_HASH})
@@ -323,7 +323,7 @@ def test_runs_without_codes_or_on_other_data_are_told(results: Results, catalog:
     with pytest.raises(BenchError, match="this run has no samples"):
         terminal.show_texts(console, results.root, model, "samples", None)
     with pytest.raises(BenchError, match="a language model has no codes"):
-        terminal.interpolate(results.root, results.root, model, ("a", "b"), 5, device="cpu", threads=None)
+        terminal.show_interpolation(console, results.root, results.root, model, ("a", "b"), 5, "cpu", None)
     results.run(COUPLED, data_hash="0" * 64)
     with pytest.raises(BenchError, match="measured on different data"):
         terminal.show_difference(console, catalog, results.root, (model, COUPLED), None, 5)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bench.declarations import CATALOG, Catalog, CheckName
-from bench.report.audits import MEASURED, PRINTED, Audited, audited, differences_of, meaning, values_of
+from bench.report.audits import Audited, audited, differences_of, meaning, values_of
+from bench.report.checks import MEASURED, PRINTED
 from bench.report.pairs import Pairing
 from bench.report.statistics import Difference
 from tests.report.synthetic import measured, pairing, run

@@ -68,12 +68,12 @@ def test_the_rate_of_the_step_is_the_one_used() -> None:
 
 
 @pytest.mark.parametrize(("system", "count"), OWNERS)
-@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
-def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str) -> None:
+@pytest.mark.parametrize("updates", ["deduplicated", "as-released", 3])
+def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str | int) -> None:
     model, objective = built(system)
     assert owners(model) == count
     stepper = Stepper(model, Optimiser.model_validate({"clip": NO_CLIP, "embedding_updates": updates}))
-    repeats = count if updates == "as-released" else 1
+    repeats = {"deduplicated": 1, "as-released": count}.get(str(updates), updates)
     differentiate(model, objective)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     stepper.step(1)
