@@ -325,7 +325,9 @@ class Tier(Model):
 
     about: str
     corpora: tuple[Name, ...] | None = Field(None, description="null: the corpora of the paper")
-    tables: tuple[Name, ...] | None = Field(None, description="null: the systems of all tables")
+    tables: tuple[Name, ...] | None = Field(
+        None, description="of a paper that has any of them; else all of its tables"
+    )
     scale: float = Field(gt=0, le=1)
     overrides: dict[str, Any] = Field(default_factory=dict)
     by_system: dict[Name, dict[str, Any]] = Field(
@@ -386,7 +388,8 @@ def _get(known: Mapping[str, T], noun: str, name: str) -> T:
 def load_catalog(*extra: Path) -> Catalog:
     """The package's catalog, and that of each folder in ``extra`` and ``BENCH_CATALOG`` (``:`` between them).
 
-    A folder may hold ``systems.yaml`` and ``corpora/*.yaml``; a name that is declared twice is an error.
+    A folder may hold ``systems.yaml``, ``corpora/*.yaml`` and ``papers/*/paper.yaml`` with ``reported.csv`` beside
+    it; a name that is declared twice is an error.
     """
     paths = os.environ.get("BENCH_CATALOG", "")
     return _load((*extra, *(Path(p) for p in paths.split(os.pathsep) if p)))
@@ -408,8 +411,11 @@ def _load(extra: tuple[Path, ...]) -> Catalog:
     for name in systems:
         _check_parents(name, systems, found_in)
     corpora = load_corpora(*(f / "corpora" for f in extra if (f / "corpora").is_dir()))
-    paths = sorted(CATALOG.glob("papers/*/paper.yaml"))
-    papers = {path.parent.name: _read_paper(path, systems, corpora) for path in paths}
+    papers: dict[str, Paper] = {}
+    for path in (path for f in (CATALOG, *extra) for path in sorted(f.glob("papers/*/paper.yaml"))):
+        if (name := path.parent.name) in papers:
+            raise BenchError(f"two papers are named {name!r}", where=path, remedy="rename one of them")
+        papers[name] = _read_paper(path, systems, corpora)
     tiers = validated(Tiers, read_yaml(CATALOG / "tiers.yaml"), CATALOG / "tiers.yaml")
     for name, tier in tiers.tiers.items():
         for exception in tier.by_system:
@@ -501,6 +507,13 @@ def _systems_of(paper: Paper, path: Path, paths: Mapping[str, Path]) -> Named:
 
 
 def _read_reported(path: Path) -> list[dict[str, Any]]:
+    columns = list(Reported.model_fields)
+    if not path.exists():
+        remedy = f"write it, if only with the line {','.join(columns)}"
+        raise BenchError("a paper without its printed numbers", where=path, remedy=remedy)
     with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+        reader = csv.DictReader(handle)
+        if reader.fieldnames != columns:
+            raise BenchError(f"columns {reader.fieldnames}", where=path, allowed=columns)
+        rows = list(reader)
     return [row | {"bold": None if row["bold"] == "" else row["bold"] == "1"} for row in rows]

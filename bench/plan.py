@@ -196,7 +196,9 @@ def make_plan(catalog: Catalog, request: Request) -> Plan:
 
 def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSettings]:
     tier = catalog.tier(request.tier)
-    tables, corpora = request.tables or tier.tables, request.corpora or tier.corpora
+    own = {table.id for table in catalog.paper(paper).tables}
+    tables = request.tables or tuple(name for name in tier.tables or () if name in own)
+    corpora = request.corpora or tier.corpora
     for corpus in corpora or catalog.paper(paper).corpora:
         printed = systems_of(catalog, paper, tables, None if corpora else corpus)
         buildable = [n for n in printed if not any(catalog.system(a).missing for a in _ancestry(catalog, n))]

@@ -135,6 +135,12 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "reported.0.value is 'about 106'(.|\n)*a number",
         ),
         (
+            "papers/coupled-vae/reported.csv",
+            "table,corpus,",
+            "tabel,corpus,",
+            r"tabel(.|\n)*allowed: table, c",
+        ),
+        (
             "tiers.yaml",
             "      sa-vae: *costly",
             "      sa-vea: *costly",
@@ -257,6 +263,21 @@ def test_a_folder_of_ones_own_is_read_from_the_variable_too(
     assert "mine" not in declarations._load(()).systems
     with pytest.raises(BenchError, match=r"two systems are named 'mine'"):
         load_catalog(mine)
+
+
+def test_a_paper_of_ones_own_has_printed_numbers_and_a_name_of_its_own(tmp_path: Path) -> None:
+    paper = tmp_path / "papers" / "mine"
+    shutil.copytree(declarations.CATALOG / "papers" / "coupled-vae", paper)
+    assert load_catalog(tmp_path).paper("mine").title == load_catalog().paper("coupled-vae").title
+    (paper / "reported.csv").unlink()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        BenchError, match=r"without its printed numbers(.|\n)*mine/reported.csv(.|\n)*table,corpus,"
+    ):
+        load_catalog(tmp_path, tmp_path / "empty")  # another catalog than the one above, which is remembered
+    paper.rename(paper.with_name("coupled-vae"))
+    with pytest.raises(BenchError, match=r"two papers are named 'coupled-vae'"):
+        load_catalog(tmp_path, tmp_path / "empty")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

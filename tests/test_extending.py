@@ -26,6 +26,7 @@ BLOCK = re.compile(
 # All commands of the page in one process: what a shell would do with these few kinds of lines.
 DRIVER = """
 import os, shlex, sys
+from pathlib import Path
 from bench.cli import main
 for line in sys.stdin.read().splitlines():
     words = [os.path.expandvars(word) for word in shlex.split(line)]
@@ -33,8 +34,8 @@ for line in sys.stdin.read().splitlines():
         os.environ.update([words[1].split("=", 1)])
     elif main(words[1:]):
         sys.exit(f"failed: {line}")
-    if words[1] == "report":  # each report is kept, under the names of its systems
-        os.rename("results/report", "report-" + words[words.index("--systems") + 1])
+    if words[1] == "report":  # each report is kept, under its number
+        os.rename("results/report", f"report-{len(list(Path().glob('report-*')))}")
 """
 
 
@@ -96,9 +97,9 @@ def printed(checkout: Path) -> str:
     return run(checkout, ["-c", DRIVER], "\n".join(lines))
 
 
-def reported(folder: Path, systems: str, corpus: str) -> pandas.DataFrame:
-    """The measured numbers of table 1, on a corpus that the paper did not print, in the report on ``systems``."""
-    (path,) = (folder / f"report-{systems}" / "tables").glob(f"*{corpus}-table1.csv")
+def reported(folder: Path, report: int, corpus: str) -> pandas.DataFrame:
+    """The measured numbers of table 1 on a corpus, in the page's report of that number."""
+    (path,) = (folder / f"report-{report}" / "tables").glob(f"*{corpus}-table1.csv")
     frame = pandas.read_csv(path)
     return frame[frame["measured"].notna()]
 
@@ -112,9 +113,9 @@ def test_every_block_is_a_file_or_commands() -> None:
 
 def test_a_new_system_is_a_few_lines(checkout: Path, printed: str) -> None:
     assert "kind: constant" in printed  # its settings
-    rows = reported(checkout, "constant-vae", "generated-tiny")
+    rows = reported(checkout, 0, "generated-tiny")
     assert {"nll", "ppl", "kl"} <= set(rows.loc[rows["system"] == "constant-vae", "metric"])
-    page = checkout / "report-constant-vae" / "papers" / "coupled-vae.html"
+    page = checkout / "report-0" / "papers" / "coupled-vae.html"
     assert "constant-vae" in page.read_text(encoding="utf-8")
 
 
@@ -133,18 +134,19 @@ def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
     assert settings["schedule"] == {"kind": "cosine", "options": {"length": 120, "ceiling": 1.0}}
     weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["weight"]
     assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 120)) / 2)
-    rows = reported(checkout, "constant-vae,cosine-vae", "generated-tiny")
+    rows = reported(checkout, 1, "generated-tiny")
     assert set(rows["system"]) == {"constant-vae", "cosine-vae"}
 
 
-def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path) -> None:
+def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(checkout / "bench/objectives/cosine.py", tmp_path / "bench/objectives")
     code = (
         "import json; from bench.declarations import load_catalog; from bench.plan import find_run; "
         "from bench.provenance import code_hash; run = find_run(load_catalog(), 'demo/coupled-vae/ptb/vae/seed0'); "
         "print(json.dumps([run.identity, code_hash('train', run=run), code_hash('evaluate', run=run)]))"
     )
-    before, after = (json.loads(run(folder, ["-c", code])) for folder in (ROOT, checkout))
-    assert (checkout / "bench" / "objectives" / "cosine.py").exists()
+    before, after = (json.loads(run(folder, ["-c", code])) for folder in (ROOT, tmp_path))
     assert before == after
 
 
@@ -152,7 +154,32 @@ def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, pri
     folder = checkout / "results" / "corpora" / "coupled-vae" / "animals"
     assert read_json(folder / "corpus.json")["sizes"] == {"train": 6, "valid": 2, "test": 3}
     assert read_json(folder / "card.json")["splits"]["test"]["oov_types"] == 1  # the zebra
-    rows = reported(checkout, "vae", "animals")
+    rows = reported(checkout, 2, "animals")
     assert set(rows["system"]) == {"vae"}
     assert set(rows["corpus"]) == {"animals"}
     assert rows["verdict"].eq("not comparable").all()
+
+
+def test_a_new_metric_is_measured_and_explained(checkout: Path, printed: str) -> None:
+    run = read_json(
+        checkout / "results/runs/demo/coupled-vae/generated-tiny/constant-vae/seed0/measurements.json"
+    )
+    (found,) = (m for m in run["measurements"] if m["metric"] == "sample_length")
+    assert 0 < found["value"] <= 200
+    assert (found["unit"], found["validity"], found["texts"]) == ("words", "exact", 64)
+    methods = (checkout / "report-0" / "methods.html").read_text(encoding="utf-8")
+    assert "Mean number of words in greedy samples from the prior." in methods
+
+
+def test_a_new_paper_has_its_page_and_its_target(checkout: Path, printed: str) -> None:
+    rows = pandas.read_csv(checkout / "report-3" / "tables" / "example-table1.csv")
+    rows = rows[rows["measured"].notna()]
+    assert set(rows["metric"]) == {"nll", "kl", "length"}
+    assert rows.set_index("metric")["reported"].dropna().to_dict() == {"nll": 20.5, "kl": 1.5}
+    page = (checkout / "report-3" / "papers" / "example.html").read_text(encoding="utf-8")
+    assert "An example of a paper" in page
+    output = run(
+        checkout,
+        ["-m", "snakemake", "--dry-run", "example_table1", "--config", "catalog=mine", "papers=example"],
+    )
+    assert re.search(r"^train +2$", output, re.MULTILINE)

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from bench.corpora.batches import Collator
+from bench.metrics.measures import measure
+
+if TYPE_CHECKING:
+    from bench.metrics.evaluate import Evaluation
+    from bench.models.distributions import Latent
+
+
+@measure
+def attribute_information(evaluation: Evaluation, latent: Latent) -> None:
+    """Information on the known attributes of a generated corpus in one code per text."""
+    corpus, sheet = evaluation.corpus, evaluation.sheet
+    if corpus.exact is None:
+        return
+    fitted = evaluation.posteriors(Collator(corpus.splits["train"], evaluation.device))
+    train, test = (
+        evaluation.codes(q, 1, "probe", split).squeeze(1)
+        for q, split in ((fitted, "train"), (latent, sheet.split))
+    )
+    tables = [corpus.attributes(split) for split in ("train", sheet.split)]
+    for name in corpus.exact.get("attributes", {}):
+        first, second = (table[name].astype(str) for table in tables if table is not None)
+        classes = sorted(set(first) | set(second))
+        labels = [torch.tensor([classes.index(value) for value in column]) for column in (first, second)]
+        value = probe_information(train.cpu(), labels[0], test.cpu(), labels[1], len(classes))
+        sheet.add("attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name)
 
 
 def probe_information(

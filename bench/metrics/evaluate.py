@@ -18,16 +18,15 @@ from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file, write_json, write_with
-from bench.metrics.attributes import probe_information
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
 from bench.metrics.likelihood import posteriors, text_likelihoods
+from bench.metrics.measures import measures
 from bench.metrics.ngrams import (
     COUNTS,
     bleu_counts,
     cumulative_bleu2,
-    distinct,
     precision_times_brevity,
 )
 from bench.metrics.table import Sheet
@@ -124,15 +123,14 @@ class Evaluation:
         """Measure everything that this system has, and write the tables."""
         self._likelihood()
         if self.model.encoder is not None:
-            latent = self._latent(self.texts)
+            latent = self.posteriors(self.texts)
             self._reconstruction(latent)
             self._gradients()
             if latent.has_density:
                 self._information(latent)
-                self._samples()
             self._interpolations(latent)
-            if self.corpus.exact is not None:
-                self._attributes(latent)
+            for measure in measures():
+                measure(self, latent)
             save = {name: value.cpu().contiguous() for name, value in latent.parameters.items()}
             write_with(self.folder / "latents.safetensors", lambda path: save_file(save, path))
         write_with(self.folder / "sentences.parquet", self.sheet.frame().to_parquet)
@@ -140,13 +138,14 @@ class Evaluation:
         write_json(self.folder / "histograms.json", self.histograms)
         return self.sheet.measurements
 
-    def _noise(self, *names: object) -> tuple[object, ...]:
+    def noise(self, *names: object) -> tuple[object, ...]:
+        """Names that seed random numbers of this run's evaluation."""
         return ("evaluation", self.settings.corpus, self.settings.seed, *names)
 
     def _likelihood(self) -> None:
         sheet, count = self.sheet, self.wanted.samples
         dtype = product_type(self.device, self.settings.training.precision)
-        names = self._noise("codes")
+        names = self.noise("codes")
         sheet.columns |= text_likelihoods(
             self.model, self.texts, count, *names, infer=self.infer, dtype=dtype
         )
@@ -171,19 +170,19 @@ class Evaluation:
                 exact = column == "kl_analytic" or "kl_monte_carlo" not in sheet.columns
                 sheet.add_mean(metric, estimator, column, None if exact else samples)
 
-    def _latent(self, texts: Collator) -> Latent:
+    def posteriors(self, texts: Collator) -> Latent:
         """The posteriors of all texts of a split, in corpus order."""
         return posteriors(self.infer, texts, np.arange(len(texts.lengths)))
 
-    def _codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
+    def codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
         """Codes (texts, samples, d), the same for a text whatever else is measured."""
         index = torch.arange(len(latent.center()), device=self.device)
-        return latent.sample(TextSource(index, *self._noise(*names)), samples)[0]
+        return latent.sample(TextSource(index, *self.noise(*names)), samples)[0]
 
     @torch.no_grad()
     def _information(self, latent: Latent) -> None:
         sheet = self.sheet
-        codes = self._codes(latent, self.wanted.samples, "codes")
+        codes = self.codes(latent, self.wanted.samples, "codes")
         name = "kl_analytic" if "kl_analytic" in sheet.columns else "kl_monte_carlo"
         kl = torch.as_tensor(sheet.columns[name], device=self.device)
         block = self.wanted.information_block
@@ -201,14 +200,15 @@ class Evaluation:
         if terms is not None and terms.shape[-1] == len(variance):  # a term for each dimension
             self.histograms["units"]["kl"] = terms.mean(0).tolist()
 
-    def _words(self, decoded: list[list[int]]) -> list[list[str]]:
+    def words(self, decoded: list[list[int]]) -> list[list[str]]:
+        """Texts of ids as texts of words."""
         return [self.corpus.vocabulary.decode(ids) for ids in decoded]
 
     def _reconstruction(self, latent: Latent) -> None:
         """Greedy reconstructions from sampled codes; a deterministic code needs only one."""
         sheet, texts = self.sheet, self.corpus.raw(SPLIT)
         samples = self.wanted.reconstructions if latent.has_density else 1
-        codes = self._codes(latent, samples, "codes")
+        codes = self.codes(latent, samples, "codes")
         by_text = self._bleu(codes, texts, unknown=False)
         self._bleu(codes, texts, unknown=True)
         references = [" ".join(text) for text in texts for _ in range(samples)]
@@ -216,7 +216,7 @@ class Evaluation:
         bleu = sacrebleu.corpus_bleu(outputs, [references], tokenize="none", force=True)
         sheet.add("bleu", "sacrebleu", bleu.score, texts=len(texts), samples=samples)
         shown = self._chosen(self.wanted.examples)
-        centers = self._words(greedy(self.model, latent.center()[shown], self.wanted.longest))
+        centers = self.words(greedy(self.model, latent.center()[shown], self.wanted.longest))
         self.shown["reconstructions"] = [
             {
                 "index": int(i),
@@ -230,7 +230,7 @@ class Evaluation:
     def _bleu(self, codes: Tensor, texts: list[list[str]], *, unknown: bool) -> list[list[list[str]]]:
         """Decode codes (texts, samples, d) and measure them; ``unknown`` lets the unknown word be written."""
         samples = codes.shape[1]
-        outputs = self._words(greedy(self.model, codes.flatten(0, 1), self.wanted.longest, unknown=unknown))
+        outputs = self.words(greedy(self.model, codes.flatten(0, 1), self.wanted.longest, unknown=unknown))
         by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
         counts = np.array([bleu_counts(o, t) for o, t in zip(by_text, texts, strict=True)], dtype=np.int64)
         suffix = "-unmasked" if unknown else ""
@@ -255,7 +255,7 @@ class Evaluation:
 
     def _bootstrap(self, statistic: Any, counts: np.ndarray, draws: int = 1000) -> tuple[float, float, float]:
         """Standard error and 95 % interval of a ratio of sums, over texts."""
-        random = np.random.Generator(np.random.PCG64(derive_seed(*self._noise("bootstrap"))))
+        random = np.random.Generator(np.random.PCG64(derive_seed(*self.noise("bootstrap"))))
         weights = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
         values = statistic(weights @ counts)
         low, high = np.quantile(values, [0.025, 0.975])
@@ -273,7 +273,7 @@ class Evaluation:
                 self.texts,
                 chosen,
                 self.wanted.gradient_batch,
-                *self._noise("gradients"),
+                *self.noise("gradients"),
                 training_mode=mode == "training",
             )
             for metric, values in norms.items():
@@ -282,15 +282,6 @@ class Evaluation:
                 self.sheet.columns[column][chosen] = values
                 self.sheet.add_mean(metric, f"norm-{mode}-mode", column)
                 self.sheet.add_mean(metric, f"squared-{mode}-mode", column, power=2)
-
-    def _samples(self) -> None:
-        """Texts decoded from the prior, and how diverse they are."""
-        generator = torch.Generator().manual_seed(derive_seed(*self._noise("prior")))
-        codes = self.model.prior.sample(self.wanted.prior_samples, generator).to(self.device)
-        samples = self._words(greedy(self.model, codes, self.wanted.longest))
-        for n in (1, 2):
-            self.sheet.add(f"dist{n}", "prior-samples", distinct(samples, n), texts=len(samples))
-        self.shown["samples"] = [" ".join(words) for words in samples[: self.wanted.examples]]
 
     def _interpolations(self, latent: Latent, pairs: int = 3, inner: int = 5) -> None:
         """Greedy texts on straight lines between the centres of two texts."""
@@ -306,21 +297,4 @@ class Evaluation:
         """Greedy texts of two codes (d,) and of ``inner`` codes at equal distances between them."""
         shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
         line = torch.lerp(first, last, shares)
-        return [" ".join(words) for words in self._words(greedy(self.model, line, self.wanted.longest))]
-
-    def _attributes(self, latent: Latent) -> None:
-        """Information on the known attributes of a generated corpus in one code per text."""
-        fitted = Collator(self.corpus.splits["train"], self.device)
-        train, test = (
-            self._codes(q, 1, "probe", s).squeeze(1)
-            for q, s in ((self._latent(fitted), "train"), (latent, SPLIT))
-        )
-        tables = [self.corpus.attributes(split) for split in ("train", SPLIT)]
-        for name in (self.corpus.exact or {}).get("attributes", {}):
-            first, second = (table[name].astype(str) for table in tables if table is not None)
-            classes = sorted(set(first) | set(second))
-            labels = [torch.tensor([classes.index(value) for value in column]) for column in (first, second)]
-            value = probe_information(train.cpu(), labels[0], test.cpu(), labels[1], len(classes))
-            self.sheet.add(
-                "attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name
-            )
+        return [" ".join(words) for words in self.words(greedy(self.model, line, self.wanted.longest))]
