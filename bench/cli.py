@@ -83,7 +83,8 @@ def _train(o: argparse.Namespace) -> int:
     from bench.training.run import train_run
 
     try:
-        done = train_run(_run(o), o.corpora, o.out, o.state, device=o.device, threads=o.threads)
+        where = (o.corpora, o.out, o.state)
+        done = train_run(_run(o), *where, device=o.device, threads=o.threads, wait=o.wait)
     except Interrupted as stopped:
         return 128 + int(stopped.args[0])
     print(f"{done['name']}: {done['state']}, best {done['best']}", file=sys.stderr)
@@ -277,6 +278,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(sub)
     sub.add_argument("--out", type=Path, default=RESULTS / "runs", help="folder of all runs")
     sub.add_argument("--state", type=Path, default=RESULTS / "state", help="folder of resumable states")
+    text = "where another process trains the same run, wait for it and take what it leaves"
+    sub.add_argument("--wait", action="store_true", help=text)
 
     sub = add("evaluate", _evaluate, "measure a trained run on the test split")
     _add_run(sub)

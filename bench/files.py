@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bench.errors import BenchError
 
@@ -45,6 +47,12 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise cannot_write(path, OSError(int(number[1]), os.strerror(int(number[1])))) from error
     finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files that a killed process has left; the caller holds a lock on ``folder``."""
+    for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
 
@@ -108,23 +116,53 @@ def stable_hash(value: Any, length: int = 16) -> str:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
     """Hold an exclusive lock on ``folder`` while the body runs; the kernel frees it if we die.
 
-    Raises :class:`BenchError` when another process holds it.
+    Yields whether another process held it before. Raises :class:`BenchError` when one holds it now, unless
+    told to ``wait``.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "w")  # noqa: SIM115 (held for the whole body)
-    except OSError as error:
-        raise cannot_write(folder / ".lock", error) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    path, waited = folder / ".lock", False
+    while (handle := _locked_file(path)) is None:
+        if not wait:
             raise BenchError(
                 f"another process is working on {what}",
                 where=folder,
                 remedy="wait for it, or stop it, then run the same command again",
-            ) from error
-        yield
+            )
+        if not waited:
+            print(f"another process is working on {what}: waiting for it", file=sys.stderr, flush=True)
+        waited = True
+        time.sleep(0.2)
+    with handle:
+        try:
+            yield waited
+        finally:
+            if _is_at(handle, path):
+                path.unlink()  # while it is ours: whoever waits sees that it is gone
+
+
+def _locked_file(path: Path) -> TextIO | None:
+    """The open lock file, locked; None if another process has it."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = open(path, "w")  # noqa: SIM115 (held as long as the lock)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            return None
+        if _is_at(handle, path):
+            return handle
+        handle.close()  # the file that was opened has been removed since: by now it locks nothing
+
+
+def _is_at(handle: TextIO, path: Path) -> bool:
+    """Whether ``path`` still is the open file, and not another of that name or none."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

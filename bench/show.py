@@ -123,7 +123,8 @@ def plan_summary(costs: Sequence[Cost], plan: Plan, download: tuple[int, int]) -
 
 def progress(results: Path) -> Iterator[list[str]]:
     """Runs that are not finished: name, state, how far they are."""
-    for path in sorted((results / "state").glob("*/status.json")):
+    of_evaluations = (results / "runs").glob("*/*/*/*/seed*/status.json")  # left by those that failed
+    for path in (*sorted((results / "state").glob("*/status.json")), *sorted(of_evaluations)):
         try:
             status = read_json(path)
             yield [status["name"], *_stand(status, time.time() - path.stat().st_mtime)]

@@ -11,17 +11,22 @@ from typing import Any
 
 import pandas
 import pytest
+import torch
 from pydantic import ValidationError
 
+from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
 from bench.declarations import Catalog, load_catalog
 from bench.metrics.definitions import DEFINITIONS
 from bench.metrics.evaluate import evaluate_run
+from bench.models.noise import Noise
+from bench.objectives.objective import looks_across
 from bench.parts import CHOICES, build, registry
 from bench.plan import Plan, Request, make_plan, resolve, systems_of
 from bench.report.compare import measured_elsewhere
 from bench.report.records import load_records
 from bench.settings import RunSettings
+from bench.training.loop import Trainer
 from bench.training.run import train_run
 from tests.conftest import CORPUS
 
@@ -164,6 +169,22 @@ def test_every_system_trains_and_gives_numbers_of_a_known_kind(paper: str, syste
         assert {"nll", "ppl"} <= set(main)
     validations = pandas.read_parquet(world.folder / "runs" / settings.name / "validation.parquet")
     assert validations["best"].any()
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
+    paper: str, system: str, corpus: Prepared, tmp_path: Path
+) -> None:
+    trainer = Trainer(small_run(paper, system), corpus, tmp_path, torch.device("cpu"))
+    if looks_across(trainer.model, trainer.objective, trainer.procedure):
+        return
+    found = []
+    for parts in (1, 3):
+        trainer.stepper.zero()
+        noise = Noise("noise", 0)
+        trainer.objective.backward(trainer.model.train(), trainer.batch(1), noise, 0.7, parts)
+        found.append([p.grad for p in trainer.model.parameters() if p.grad is not None])
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("paper", CATALOG.papers)

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +147,25 @@ def test_a_stable_hash_depends_on_the_content_alone() -> None:
     assert stable_hash({"a": 1}) != stable_hash({"a": "1"})
     with pytest.raises(ValueError, match="Out of range"):
         stable_hash(float("nan"))
+
+
+def test_a_lock_that_is_waited_for_passes_on_once_and_leaves_no_file(tmp_path: Path) -> None:
+    turns: list[int] = []
+
+    def take(number: int) -> None:
+        with locked(tmp_path / "state", "this run", wait=True):
+            turns.append(number)
+            time.sleep(0.1)
+            turns.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(turns[::2]) == [0, 1, 2]
+    assert turns[::2] == turns[1::2]  # one after another
+    assert list((tmp_path / "state").iterdir()) == []
 
 
 def test_a_lock_is_exclusive_and_ends_with_its_holder(tmp_path: Path) -> None:

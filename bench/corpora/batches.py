@@ -37,6 +37,11 @@ class Batch:
         steps = torch.arange(len(self.targets), device=self.targets.device)
         return steps[:, None] <= self.lengths
 
+    def part(self, rows: slice) -> Batch:
+        """Some of the texts, padded as they are."""
+        columns = (self.words[:, rows], self.lengths[rows], self.inputs[:, rows], self.targets[:, rows])
+        return Batch(*columns, self.index[rows])
+
 
 class Collator:
     """The texts of one split on a device, from which batches are cut without a loop."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.files import read_json, sha256_file, write_json, write_with
+from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
@@ -38,6 +38,7 @@ from bench.seeds import derive_seed
 from bench.settings import RunSettings
 from bench.training.device import choose_device, prepare_process, product_type
 from bench.training.loop import build_model, build_objective, build_procedure
+from bench.training.state import STATUS, failure_noted
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")
@@ -48,23 +49,37 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure a trained run and write its measurement files; returns the content of ``measurements.json``.
 
-    Raises :class:`BenchError` if the run is not there, is damaged, or was trained on other data.
+    Waits for another process that measures it. Raises :class:`BenchError` if the run is not there, is damaged,
+    or was trained on other data.
     """
     prepare_process(threads)
     folder = runs / settings.name
     run = read_json(folder / "run.json")
+    measuring = locked(folder, f"the evaluation of {settings.name}", wait=True)
+    with measuring, failure_noted(folder, settings.name):
+        return _evaluated(run, settings, corpora, folder, choose_device(device), threads)
+
+
+def _evaluated(
+    run: dict[str, Any],
+    settings: RunSettings,
+    corpora: Path,
+    folder: Path,
+    device: torch.device,
+    threads: int | None,
+) -> dict[str, Any]:
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
         remedy = f"train the run again: bench train {settings.name}"
         raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
     check_run(run, corpus, folder)
     began, started = time.perf_counter(), datetime.now(UTC)
-    for name in FILES:  # a run that is trained again and diverges must not keep those of the time before
+    remove_parts(folder)
+    for name in (*FILES, STATUS):  # a run that is trained again and diverges must not keep those of before
         (folder / name).unlink(missing_ok=True)
     measured: list[dict[str, Any]] = []
     if run["state"] == "finished":
-        evaluation = Evaluation(settings, corpus, folder, choose_device(device))
-        measured = evaluation.measure()
+        measured = Evaluation(settings, corpus, folder, device).measure()
     content = {
         "name": settings.name,
         "identity": settings.identity,
@@ -75,7 +90,7 @@ def evaluate_run(
         "provenance": {
             **provenance(
                 code_hash("evaluate", run=settings),
-                device=str(choose_device(device)),
+                device=str(device),
                 threads=threads or torch.get_num_threads(),
             ),
             "started": started.isoformat(timespec="seconds"),

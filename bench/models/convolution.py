@@ -20,6 +20,7 @@ from bench.parts import part
 class MaskedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation (Ioffe and Szegedy 2015) over those rows only that are no padding."""
 
+    across_texts = "batch normalisation"
     running_mean: Tensor  # never None: the running statistics are kept
     running_var: Tensor
 

@@ -151,6 +151,8 @@ class Flowed(Latent):
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation; one text alone has no variance and is normalised by the running statistics."""
 
+    across_texts = "batch normalisation"
+
     def forward(self, values: Tensor) -> Tensor:
         """Values (batch, d), normalised per dimension, scaled and shifted."""
         if self.training and len(values) == 1:

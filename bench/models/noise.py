@@ -44,14 +44,18 @@ class Source(ABC):
 
 
 class BatchSource(Source):
-    """One generator for the whole batch: for training, where a step's batch is always the same."""
+    """One generator for the whole batch: for training, where a step's batch is always the same.
 
-    def __init__(self, generator: torch.Generator, batch: int) -> None:
-        super().__init__(batch)
-        self._generator = generator
+    With ``rows``, numbers are drawn for the whole batch and given to these texts of it.
+    """
+
+    def __init__(self, generator: torch.Generator, batch: int, rows: slice = slice(None)) -> None:
+        super().__init__(len(range(*rows.indices(batch))))
+        self._generator, self._whole, self._rows = generator, batch, rows
 
     def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
-        return fill(torch.empty(self.batch, *shape, device=self._generator.device), self._generator)
+        empty = torch.empty(self._whole, *shape, device=self._generator.device)
+        return fill(empty, self._generator)[self._rows]
 
 
 class TextSource(Source):
@@ -78,10 +82,17 @@ class TextSource(Source):
 class Noise:
     """Streams of random numbers, each seeded by the names given here and its own name."""
 
-    def __init__(self, *names: object, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, *names: object, device: torch.device | str = "cpu", part: tuple[slice, int] | None = None
+    ) -> None:
         self._names = names
         self._device = torch.device(device)
+        self._part = part
         self._generators: dict[str, torch.Generator] = {}
+
+    def part(self, rows: slice, texts: int) -> Noise:
+        """What these streams, from their beginning, give to the ``rows`` of a batch of ``texts`` texts."""
+        return Noise(*self._names, device=self._device, part=(rows, texts))
 
     def generator(self, stream: str) -> torch.Generator:
         """The generator of ``stream``; its state goes on from call to call."""
@@ -93,11 +104,18 @@ class Noise:
 
     def source(self, stream: str, batch: int) -> BatchSource:
         """Numbers for the codes of a batch, from the generator of ``stream``."""
-        return BatchSource(self.generator(stream), batch)
+        if self._part is None:
+            return BatchSource(self.generator(stream), batch)
+        rows, texts = self._part
+        return BatchSource(self.generator(stream), texts, rows)
 
     def dropout(self, values: Tensor, probability: float, stream: str) -> Tensor:
-        """Zero each element with ``probability`` and scale the rest by 1 / (1 - probability)."""
+        """Zero each element (time, batch, ...) with ``probability``, scale the rest by 1 / (1 - probability)."""
         if probability == 0:
             return values
-        keep = torch.empty_like(values).bernoulli_(1 - probability, generator=self.generator(stream))
+        whole, rows = values, slice(None)
+        if self._part is not None:
+            rows, texts = self._part
+            whole = values.new_empty(len(values), texts, *values.shape[2:])
+        keep = torch.empty_like(whole).bernoulli_(1 - probability, generator=self.generator(stream))[:, rows]
         return values * keep.mul_(1 / (1 - probability))

@@ -35,6 +35,7 @@ class FreeBits:
         form: Literal["dimension", "text", "batch"] = "dimension",
     ) -> None:
         self.target, self.form = target, form
+        self.across_texts = "a floor on the mean KL of a batch" if form == "batch" else ""
 
     def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
         """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""

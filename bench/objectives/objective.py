@@ -96,6 +96,39 @@ class Objective:
         rest = (_detached(term) for term in (reg, aggregate, rec_twin, match))
         return Terms(total, rec.detach(), *rest)
 
+    def backward(self, model: TextModel, batch: Batch, noise: Noise, weight: float, parts: int = 1) -> Terms:
+        """Add the gradients of the objective for ``batch`` to those of the parameters; returns its terms.
+
+        With more ``parts`` than one, sub-batches are taken one after another and need less memory at once. Each
+        text has the same noise as in the whole batch, so the gradient is the same, up to rounding, where the
+        objective is a mean over texts: where :func:`looks_across` finds nothing. ``noise`` must be fresh.
+        """
+        if parts == 1:
+            terms = self(model, batch, noise, weight)
+            terms.total.backward()
+            return terms
+        texts, sums = len(batch.lengths), dict[str, Tensor]()
+        size = -(-texts // parts)
+        for first in range(0, texts, size):
+            rows = slice(first, min(first + size, texts))
+            share = (rows.stop - rows.start) / texts
+            terms = self(model, batch.part(rows), noise.part(rows, texts), weight)
+            (share * terms.total).backward()
+            for name, value in terms.named().items():
+                sums[name] = sums.get(name, 0.0) + share * value.detach()
+        return Terms(**sums)
+
+
+def looks_across(model: TextModel, objective: Objective, procedure: object) -> list[str]:
+    """What makes a step depend on the texts of a batch together, and not on each by itself.
+
+    Parts say it themselves, by an attribute ``across_texts``; a test finds those that should and do not.
+    """
+    found = ["a penalty on the aggregated posterior"] if objective.aggregate is not None else []
+    parts = (procedure, objective.regulariser, objective.twin, *model.modules())
+    found += [getattr(part, "across_texts", "") for part in parts]
+    return [reason for reason in dict.fromkeys(found) if reason]
+
 
 def _detached(term: Tensor | None) -> Tensor | None:
     return None if term is None else term.detach()

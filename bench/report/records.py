@@ -185,8 +185,13 @@ def _own_settings(record: RunRecord) -> RunSettings | None:
 def _load_evaluation(record: RunRecord) -> None:
     evaluation = _document(record, "measurements.json")
     if evaluation is None:
-        record.state = "damaged" if record.faults else "not evaluated"
-        record.reason = record.faults[0] if record.faults else "trained, but not evaluated yet"
+        status = _document(record, "status.json") or {}
+        if record.faults:
+            record.state, record.reason = "damaged", record.faults[0]
+        elif status.get("state") == "failed":
+            record.state, record.reason = "failed", f"in its evaluation: {status.get('reason')}"
+        else:
+            record.state, record.reason = "not evaluated", "trained, but not evaluated yet"
         return
     record.evaluation = evaluation
     try:

@@ -32,7 +32,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
 
     The site is built beside ``out`` and then renamed, so that a build that fails or is killed leaves the old
     report. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
-    results folder, when ``out`` cannot be written, or when another process builds the same report.
+    results folder or when ``out`` cannot be written; waits for another process that builds the same report.
     """
     results, out = Path(results), Path(out)
     if not results.is_dir():
@@ -40,7 +40,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             "results folder not found", where=results, remedy="run something first, or name another"
         )
     building = out.with_name(f".{out.name}.building")
-    with locked(building, f"the report {out}"):
+    with locked(building, f"the report {out}", wait=True):
         try:
             _restore(building, out)
             site = building / "site"
@@ -51,7 +51,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             _swap(building, out)
         except OSError as error:
             raise cannot_write(out, error) from error
-    shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
     return out / "index.html"
 
 

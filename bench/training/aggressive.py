@@ -56,8 +56,7 @@ class Aggressive(Standard):
             return super().__call__(model, objective, stepper, step)
         self._catch_up(model, objective, stepper, step)
         stepper.zero()
-        terms = objective(model, step.batch, step.noise, step.weight)
-        terms.total.backward()
+        terms = objective.backward(model, step.batch, step.noise, step.weight, step.parts)
         return terms, stepper.step(step.number, "generation")
 
     def _catch_up(self, model: TextModel, objective: Objective, stepper: Stepper, step: Step) -> None:
@@ -68,8 +67,7 @@ class Aggressive(Standard):
             if number == 1:
                 batch = step.batch
             stepper.zero()
-            total = objective(model, batch, noise, step.weight).total
-            total.backward()
+            total = objective.backward(model, batch, noise, step.weight, step.parts).total
             stepper.step(step.number, "inference")
             loss += float(total.detach()) * len(batch.lengths)
             tokens += int(batch.lengths.sum()) + len(batch.lengths)

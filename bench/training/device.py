@@ -36,6 +36,13 @@ def product_type(device: torch.device, precision: Precision) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is what the library raises when the device, or the machine, has no memory left."""
+    words = ("DefaultCPUAllocator: can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or (isinstance(error, RuntimeError) and any(text in str(error) for text in words))
+
+
 def _cpu_has_bfloat16() -> bool:
     info = Path("/proc/cpuinfo")
     return info.exists() and "avx512_bf16" in info.read_text(encoding="utf-8", errors="replace")

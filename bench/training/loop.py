@@ -24,6 +24,7 @@ from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator, epoch_order
 from bench.corpora.prepared import Prepared
+from bench.errors import BenchError
 from bench.files import write_json
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import mutual_information
@@ -31,12 +32,12 @@ from bench.metrics.likelihood import posteriors, text_likelihoods
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise, TextSource
 from bench.models.precision import products
-from bench.objectives.objective import Objective
+from bench.objectives.objective import Objective, looks_across
 from bench.parts import build
 from bench.seeds import derive_seed
 from bench.settings import Part, RunSettings
 from bench.training import state as saved
-from bench.training.device import product_type
+from bench.training.device import out_of_memory, product_type
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
 from bench.training.procedures import Procedure, Step
@@ -49,6 +50,10 @@ CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
 
 class Diverged(Exception):
     """A loss or a gradient became NaN or infinite: the outcome of this run, not a fault of the code."""
+
+
+class OutOfMemory(Exception):
+    """A step did not fit into memory. What it has left in the model and the optimiser is of no use."""
 
 
 class Interrupted(BaseException):
@@ -105,7 +110,12 @@ class Trainer:
         self.progress.attempts += 1
 
     def _resume(self) -> None:
-        checkpoint = saved.load(self.folder, self.identity)
+        try:
+            checkpoint = saved.load(self.folder, self.identity)
+        except saved.Damaged as error:
+            self.reporter.say(f"starts again from its first step: {error}")
+            (self.folder / saved.FILE).unlink()
+            return
         if checkpoint is None:
             return
         self.model.load_state_dict(checkpoint.tensors["model"])
@@ -130,7 +140,10 @@ class Trainer:
         return last or self.plateau.decays >= self.settings.optimiser.most_decays
 
     def train(self) -> None:
-        """Run to the last step. Raises :class:`Diverged`, or :class:`Interrupted` after saving the state."""
+        """Run to the last step.
+
+        Raises :class:`Diverged`, :class:`OutOfMemory`, or :class:`Interrupted` after saving the state.
+        """
         training = self.settings.training
         last_saved = time.monotonic()
         self._status("running")
@@ -152,15 +165,23 @@ class Trainer:
                     last_saved = time.monotonic()
 
     def one_step(self, step: int) -> None:
-        """Train on the batch of ``step`` (1-based) and log it. Raises :class:`Diverged`."""
+        """Train on the batch of ``step`` (1-based) and log it.
+
+        Raises :class:`Diverged` or :class:`OutOfMemory`.
+        """
         began = time.perf_counter()
         batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
         weight = self.schedule(step)
         self.model.train()
-        given = Step(step, batch, noise, weight, functools.partial(self._another, step))
-        with products(self.device, self.dtype):
-            terms, norm = self.procedure(self.model, self.objective, self.stepper, given)
+        given = Step(step, batch, noise, weight, functools.partial(self._another, step), self.parts)
+        try:
+            with products(self.device, self.dtype):
+                terms, norm = self.procedure(self.model, self.objective, self.stepper, given)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise OutOfMemory(f"out of memory at step {step}") from error
         values = {name: float(value.detach()) for name, value in terms.named().items()} | {
             "gradient_norm": float(norm)
         }
@@ -168,6 +189,28 @@ class Trainer:
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
         self._log(step, values, int(batch.lengths.sum()) + len(batch.lengths))
+
+    @property
+    def parts(self) -> int:
+        """In how many parts each batch is taken."""
+        return int(self.progress.accumulation["parts"]) if self.progress.accumulation else 1
+
+    def smaller_parts(self) -> int:
+        """In how many parts batches could be taken when memory does not hold these.
+
+        Raises :class:`BenchError` where they cannot be made smaller.
+        """
+        training = self.settings.training
+        why = "its batches are taken in parts of one text already" if self.parts >= training.batch else ""
+        if across := looks_across(self.model, self.objective, self.procedure):
+            why = f"its batches cannot be taken in parts, because {' and '.join(across)} looks at them whole"
+        if why:
+            raise BenchError(
+                f"out of memory; {why}",
+                where=self.settings.name,
+                remedy="give it more memory or another device; a smaller training.batch would be another run",
+            )
+        return min(2 * self.parts, training.batch)
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, a function of corpus, seed and step alone."""
@@ -334,7 +377,7 @@ class Trainer:
         """Say in a small file how far the run is, for those who watch."""
         done = {"name": self.settings.name, "state": state, "step": self.progress.step}
         more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
-        write_json(self.folder / "status.json", done | more)
+        write_json(self.folder / saved.STATUS, done | more)
 
     @contextlib.contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:

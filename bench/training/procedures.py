@@ -25,6 +25,7 @@ class Step:
     """What one step is given. ``number`` is 1-based; ``weight`` is that of the regulariser.
 
     ``another(i)`` gives the i-th further batch of the step, drawn uniformly with replacement, with its noise.
+    Each batch is taken in so many ``parts``, where memory does not hold it whole.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Step:
     noise: Noise
     weight: float
     another: Callable[[int], tuple[Batch, Noise]]
+    parts: int = 1
 
 
 class Procedure(Protocol):
@@ -67,8 +69,7 @@ class Standard:
     ) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         stepper.zero()
-        terms = objective(model, step.batch, step.noise, step.weight)
-        terms.total.backward()
+        terms = objective.backward(model, step.batch, step.noise, step.weight, step.parts)
         return terms, stepper.step(step.number)
 
     def inference(self, model: TextModel) -> Infer:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.files import locked, read_json, sha256_file, stable_hash, write_json, write_with
+from bench.files import locked, read_json, remove_parts, sha256_file, stable_hash, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
+from bench.training import state as saved
 from bench.training.device import choose_device, prepare_process
-from bench.training.loop import Diverged, Trainer
+from bench.training.loop import Diverged, OutOfMemory, Trainer
 
 FILES = ("model.safetensors", "training.parquet", "validation.parquet")
 
@@ -33,12 +33,21 @@ def state_folder(state: Path, settings: RunSettings, data_hash: str) -> Path:
 
 
 def train_run(
-    settings: RunSettings, corpora: Path, out: Path, state: Path, *, device: str, threads: int | None
+    settings: RunSettings,
+    corpora: Path,
+    out: Path,
+    state: Path,
+    *,
+    device: str,
+    threads: int | None,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Train one run and write its folder below ``out``; returns the content of ``run.json``.
 
-    A run whose loss diverges is finished too: its state says so. Raises :class:`BenchError` when another
-    process trains the same run, and passes on what stops the process after saving the state.
+    A run whose loss diverges is finished too: its state says so. One whose memory does not hold a batch goes
+    on from its last checkpoint with batches in smaller parts. Raises :class:`BenchError` when another process
+    trains the same run, unless told to ``wait`` for it and to take what it leaves; passes on what stops the
+    process after saving the state.
     """
     prepare_process(threads)
     chosen = choose_device(device)
@@ -50,19 +59,52 @@ def train_run(
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
     folder = state_folder(state, settings, corpus.data_hash)
-    with locked(folder, settings.name), _failure_noted(folder, settings):
-        trainer = Trainer(settings, corpus, folder, chosen)
+    with locked(folder, settings.name, wait=wait) as waited:
+        content = _already_there(settings, corpus, out / settings.name) if waited else None
+        if content is None:
+            with saved.failure_noted(folder, settings.name):
+                trainer, reason = _trained(settings, corpus, folder, chosen, out)
+                content = _write(trainer, corpus, out / settings.name, reason, threads)
+        shutil.rmtree(folder)
+    return content
+
+
+def _already_there(settings: RunSettings, corpus: Prepared, folder: Path) -> dict[str, Any] | None:
+    """The content of ``run.json``, if another process has just finished this very run."""
+    if not (folder / "run.json").exists():
+        return None
+    found: dict[str, Any] = read_json(folder / "run.json")
+    expected = (settings.identity, corpus.data_hash, code_hash("train", run=settings))
+    if (found["identity"], found["data_hash"], found["provenance"]["code_hash"]) != expected:
+        return None
+    return found if found["files"] == {name: sha256_file(folder / name) for name in FILES} else None
+
+
+def _trained(
+    settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device, runs: Path
+) -> tuple[Trainer, str | None]:
+    """The run at its last step, or where its loss diverged, with the reason."""
+    accumulation = None
+    while True:
+        trainer = Trainer(settings, corpus, folder, device)
         if trainer.progress.step == 0:
-            _begin(trainer, out)
-        reason = None
+            _begin(trainer, runs)
+        if accumulation is not None:
+            trainer.progress.accumulation = {"from_step": trainer.progress.step + 1, **accumulation}
         try:
             trainer.train()
         except Diverged as error:
-            reason = str(error)
-            trainer.reporter.say(f"diverged: {reason}")
-        content = _write(trainer, corpus, out / settings.name, reason, threads)
-    shutil.rmtree(folder)
-    return content
+            trainer.reporter.say(f"diverged: {error}")
+            return trainer, str(error)
+        except OutOfMemory as error:
+            accumulation = {"parts": trainer.smaller_parts(), "reason": str(error)}
+            trainer.reporter.say(f"{error}: goes on with each batch in {accumulation['parts']} parts")
+        else:
+            return trainer, None
+        del trainer  # with its memory, before another is made
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _begin(trainer: Trainer, runs: Path) -> None:
@@ -90,25 +132,15 @@ def _begin(trainer: Trainer, runs: Path) -> None:
     trainer.model.load_state_dict(own)
 
 
-@contextlib.contextmanager
-def _failure_noted(folder: Path, settings: RunSettings) -> Iterator[None]:
-    """Leave the reason of a failure in ``status.json``, for the report; the failure goes on."""
-    try:
-        yield
-    except Exception as error:
-        failed = {"name": settings.name, "state": "failed", "reason": f"{type(error).__name__}: {error}"}
-        with contextlib.suppress(Exception):  # the failure itself matters more, and a full disk is one
-            write_json(folder / "status.json", failed)
-        raise
-
-
 def _write(
     trainer: Trainer, corpus: Prepared, folder: Path, reason: str | None, threads: int | None
 ) -> dict[str, Any]:
     """Write weights, tables and, last, ``run.json``."""
     progress, settings = trainer.progress, trainer.settings
     weights = trainer.best or trainer.model.state_dict()
-    (folder / "run.json").unlink(missing_ok=True)
+    remove_parts(folder)
+    for name in ("run.json", saved.STATUS):  # a failed evaluation was that of other weights
+        (folder / name).unlink(missing_ok=True)
     write_with(
         folder / FILES[0], lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path)
     )
@@ -139,6 +171,7 @@ def _write(
                 threads=threads or torch.get_num_threads(),
             ),
             "precision": f"{str(trainer.dtype).removeprefix('torch.')} products",
+            "accumulation": progress.accumulation,
             "started": progress.started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },

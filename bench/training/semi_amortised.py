@@ -44,6 +44,8 @@ class SemiAmortised(Standard):
     but not comparable in effort with amortised ones.
     """
 
+    across_texts = "the clipping of the ascents of a batch"
+
     def __init__(
         self,
         batch: int,

@@ -6,7 +6,9 @@ best weights so far, the history and the step. It is one file, replaced atomical
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,19 +19,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.files import replacing
+from bench.files import replacing, write_json
 
 FILE = "checkpoint.safetensors"
+STATUS = "status.json"  # how far a run is, or why it failed
 
 
 @dataclass
 class Progress:
-    """What a run has done so far. ``history`` and ``validations`` hold one row per logged step."""
+    """What a run has done so far. ``history`` and ``validations`` hold one row per logged step.
+
+    ``accumulation``: in how many ``parts`` each batch is taken, since which step (``from_step``) and why
+    (``reason``); None as long as batches are taken whole.
+    """
 
     step: int = 0
     seconds: float = 0.0
     validation_seconds: float = 0.0
     attempts: int = 0
+    accumulation: dict[str, Any] | None = None
     tokens: int = 0
     started: str = ""
     best: dict[str, Any] | None = None
@@ -38,6 +46,10 @@ class Progress:
     window: dict[str, float] = field(default_factory=dict)
     procedure: dict[str, Any] = field(default_factory=dict)
     plateau: dict[str, Any] = field(default_factory=dict)
+
+
+class Damaged(BenchError):
+    """A checkpoint that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def save(folder: Path, identity: str, tensors: dict[str, dict[str, Tensor]], pro
 def load(folder: Path, identity: str) -> Checkpoint | None:
     """The saved state, or None if there is none.
 
-    Raises :class:`BenchError` for a damaged file and for the state of another configuration.
+    Raises :class:`Damaged`, or another :class:`BenchError` for the state of another configuration.
     """
     path = folder / FILE
     if not path.exists():
@@ -74,11 +86,7 @@ def load(folder: Path, identity: str) -> Checkpoint | None:
                 group, name = key.split("/", 1)
                 tensors.setdefault(group, {})[name] = file.get_tensor(key)
     except (SafetensorError, OSError) as error:
-        raise BenchError(
-            f"damaged checkpoint: {error}",
-            where=path,
-            remedy="delete it and run the same command again: the run starts from its first step",
-        ) from error
+        raise Damaged(f"damaged checkpoint: {error}", where=path) from error
     if metadata.get("identity") != identity:
         raise BenchError(
             f"checkpoint of another configuration: expected {identity}, found {metadata.get('identity')}",
@@ -86,6 +94,18 @@ def load(folder: Path, identity: str) -> Checkpoint | None:
             remedy="delete it, or give --state another folder",
         )
     return Checkpoint(tensors, Progress(**json.loads(metadata["progress"])))
+
+
+@contextlib.contextmanager
+def failure_noted(folder: Path, name: str) -> Iterator[None]:
+    """Leave the reason of a failure in ``status.json``, for the report; the failure goes on."""
+    try:
+        yield
+    except Exception as error:
+        failed = {"name": name, "state": "failed", "reason": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(Exception):  # the failure itself matters more, and a full disk is one
+            write_json(folder / STATUS, failed)
+        raise
 
 
 def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -98,6 +98,15 @@ def test_a_killed_download_leaves_nothing_that_looks_finished(
     assert fetch(entry(url=url, sha256=SHA), cache=tmp_path)["c/a.txt"].read_bytes() == BODY
 
 
+def test_a_disk_that_fills_during_a_download_is_told(server: Server, full_disk: Path) -> None:
+    body = b"hello\n" * 20_000
+    url = server.serve("/a.txt", (200, body))
+    file = {"url": url, "sha256": hashlib.sha256(body).hexdigest()}
+    with pytest.raises(BenchError, match=r"cannot write a\.txt: (No space left|File too large)"):
+        fetch(entry(**file), cache=full_disk)
+    assert leftovers(full_disk) == []
+
+
 def test_no_network_and_no_mirror(tmp_path: Path, server: Server) -> None:
     server.stop()
     with pytest.raises(BenchError) as caught:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file
-from bench.metrics.evaluate import evaluate_run
+from bench.metrics.evaluate import Evaluation, evaluate_run
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
 from bench.settings import RunSettings
 from tests.conftest import TINY, tiny_settings
@@ -198,6 +198,22 @@ def test_damaged_or_absent_weights_are_refused(copied: Path, corpora: Path) -> N
     weights.unlink()
     with pytest.raises(BenchError, match="weights of the run are not there"):
         evaluate(copied, corpora)
+
+
+def test_a_failure_is_noted_until_the_next_evaluation(
+    copied: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("broken on purpose")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Evaluation, "measure", fail)
+        with pytest.raises(ZeroDivisionError):
+            evaluate(copied, corpora)
+    status = folder_of(copied, "vae") / "status.json"
+    assert read_json(status)["reason"] == "ZeroDivisionError: broken on purpose"
+    evaluate(copied, corpora)
+    assert not status.exists()
 
 
 def test_another_configuration_is_refused(copied: Path, corpora: Path) -> None:

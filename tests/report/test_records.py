@@ -117,6 +117,15 @@ def test_an_unreadable_table_without_a_listed_hash_is_reported(results: Any, pla
     assert load(results, plan).faults[0].startswith("training.parquet: cannot be read")
 
 
+def test_a_failed_evaluation_is_a_failure_with_its_reason(results: Any, plan: Plan) -> None:
+    results.corpus()
+    folder = results.run(RUN)
+    (folder / "measurements.json").unlink()
+    (folder / "status.json").write_text('{"name": "a", "state": "failed", "reason": "KeyError: 1"}')
+    record = load(results, plan)
+    assert (record.state, record.reason) == ("failed", "in its evaluation: KeyError: 1")
+
+
 def test_a_missing_file_is_reported(results: Any, plan: Plan) -> None:
     results.corpus()
     (results.run(RUN) / "histograms.json").unlink()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import re
+import threading
+import time
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -238,6 +240,18 @@ def test_a_failed_build_leaves_the_old_report(
 def test_faults_of_the_caller(results: Any, catalog: Catalog, plan: Plan) -> None:
     with pytest.raises(BenchError, match="results folder not found"):
         build_report(results.root / "none", results.root / "report", catalog, plan)
-    building = results.root / ".report.building"
-    with locked(building, "it"), pytest.raises(BenchError, match="another process"):
-        build_report(results.root, results.root / "report", catalog, plan)
+
+
+def test_two_builds_of_one_report_follow_each_other(
+    results: Any, catalog: Catalog, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, building = results.root / "report", results.root / ".report.building"
+    with locked(building, "it"):
+        build = threading.Thread(target=build_report, args=(results.root, out, catalog, plan))
+        build.start()
+        time.sleep(0.5)
+        assert not out.exists()
+    build.join()
+    assert (out / "index.html").exists()
+    assert not building.exists()
+    assert "waiting for it" in capsys.readouterr().err

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import itertools
+import resource
+import threading
 import time
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -17,10 +18,11 @@ from safetensors.torch import load_file
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.settings import RunSettings
+from bench.training import loop, run
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer
 from bench.training.run import state_folder, train_run
-from tests.conftest import TINY, tiny_settings
+from tests.conftest import tiny_settings
 from tests.training.resuming import assert_same, stop_after
 
 CPU = torch.device("cpu")
@@ -48,44 +50,78 @@ def test_stopping_at_any_step_changes_nothing(
     assert_same(whole, second)
 
 
-def test_kill_minus_nine_then_the_same_command(corpora: Path, tmp_path: Path) -> None:
-    settings = {**TINY, "training": {**TINY["training"], "steps": 400, "validate_every": 100}}
-    name = "demo/coupled-vae/generated-tiny/coupled-vae/seed0"
-    command = [sys.executable, "-m", "bench", "train", name, "--corpora", str(corpora), "--threads", "1"]
-    command += ["--settings", json.dumps(settings), "--device", "cpu"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "BENCH_CHECKPOINT_SECONDS": "0.2",
-    }
-
-    def folders(which: str) -> list[str]:
-        return ["--out", str(tmp_path / which / "runs"), "--state", str(tmp_path / which / "state")]
-
-    subprocess.run([*command, *folders("whole")], env=environment, check=True, capture_output=True)
-    process = subprocess.Popen([*command, *folders("killed")], env=environment, stderr=subprocess.DEVNULL)
-    while not list((tmp_path / "killed" / "state").glob(f"*/{saved.FILE}")):
-        assert process.poll() is None, "finished before its first checkpoint"
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "killed" / "runs" / name / "run.json").exists()
-    subprocess.run([*command, *folders("killed")], env=environment, check=True, capture_output=True)
-    a, b = (tmp_path / which / "runs" / name for which in ("whole", "killed"))
-    assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
-    assert json.loads((b / "run.json").read_text())["cost"]["attempts"] == 2
-    assert not list((tmp_path / "killed" / "state").iterdir())
-
-
-def test_a_damaged_checkpoint_and_one_of_another_run_are_refused(corpus: Prepared, tmp_path: Path) -> None:
-    trainer = Trainer(tiny_settings("vae"), corpus, tmp_path, CPU)
-    trainer.save()
+def test_a_checkpoint_of_another_run_is_refused(corpus: Prepared, tmp_path: Path) -> None:
+    Trainer(tiny_settings("vae"), corpus, tmp_path, CPU).save()
     with pytest.raises(BenchError, match="another configuration"):
         Trainer(tiny_settings("vae", seed=1), corpus, tmp_path, CPU)
-    path = tmp_path / saved.FILE
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(BenchError, match="damaged checkpoint"):
-        Trainer(tiny_settings("vae"), corpus, tmp_path, CPU)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_a_truncated_checkpoint_is_told_and_the_run_starts_again(
+    share: float, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny_settings("gru-lm", training={"steps": 4})
+    trainer = Trainer(settings, corpus, tmp_path / "killed", CPU)
+    trainer.one_step(1)
+    trainer.save()
+    path = tmp_path / "killed" / saved.FILE
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    again = finished(settings, corpus, tmp_path / "killed")
+    assert "starts again from its first step: damaged checkpoint" in capsys.readouterr().err
+    assert_same(finished(settings, corpus, tmp_path / "whole"), again)
+
+
+def test_a_disk_that_fills_keeps_the_last_checkpoint(
+    corpus: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings("vae")
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)  # one after each step
+    trainer = Trainer(settings, corpus, tmp_path / "filled", CPU)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    original = trainer.one_step
+
+    def one_step(step: int) -> None:
+        if step == 7:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+        original(step)
+
+    monkeypatch.setattr(trainer, "one_step", one_step)
+    try:
+        with pytest.raises(BenchError, match=r"cannot write checkpoint\.safetensors: File too large"):
+            trainer.train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = Trainer(settings, corpus, tmp_path / "filled", CPU)
+    assert again.progress.step == 6
+    again.train()
+    assert_same(finished(settings, corpus, tmp_path / "whole"), again)
+
+
+def test_a_clock_that_goes_backwards_changes_no_result(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Durations are taken from clocks that only go on; the time of day is only written down."""
+    hours = itertools.count()
+
+    class Backwards(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Backwards:
+            return cls.fromtimestamp(1e9 - 3600 * next(hours), tz)
+
+    settings, done = tiny_settings("vae"), {}
+    for which in ("usual", "backwards"):
+        if which == "backwards":
+            monkeypatch.setattr(time, "time", lambda: 1e9 - 3600 * next(hours))
+            for module in (loop, run):
+                monkeypatch.setattr(module, "datetime", Backwards)
+        where = (corpora, tmp_path / which / "runs", tmp_path / which / "state")
+        done[which] = train_run(settings, *where, device="cpu", threads=1)
+    provenance = done["backwards"]["provenance"]
+    assert provenance["finished"] < provenance["started"]  # it did go backwards
+    assert done["backwards"]["cost"]["seconds"] > 0
+    assert done["backwards"]["cost"]["tokens_per_second"] > 0
+    weights = [tmp_path / which / "runs" / settings.name / "model.safetensors" for which in done]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prepared, tmp_path: Path) -> None:
@@ -98,6 +134,32 @@ def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prep
         pytest.raises(BenchError, match="another process is working on demo/"),
     ):
         train_run(settings, corpora, tmp_path / "runs", tmp_path, device="cpu", threads=1)
+
+
+def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
+    corpora: Path, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.files import locked
+
+    settings = tiny_settings("gru-lm", training={"steps": 4})
+    where = (corpora, tmp_path / "runs", tmp_path / "state")
+    first = train_run(settings, *where, device="cpu", threads=1)
+    held = threading.Event()
+
+    def hold() -> None:
+        with locked(state_folder(tmp_path / "state", settings, corpus.data_hash), settings.name):
+            held.set()
+            time.sleep(0.5)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    second = train_run(settings, *where, device="cpu", threads=1, wait=True)
+    holder.join()
+    assert "waiting for it" in capsys.readouterr().err
+    assert second == first  # not trained again: even the times are those of the first
+    assert not list((tmp_path / "state").iterdir())
+    assert train_run(settings, *where, device="cpu", threads=1, wait=True) != first  # nobody to wait for
 
 
 def test_the_weights_written_are_the_best_of_the_validations(corpora: Path, tmp_path: Path) -> None:
