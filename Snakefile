@@ -51,5 +51,9 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    hold_results()
+
+
 onerror:
     shell(partial_report())

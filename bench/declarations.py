@@ -22,6 +22,9 @@ CATALOG = Path(__file__).parent / "catalog"
 T = TypeVar("T")
 
 
+SYSTEM_SAID = {"title", "about", "couples", "missing"}  # of a system, what the report says of it
+
+
 class System(Model):
     """A named model: which parts it is composed of. A declaration, not a class."""
 

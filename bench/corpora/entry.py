@@ -20,6 +20,9 @@ from bench.corpora.rules import SPLITS, Split
 from bench.errors import BenchError, unknown
 from bench.validation import read_yaml, validated
 
+SAID = ("title", "about", "licence", "citation", "homepage", "comparable")  # of a corpus, to be read
+_ELSEWHERE = {"__all__": {"url": True, "note": True}}
+
 CATALOG = Path(__file__).parents[1] / "catalog" / "corpora"
 
 
@@ -80,6 +83,10 @@ class CorpusEntry(BaseModel):
     files: tuple[SourceFile, ...]
     reader: ReaderSpec
     expect: dict[Split, int] = Field(default_factory=dict, description="texts per split after reading")
+
+    def content(self) -> dict[str, Any]:
+        """What the texts depend on: all but what is said about them and where their files are downloaded from."""
+        return self.model_dump(mode="json", exclude={**dict.fromkeys(SAID, True), "files": _ELSEWHERE})
 
     @property
     def is_local(self) -> bool:

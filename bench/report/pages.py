@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas
 
+from bench.corpora.entry import SAID
 from bench.declarations import Catalog, Figure, Texts
 from bench.plan import Plan
 from bench.report import audits, claims, curves, describe
@@ -410,7 +411,9 @@ def corpora(material: Material) -> Iterator[tuple[CorpusRecord, dict[str, Any]]]
     """Each corpus that has a page, with what the page shows."""
     for (paper_name, name), record in material.corpora.items():
         pictures = [] if record.fault else curves.corpus_figures(f"{paper_name}-{name}", record)
-        yield record, {"record": record, "figures": pictures}
+        entry = material.catalog.corpora.get(name)
+        said = {} if entry is None else {key: getattr(entry, key) for key in SAID}
+        yield record, {"record": record, "card": record.card | said, "figures": pictures}
 
 
 def methods(material: Material) -> dict[str, Any]:

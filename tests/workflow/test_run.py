@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,10 @@ from typing import Any
 import pytest
 
 from bench.files import read_json
-from tests.conftest import CORPUS, TINY, tiny_settings
+from tests.conftest import TINY, tiny_settings
+from tests.workflow.asked import config
 
 SYSTEMS = ("gru-lm", "vae")
-
-
-def config(*systems: str, **settings: Any) -> list[str]:
-    chosen = {**TINY, **settings}
-    return ["--config", f"corpora={CORPUS}", f"systems={','.join(systems)}", f"settings={json.dumps(chosen)}"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +114,57 @@ def test_a_changed_setting_reruns_exactly_what_it_changes(
     counts: Any,
 ) -> None:
     assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS, **changes), tree=own_tree)) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "systems.yaml",
+            "  schedule: {kind: linear}\n",
+            "  schedule: {kind: linear, ceiling: 0.9}\n",
+            {"train": 1, "evaluate": 1, "report": 1, "all": 1},
+        ),
+        ("systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
+        ("systems.yaml", "  schedule: {ceiling: 0.8}\n", "  schedule: {ceiling: 0.7}\n", {}),
+        ("papers/coupled-vae/reported.csv", "nll,105.8", "nll,105.7", {"report": 1, "all": 1}),
+        ("corpora/generated-tiny.yaml", "title: Generated", "title: Drawn", {"report": 1, "all": 1}),
+        (
+            "corpora/generated-tiny.yaml",
+            "reader: {kind: generated, size: tiny}",
+            "reader: {kind: generated, size: tiny}\nexpect: {train: 600}",
+            {"prepare": 1, "train": 2, "evaluate": 2, "report": 1, "all": 1},
+        ),
+        ("corpora/ptb.yaml", "expect: {train: 42068", "expect: {train: 42069", {}),
+    ],
+)
+def test_a_changed_entry_of_the_catalog_reruns_exactly_what_depends_on_it(
+    file: str,
+    old: str,
+    new: str,
+    expected: dict[str, int],
+    complete: Path,
+    own_tree: Path,
+    snakemake: Any,
+    counts: Any,
+) -> None:
+    path = own_tree / "bench" / "catalog" / file
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new, 1))
+    try:
+        assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == expected
+    finally:
+        path.write_text(content)
+
+
+def test_a_clock_that_went_backwards_reruns_nothing(
+    complete: Path, own_tree: Path, snakemake: Any, counts: Any
+) -> None:
+    """The corpus seems to be younger than the runs that were trained on it."""
+    for path in (complete / "results" / "corpora").rglob("*"):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600))
+    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
 
 
 def test_a_corpus_of_the_user(snakemake: Any, counts: Any, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 # The plan, and the functions that say what a run or a corpus needs. Torch is never imported here.
 
+import atexit
+import contextlib
 import functools
 import json
 import shlex
@@ -12,10 +14,12 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from bench import plan
-from bench.declarations import load_catalog
+from bench.corpora.entry import SAID
+from bench.declarations import SYSTEM_SAID, load_catalog
 from bench.errors import BenchError
-from bench.files import stable_hash
+from bench.files import locked, stable_hash
 from bench.provenance import code_hash
+from bench.resources import evaluation_needs, sizes_of, training_needs
 from bench.scopes import ALL, check_keys, request_of, targets, typed
 
 SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
@@ -118,13 +122,23 @@ def as_json(request):
 
 def declared_of_report(wildcards):
     """What the report shows of the catalog: titles, tables, reported numbers."""
-    papers = REQUESTS[target_of_report(wildcards)].papers
-    return stable_hash([CATALOG.paper(paper).model_dump(mode="json") for paper in papers])
+    target = target_of_report(wildcards)
+    papers, runs = REQUESTS[target].papers, runs_of(target).values()
+    systems = {name for paper in papers for name in plan.systems_of(CATALOG, paper)} | {
+        r.system for r in runs
+    }
+    corpora = {name for paper in papers for name in CATALOG.paper(paper).corpora} | {r.corpus for r in runs}
+    shown = [
+        *(CATALOG.paper(paper).model_dump(mode="json") for paper in papers),
+        *(CATALOG.systems[name].model_dump(mode="json", include=SYSTEM_SAID) for name in sorted(systems)),
+        *(CATALOG.corpus(name).model_dump(mode="json", include=set(SAID)) for name in sorted(corpora)),
+    ]
+    return stable_hash(shown)
 
 
 @explained
 def source_identity(wildcards):
-    return stable_hash(CATALOG.corpus(wildcards.corpus).model_dump(mode="json", include={"files"}))
+    return stable_hash(CATALOG.corpus(wildcards.corpus).content()["files"])
 
 
 @explained
@@ -137,7 +151,7 @@ def own_files(wildcards):
 def corpus_identity(wildcards):
     entry = CATALOG.corpus(wildcards.corpus)
     rules = plan.text_rules(CATALOG, wildcards.paper, wildcards.corpus, config["settings"])
-    return stable_hash([entry.model_dump(mode="json"), rules.model_dump(mode="json")])
+    return stable_hash([entry.content(), rules.model_dump(mode="json")])
 
 
 def corpus_code(wildcards):
@@ -163,9 +177,15 @@ def training_code(wildcards):
     return code_hash("train", run=run_of(wildcards.run))
 
 
-def training_minutes(wildcards, attempt):
-    """A time limit for clusters; a training that meets it goes on from its last checkpoint."""
-    return (60 + run_of(wildcards.run).training.steps // 100) * attempt
+def needed(needs, key):
+    """A resource function: what a run needs on a cluster, from its settings and its corpus, once that is prepared."""
+
+    def resource(wildcards, attempt):
+        run = run_of(wildcards.run)
+        card = Path(config["results"], "corpora", run.paper, run.corpus, "card.json")
+        return getattr(needs(run, sizes_of(card), config["device"], attempt), key)
+
+    return resource
 
 
 def run_identity(wildcards):
@@ -174,6 +194,16 @@ def run_identity(wildcards):
 
 def evaluation_code(wildcards):
     return code_hash("evaluate", run=run_of(wildcards.run))
+
+
+HELD = contextlib.ExitStack()
+atexit.register(HELD.close)
+
+
+@explained
+def hold_results():
+    """One workflow at a time works on a results folder, from wherever it was started; killed, it lets go."""
+    HELD.enter_context(locked(Path(config["results"]), "these results"))
 
 
 def partial_report():

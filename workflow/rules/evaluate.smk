@@ -8,12 +8,11 @@ rule evaluate:
         "<results>/logs/evaluate/{run}.log",
     benchmark:
         "<results>/logs/evaluate/{run}.jsonl"
-    retries: 1
     threads: config["threads_per_run"]
     resources:
         gpu=ON_GPU,
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=needed(evaluation_needs, "mem_mb"),
+        runtime=needed(evaluation_needs, "minutes"),
     params:
         identity=run_identity,
         code=evaluation_code,

@@ -1,0 +1,102 @@
+"""What a job asks of a cluster: the longest it may take and the memory of the machine it runs on.
+
+A job that meets its limits is tried again with more of both, and a training goes on where it was, so these are
+limits that few jobs meet rather than the most that any could need. How long a job of this machine takes is what
+``bench plan`` measures.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.settings import RunSettings
+
+# Target tokens a second of a VAE's training: a third of the slowest that was measured on one shared core (3,200 on
+# Penn Treebank). A card, which has not been measured, is taken for ten such cores.
+RATES = {"cpu": 1_000, "cuda": 10_000}
+SCORING = 6  # tokens scored in the time of one that is trained on: the slowest evaluation measured had 6,300 a second
+START = 30  # minutes of every job: imports, reading, writing, a slow disk
+DAY = 24 * 60  # minutes: what most partitions allow, and what the first attempt asks for at most
+BASE = 4_000  # MB of a process that has loaded the library, a corpus and a model of the papers' sizes
+TENSORS = 3  # float32 tensors as large as the logits of a batch that a step holds at once, and their like
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a job's cost depends on in a corpus: words a text on average and at most, in all, texts of a split."""
+
+    mean: float = 20.0
+    longest: int = 100
+    words: int = 10_000
+    valid: int = 4_000
+    test: int = 4_000
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Minutes, and megabytes of the machine's memory."""
+
+    minutes: int
+    mem_mb: int
+
+
+def sizes_of(card: Path) -> Sizes:
+    """The sizes of a prepared corpus by its ``card.json``, and usual ones as long as it is not prepared."""
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+        splits = content["splits"]
+        return Sizes(
+            mean=splits["train"]["length"]["mean"],
+            longest=splits["train"]["length"]["max"],
+            words=content["vocabulary_size"],
+            valid=splits["valid"]["texts"],
+            test=splits["test"]["texts"],
+        )
+    except (OSError, ValueError, KeyError):
+        return Sizes()
+
+
+def training_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) -> Needs:
+    """What a training asks for at its ``attempt``, 1-based: of steps, lengths, procedure and device."""
+    training = run.training
+    steps = training.steps * training.batch * passes(run)
+    validations = -(-training.steps // training.validate_every)
+    scored = validations * sizes.valid * (training.validation_samples + ascents(run))
+    tokens = (steps + scored / SCORING) * (sizes.mean + 1)
+    return _needs(run, sizes, tokens, device, attempt, 1 + ascents(run))
+
+
+def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) -> Needs:
+    """What an evaluation asks for at its ``attempt``, 1-based; decoded words are counted as if scored."""
+    wanted = run.evaluation
+    texts = sizes.test * (wanted.samples + 2 * wanted.reconstructions + ascents(run))
+    gradients = 2 * min(wanted.gradient_texts or sizes.test, sizes.test)
+    return _needs(run, sizes, (texts / SCORING + gradients) * (sizes.mean + 1), device, attempt)
+
+
+def passes(run: RunSettings) -> int:
+    """Forward and backward passes of one step, in those of a standard step without a twin.
+
+    An aggressive step makes up to ``inner`` updates more; as it seldom makes all, and at some validation makes
+    no more, half of them count. Each ascent of a semi-amortised step is differentiated twice.
+    """
+    inner, branches = int(run.procedure.options.get("inner", 0)), 1 if run.coupling.absent else 2
+    return branches * (1 + inner // 2) + 2 * ascents(run)
+
+
+def ascents(run: RunSettings) -> int:
+    """Steps by which each posterior is refined."""
+    return int(run.procedure.options.get("ascents", 0))
+
+
+def _needs(
+    run: RunSettings, sizes: Sizes, tokens: float, device: str, attempt: int, graphs: int = 1
+) -> Needs:
+    """``tokens``: as many target tokens of standard steps cost the same; ``graphs``: of steps held at once."""
+    rate = RATES["cuda" if device.startswith("cuda") else "cpu"]
+    minutes = START + tokens / rate / 60
+    logits = run.training.batch * (sizes.longest + 1) * sizes.words * 4 / 1e6
+    memory = BASE + TENSORS * logits * graphs
+    return Needs(min(round(minutes), DAY) * attempt, round(memory) * attempt)

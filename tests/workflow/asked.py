@@ -1,0 +1,14 @@
+"""What the workflow is asked for in these tests: tiny runs on the tiny corpus."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.conftest import CORPUS, TINY
+
+
+def config(*systems: str, **settings: Any) -> list[str]:
+    """The option that asks for these systems."""
+    chosen = {**TINY, **settings}
+    return ["--config", f"corpora={CORPUS}", f"systems={','.join(systems)}", f"settings={json.dumps(chosen)}"]
