@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
-import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,13 +20,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.errors import BenchError
 from bench.files import read_json
-from tests.conftest import CORPUS, TINY, tiny_settings
+from tests.conftest import TINY, tiny_settings
+from tests.workflow.asked import config
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "workflow" / "profiles" / "slurm"
 SYSTEMS = ("gru-lm", "vae")
-TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "sinfo")
+# The lines of the profile that are for many short jobs.
+SHORT = (
+    *("--groups", "evaluate=short", "--group-components", "short=8"),
+    *("--set-resource-scopes", "gpu=local", "--resources", "gpu=1"),
+)
+LONGEST = 600  # seconds after which the workflow is given up
+TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 CONFIGURATION = """\
 ClusterName=tiny
 SlurmctldHost=localhost(127.0.0.1)
@@ -155,6 +164,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     path = f"{folder}/bin:{os.environ['PATH']}"
     environment = {**kept, "SLURM_CONF": f"{folder}/slurm.conf", "PATH": path, "OMP_NUM_THREADS": "1"}
+    environment["BENCH_CHECKPOINT_SECONDS"] = "0"
     cluster = Cluster(environment)
     files = {
         "socket": "socket",
@@ -193,62 +203,90 @@ def answers(environment: dict[str, str], *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working directory of a call in which the training of the VAE was cancelled once."""
+    """The working directory of a call in which one training was cancelled and the other ran out of time."""
     folder = tmp_path_factory.mktemp("cluster")
-    run = tiny_settings("vae").name
-    settings = [
-        "--config",
-        f"corpora={CORPUS}",
-        f"systems={','.join(SYSTEMS)}",
-        f"settings={json.dumps(TINY)}",
-    ]
+    late, cancelled = (tiny_settings(system).name for system in SYSTEMS)
+    longer = {**TINY["training"], "steps": 1000, "validate_every": 500}  # time to meet them on their way
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(folder)]
+    command += ["--profile", str(PROFILE), "all", *config(*SYSTEMS, training=longer), *SHORT]
     output = folder / "output.txt"
     with (
         output.open("wb") as file,
-        subprocess.Popen(
-            [*command, "--profile", str(PROFILE), "all", *settings],
-            stdout=file,
-            stderr=file,
-            cwd=folder,
-            env=cluster.environment,
-        ) as process,
+        subprocess.Popen(command, stdout=file, stderr=file, cwd=folder, env=cluster.environment) as process,
     ):
         try:
-            log = folder / "results" / "logs" / "train" / f"{run}.log"
-            until(log.exists, "a training in flight", process)
-            cluster.ask("scancel", cluster.of("train", "vae")[0].number)
-            process.wait()
+            until(lambda: "checkpoint" in states(folder).get(late, ()), "a training in flight", process)
+            halt(late)
+            (job,) = cluster.of("train", SYSTEMS[0])
+            cluster.ask("scontrol", "update", f"JobId={job.number}", "TimeLimit=1")  # minutes, the least
+            until(lambda: "checkpoint" in states(folder).get(cancelled, ()), "a training in flight", process)
+            cluster.ask("scancel", cluster.of("train", SYSTEMS[1])[0].number)
+            process.wait(LONGEST)
         finally:
             process.kill()
     assert process.returncode == 0, output.read_text()
     return folder
 
 
+def states(folder: Path) -> dict[str, set[str]]:
+    """The kinds of files in the resumable state of each run."""
+    found = {}
+    for path in (folder / "results" / "state").glob("*/status.json"):
+        with contextlib.suppress(BenchError, FileNotFoundError):  # it is replaced as we look
+            found[read_json(path)["name"]] = {file.stem for file in path.parent.iterdir()}
+    return found
+
+
+def halt(run: str) -> None:
+    """Stop a training: it does not come further until its time is over, and it is woken to be told so."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if run.encode() in words and words[1:4] == [b"-m", b"bench", b"train"]:
+                os.kill(int(path.parent.name), signal.SIGSTOP)
+                return
+    raise AssertionError(f"no process trains {run}")
+
+
 def test_every_job_finishes(cluster: Cluster, finished: Path) -> None:
     for system in SYSTEMS:
         measured = read_json(finished / "results" / "runs" / tiny_settings(system).name / "measurements.json")
         assert measured["state"] == "finished"
-        assert [job.state for job in cluster.of("evaluate", system)] == ["COMPLETED"]
     assert (finished / "results" / "report" / "index.html").exists()
     assert not (finished / "results" / "report-partial").exists()
 
 
-def test_a_cancelled_training_is_tried_again(cluster: Cluster, finished: Path) -> None:
-    assert sorted(job.state for job in cluster.of("train", "vae")) == ["CANCELLED", "COMPLETED"]
-    assert [job.state for job in cluster.of("train", "gru-lm")] == ["COMPLETED"]
-    assert (
-        read_json(finished / "results" / "runs" / tiny_settings("vae").name / "run.json")["state"]
-        == "finished"
-    )
+def test_a_cancelled_training_is_reported_and_tried_again(cluster: Cluster, finished: Path) -> None:
+    jobs = cluster.of("train", "vae")
+    assert sorted(job.state for job in jobs) == ["CANCELLED", "COMPLETED"]
+    (number,) = (job.number for job in jobs if job.state == "CANCELLED")
+    said = (finished / "output.txt").read_text()
+    assert f"SLURM-job '{number}' failed, SLURM status is: 'CANCELLED'" in said
+    assert "Trying to restart job" in said
+
+
+def test_a_training_that_runs_out_of_time_goes_on_from_its_checkpoint(
+    cluster: Cluster, finished: Path
+) -> None:
+    assert sorted(job.state for job in cluster.of("train", "gru-lm")) == ["COMPLETED", "TIMEOUT"]
+    name = tiny_settings("gru-lm").name
+    assert read_json(finished / "results" / "runs" / name / "run.json")["cost"]["attempts"] == 2
+    log = (finished / "results" / "logs" / "train" / f"{name}.log").read_text()
+    assert int(re.findall(r"resumes after step (\d+)", log)[0]) >= 1
+
+
+def test_short_jobs_share_an_allocation(cluster: Cluster, finished: Path) -> None:
+    (job,) = [job for job in cluster.jobs() if "short" in job.comment]
+    assert (job.state, job.gpus) == ("COMPLETED", "gres:gpu:1")
+    assert not cluster.of("evaluate")
 
 
 def test_downloads_and_reports_stay_on_the_submitting_machine(cluster: Cluster, finished: Path) -> None:
-    assert {job.comment.split("_")[1] for job in cluster.jobs()} == {"prepare", "train", "evaluate"}
+    assert {job.comment.split("_")[1] for job in cluster.jobs()} == {"prepare", "train", "short"}
 
 
 def test_a_card_for_each_run_and_none_for_the_corpus(cluster: Cluster, finished: Path) -> None:
-    assert {job.gpus for rule in ("train", "evaluate") for job in cluster.of(rule)} == {"gres:gpu:1"}
+    assert {job.gpus for job in cluster.of("train")} == {"gres:gpu:1"}
     assert not any("gpu" in job.gpus for job in cluster.of("prepare"))
 
 
