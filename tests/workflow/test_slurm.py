@@ -206,7 +206,7 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The working directory of a call in which one training was cancelled and the other ran out of time."""
     folder = tmp_path_factory.mktemp("cluster")
     late, cancelled = (tiny_settings(system).name for system in SYSTEMS)
-    longer = {**TINY["training"], "steps": 1000, "validate_every": 500}  # time to meet them on their way
+    longer = {**TINY["training"], "steps": 400, "validate_every": 200}  # time to meet them on their way
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(folder)]
     command += ["--profile", str(PROFILE), "all", *config(*SYSTEMS, training=longer), *SHORT]
     output = folder / "output.txt"
