@@ -55,24 +55,24 @@ def evaluate_run(
     prepare_process(threads)
     folder = runs / settings.name
     run = read_json(folder / "run.json")
-    measuring = locked(folder, f"the evaluation of {settings.name}", wait=True)
-    with measuring, failure_noted(folder, settings.name):
-        return _evaluated(run, settings, corpora, folder, choose_device(device), threads)
-
-
-def _evaluated(
-    run: dict[str, Any],
-    settings: RunSettings,
-    corpora: Path,
-    folder: Path,
-    device: torch.device,
-    threads: int | None,
-) -> dict[str, Any]:
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
         remedy = f"train the run again: bench train {settings.name}"
         raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
     check_run(run, corpus, folder)
+    measuring = locked(folder, f"the evaluation of {settings.name}", wait=True)
+    with measuring, failure_noted(folder, settings.name):
+        return _evaluated(run, settings, corpus, folder, choose_device(device), threads)
+
+
+def _evaluated(
+    run: dict[str, Any],
+    settings: RunSettings,
+    corpus: Prepared,
+    folder: Path,
+    device: torch.device,
+    threads: int | None,
+) -> dict[str, Any]:
     began, started = time.perf_counter(), datetime.now(UTC)
     remove_parts(folder)
     for name in (*FILES, STATUS):  # a run that is trained again and diverges must not keep those of before
