@@ -113,9 +113,10 @@ class Noise:
         """Zero each element (time, batch, ...) with ``probability``, scale the rest by 1 / (1 - probability)."""
         if probability == 0:
             return values
-        whole, rows = values, slice(None)
+        whole = values
         if self._part is not None:
-            rows, texts = self._part
-            whole = values.new_empty(len(values), texts, *values.shape[2:])
-        keep = torch.empty_like(whole).bernoulli_(1 - probability, generator=self.generator(stream))[:, rows]
+            whole = values.new_empty(len(values), self._part[1], *values.shape[2:])
+        keep = torch.empty_like(whole).bernoulli_(1 - probability, generator=self.generator(stream))
+        if self._part is not None:
+            keep = keep[:, self._part[0]]
         return values * keep.mul_(1 / (1 - probability))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -116,16 +117,17 @@ def test_one_side_moves_at_a_time(system: str, monkeypatch: pytest.MonkeyPatch) 
     assert moved == [inference] * 3 + [names - inference - idle]
 
 
-def scripted(model: TextModel, per_token: list[float]) -> Callable[..., Terms]:
+def scripted(model: TextModel, per_token: list[float]) -> Objective:
     """An objective whose loss per target token is given for each call, and whose gradient is zero."""
     values: Iterator[float] = iter(per_token)
 
-    def objective(_: TextModel, batch: Batch, noise: Noise, weight: float) -> Terms:
-        nothing = torch.stack([p.sum() for p in model.parameters()]).sum() * 0
-        mean = next(values) * float(batch.real.sum()) / len(batch.lengths)
-        return Terms(nothing + mean, nothing.detach() + mean)
+    class Scripted(Objective):
+        def __call__(self, _: TextModel, batch: Batch, *others: Any) -> Terms:
+            nothing = torch.stack([p.sum() for p in model.parameters()]).sum() * 0
+            mean = next(values) * float(batch.real.sum()) / len(batch.lengths)
+            return Terms(nothing + mean, nothing.detach() + mean)
 
-    return objective
+    return Scripted(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def scripted(model: TextModel, per_token: list[float]) -> Callable[..., Terms]:
 def test_the_inner_updates_end_once_a_block_is_worse(losses: list[float], updates: int) -> None:
     model, _ = built("vae")
     calls = scripted(model, [*losses[:updates], 5.0])  # and the decoder's; the next one would find none
-    terms, _ = Aggressive(4, inner=7, block=2)(model, calls, Stepper(model, SGD), step())  # type: ignore[arg-type]
+    terms, _ = Aggressive(4, inner=7, block=2)(model, calls, Stepper(model, SGD), step())
     assert float(terms.reconstruction) == pytest.approx(5 * float(TEXTS(BATCHES[0]).real.sum()) / 4)
     with pytest.raises(StopIteration):
         calls(model, TEXTS([0]), Noise(), 1.0)
