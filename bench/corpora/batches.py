@@ -22,7 +22,8 @@ class Batch:
 
     ``words`` (time, batch) without go and eos, padded with PAD; ``lengths`` (batch) in words; ``inputs``
     (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos; ``index`` (batch) the number of
-    each text in its split.
+    each text in its split; ``places`` (real targets) where in the flattened targets those are that are no
+    padding.
     """
 
     words: Tensor
@@ -30,6 +31,12 @@ class Batch:
     inputs: Tensor
     targets: Tensor
     index: Tensor
+    places: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """How many targets are real, known without asking the device."""
+        return len(self.places)
 
     @property
     def real(self) -> Tensor:
@@ -44,7 +51,10 @@ class Batch:
 
 
 class Collator:
-    """The texts of one split on a device, from which batches are cut without a loop."""
+    """The texts of one split on a device, from which batches are cut without a loop.
+
+    What depends on lengths alone is known on the CPU and sent along: the device is never waited for.
+    """
 
     def __init__(self, texts: Texts, device: torch.device | str = "cpu") -> None:
         self._tokens = texts.tokens.to(device=device, dtype=torch.int64)
@@ -54,16 +64,22 @@ class Collator:
     def __call__(self, index: Sequence[int] | np.ndarray) -> Batch:
         """The texts numbered ``index`` as a batch."""
         device = self._tokens.device
-        rows = torch.as_tensor(np.asarray(index, dtype=np.int64), device=device)
+        numbers = np.asarray(index, dtype=np.int64)
+        chosen = self.lengths[numbers]
+        real = np.arange(chosen.max() + 1)[:, None] <= chosen
+        rows, places = self._sent(numbers), self._sent(np.flatnonzero(real))
         starts = self._offsets[rows]
         lengths = self._offsets[rows + 1] - starts
-        steps = torch.arange(int(self.lengths[np.asarray(index)].max()), device=device)[:, None]
+        steps = torch.arange(len(real) - 1, device=device)[:, None]
         inside = steps < lengths
         words = torch.where(inside, self._tokens[torch.where(inside, starts + steps, 0)], PAD)
         edge = torch.full_like(words[:1], PAD)
         targets = torch.cat([words, edge]).scatter_(0, lengths[None], EOS)
         inputs = torch.cat([torch.full_like(edge, GO), words])
-        return Batch(words, lengths, inputs, targets, rows)
+        return Batch(words, lengths, inputs, targets, rows, places)
+
+    def _sent(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self._tokens.device, non_blocking=True)
 
 
 def epoch_order(lengths: np.ndarray, batch: int, *names: object, pool: int = POOL) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 The largest cost of a small text model is its projection onto the vocabulary. Here the loss and the
 gradients of the projection are computed together: products run in the autocast type over all rows at once,
-the softmax in float32 over blocks of rows that stay in the processor's cache. Logits of padding are never
+the softmax in float32 over blocks of rows, on the CPU such as stay in its cache. Logits of padding are never
 computed. Gradients that have to be differentiated again are left to the library.
 """
 
@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from bench.models.precision import product_dtype
 from bench.models.second_order import second_order
 
-_BLOCK_BYTES = 4 << 20  # of float32 probabilities held at once
+# Of float32 probabilities held at once: what stays in a processor's cache; elsewhere a step's in one go.
+_BLOCK_BYTES = {"cpu": 4 << 20, "other": 512 << 20}
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
@@ -58,7 +59,8 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 def _softmax_in_place(logits: Tensor, targets: Tensor, row_weights: Tensor | None) -> Tensor:
     """Losses (rows,) of logits (rows, V), which become their own gradient if ``row_weights`` are given."""
     losses = torch.empty(len(logits), device=logits.device)
-    block = max(1, _BLOCK_BYTES // (4 * logits.shape[1]))
+    most = _BLOCK_BYTES.get(logits.device.type, _BLOCK_BYTES["other"])
+    block = max(1, most // (4 * logits.shape[1]))
     raw = torch.empty(min(block, len(logits)), logits.shape[1], device=logits.device)
     probabilities = torch.empty_like(raw)
     for start in range(0, len(logits), block):

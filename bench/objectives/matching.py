@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Literal
 
 import torch
@@ -15,8 +16,14 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 def rational_quadratic(squared: Tensor, constant: float) -> Tensor:
     """-sum_s sC / (sC + D) of squared distances D, in [-7, 0): -7 at D = 0."""
-    scaled = constant * torch.tensor(SCALES, device=squared.device)
+    scaled = constant * _scales(squared.device)
     return -(scaled / (scaled + squared.unsqueeze(-1))).sum(-1)
+
+
+@functools.cache
+def _scales(device: torch.device) -> Tensor:
+    """The scales, copied to a device once: a copy waits for what the device is doing."""
+    return torch.tensor(SCALES, device=device)
 
 
 @part("coupling", "twin")

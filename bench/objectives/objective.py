@@ -143,8 +143,9 @@ def reconstruction(
     stream: str,
 ) -> Tensor:
     """Cross-entropy summed over the real tokens (eos included), averaged over the batch, in nats per text."""
-    real = batch.real
-    rows = branch.decoder(embedded, signal, real, noise, stream)[real]
+    features = branch.decoder(embedded, signal, batch.real, noise, stream)
+    rows = features.flatten(0, 1).index_select(0, batch.places)
+    targets = batch.targets.flatten().index_select(0, batch.places)
     weights = torch.full((len(rows),), 1 / len(batch.lengths), device=rows.device)
     output = branch.output
-    return weighted_cross_entropy(rows, output.weight, output.bias, batch.targets[real], weights)[0]
+    return weighted_cross_entropy(rows, output.weight, output.bias, targets, weights)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -61,7 +62,8 @@ class Aggressive(Standard):
 
     def _catch_up(self, model: TextModel, objective: Objective, stepper: Stepper, step: Step) -> None:
         """The updates of the inference side."""
-        before, loss, tokens = 1e4, 0.0, 0
+        before, tokens = 1e4, 0
+        loss = torch.zeros((), dtype=torch.float64, device=step.batch.words.device)
         for number in range(1, self.inner + 1):
             batch, noise = step.another(number)
             if number == 1:
@@ -69,12 +71,14 @@ class Aggressive(Standard):
             stepper.zero()
             total = objective.backward(model, batch, noise, step.weight, step.parts).total
             stepper.step(step.number, "inference")
-            loss += float(total.detach()) * len(batch.lengths)
-            tokens += int(batch.lengths.sum()) + len(batch.lengths)
+            loss += total.detach().double() * len(batch.lengths)
+            tokens += batch.tokens
             if number % self.block == 0:
-                if loss / tokens > before:
+                mean = float(loss) / tokens
+                if mean > before:
                     return
-                before, loss, tokens = loss / tokens, 0.0, 0
+                before, tokens = mean, 0
+                loss.zero_()
 
     def validated(self, information: Information) -> None:
         """Aggressive training ends when the mutual information has fallen since the last validation."""

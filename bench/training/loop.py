@@ -45,6 +45,15 @@ from bench.training.progress import Reporter
 from bench.training.state import Progress
 
 GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
+FINITE = (  # what makes a run diverge once it is not, in the order in which it is blamed
+    "reconstruction",
+    "regulariser",
+    "aggregate",
+    "twin_reconstruction",
+    "matching",
+    "total",
+    "gradient_norm",
+)
 CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
 
 
@@ -105,6 +114,8 @@ class Trainer:
         self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
         self.reporter = Reporter(settings.name, settings.training.steps)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+        self._unread: list[tuple[int, Tensor]] = []  # steps and their terms, on the device
+        self._terms: list[str] = []
         self._stop: int | None = None
         self._resume()
         self.progress.attempts += 1
@@ -128,7 +139,8 @@ class Trainer:
         self.reporter.say(f"resumes after step {self.progress.step}")
 
     def save(self) -> None:
-        """Write the resumable state."""
+        """Write the resumable state. Raises :class:`Diverged` if there is none worth keeping."""
+        self.settle()
         self.progress.procedure, self.progress.plateau = self.procedure.state, vars(self.plateau)
         groups = {"model": self.model.state_dict(), "best": self.best, "optimiser": self.stepper.state()}
         saved.save(self.folder, self.identity, groups, self.progress)
@@ -167,9 +179,13 @@ class Trainer:
     def one_step(self, step: int) -> None:
         """Train on the batch of ``step`` (1-based) and log it.
 
-        Raises :class:`Diverged` or :class:`OutOfMemory`.
+        The terms stay on the device until :meth:`settle`, so that it need not be waited for at every step.
+        Raises :class:`Diverged` at the end of a logging window in which a term became NaN or infinite, and
+        :class:`OutOfMemory`.
         """
         began = time.perf_counter()
+        if not self.progress.window:
+            self.progress.window = {"steps": 0, "tokens": 0, "began": self.progress.seconds}
         batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
         weight = self.schedule(step)
@@ -178,17 +194,15 @@ class Trainer:
         try:
             with products(self.device, self.dtype):
                 terms, norm = self.procedure(self.model, self.objective, self.stepper, given)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            raise OutOfMemory(f"out of memory at step {step}") from error
-        values = {name: float(value.detach()) for name, value in terms.named().items()} | {
-            "gradient_norm": float(norm)
-        }
-        self._check_finite(step, values)
+        except Exception as error:
+            self.settle()  # a step that nothing has looked at yet may have diverged: that is the reason then
+            if out_of_memory(error):
+                raise OutOfMemory(f"out of memory at step {step}") from error
+            raise
+        self._note(step, {**terms.named(), "gradient_norm": norm})
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
-        self._log(step, values, int(batch.lengths.sum()) + len(batch.lengths))
+        self._log(step, batch.tokens, terms.total.detach())
 
     @property
     def parts(self) -> int:
@@ -229,37 +243,47 @@ class Trainer:
         first = (step - 1) // size * size + 1  # of the epoch
         return self.batch(first + chosen), Noise("further noise", *names, device=self.device)
 
-    def _check_finite(self, step: int, values: dict[str, float]) -> None:
-        for term in (
-            "reconstruction",
-            "regulariser",
-            "aggregate",
-            "twin_reconstruction",
-            "matching",
-            "total",
-            "gradient_norm",
-        ):
-            value = values.get(term, 0.0)
-            if not math.isfinite(value):
-                raise self._diverged(term, value, step)
+    def _note(self, step: int, values: dict[str, Tensor]) -> None:
+        """Keep the terms of ``step``, on the device."""
+        self._terms = list(values)
+        self._unread.append((step, torch.stack([value.detach() for value in values.values()])))
+
+    def settle(self) -> None:
+        """Wait for the device, and add the terms of the steps since the last time to the window of means.
+
+        Raises :class:`Diverged` for the first of these steps with a term that is NaN or infinite; the run
+        then stands after the step before it.
+        """
+        began = time.perf_counter()
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        window = self.progress.window
+        rows = torch.stack([values for _, values in unread]).tolist()
+        self.progress.seconds += time.perf_counter() - began
+        for (step, _), row in zip(unread, rows, strict=True):
+            values = dict(zip(self._terms, row, strict=True))
+            for term in FINITE:
+                if not math.isfinite(values.get(term, 0.0)):
+                    self.progress.step = step - 1
+                    raise self._diverged(term, values[term], step)
+            for name, value in values.items():
+                window[name] = window.get(name, 0.0) + value
 
     def _diverged(self, term: str, value: float, step: int) -> Diverged:
         kind = "NaN" if math.isnan(value) else "infinite"
         good = f"step {self.progress.best['step']}" if self.progress.best else "none"
         return Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
 
-    def _log(self, step: int, values: dict[str, float], tokens: int) -> None:
-        """Add one step to the window of means; close the window at each multiple of ``log_every``."""
-        window = self.progress.window
-        window["steps"] = window.get("steps", 0) + 1
-        window["tokens"] = window.get("tokens", 0) + tokens
-        window.setdefault("began", self.progress.seconds)
+    def _log(self, step: int, tokens: int, loss: Tensor) -> None:
+        """Count one step in the window of means; close the window at each multiple of ``log_every``."""
+        self.progress.window["steps"] += 1
+        self.progress.window["tokens"] += tokens
         self.progress.tokens += tokens
-        for name, value in values.items():
-            window[name] = window.get(name, 0.0) + value
         training = self.settings.training
-        self.reporter(step, f"loss {values['total']:.1f}")
+        self.reporter(step, lambda: f"loss {float(loss):.1f}")
         if step % training.log_every == 0 or step == training.steps:
+            self.settle()
             self._close_window()
 
     def _close_window(self) -> None:
@@ -282,6 +306,7 @@ class Trainer:
 
     def _validate(self) -> None:
         """Measure the validation split; keep the weights if they are the best so far."""
+        self.settle()
         began = time.perf_counter()
         training, step = self.settings.training, self.progress.step
         names = ("validation", self.settings.corpus, self.settings.seed)

@@ -49,6 +49,8 @@ class Stepper:
         self.settings, self.decays = settings, 0
         self.repeats = _repeats(model, settings)
         self.embedding = model.embedding.weight
+        # To see that nothing is to be clipped saves the CPU a pass over all gradients; a device is waited for.
+        self.looks = self.embedding.device.type == "cpu"
         self.others = [p for p in model.parameters() if p is not self.embedding]
         self.optimisers = [self._optimiser([self.embedding]), self._optimiser(self.others)]
         inference = {id(p) for p in inference_side(model)}
@@ -83,10 +85,10 @@ class Stepper:
         if shared is None:
             raise RuntimeError("no gradient reached the embedding")
         norm = torch.nn.utils.get_total_norm(gradients + [shared] * self.repeats)
-        scale = float((self.settings.clip / (norm + 1e-6)).clamp(max=1.0))
-        if scale < 1:
+        scale = (self.settings.clip / (norm + 1e-6)).clamp(max=1.0)
+        if not self.looks or scale < 1:
             torch._foreach_mul_(gradients, scale)
-            shared *= scale**self.repeats
+            shared *= scale.double() ** self.repeats
         for parameter in self.waiting[side]:
             parameter.grad = None
         for optimiser in self.optimisers:

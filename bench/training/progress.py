@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 
@@ -17,8 +18,8 @@ class Reporter:
         self.printed = self.began = time.monotonic()
         self.first: int | None = None
 
-    def __call__(self, step: int, text: str) -> None:
-        """Report ``step`` if enough time has passed, or if it is the last."""
+    def __call__(self, step: int, text: Callable[[], str]) -> None:
+        """Report ``step`` if enough time has passed, or if it is the last; only then is ``text`` made."""
         now = time.monotonic()
         if self.first is None:
             self.first, self.began = step - 1, now
@@ -27,7 +28,7 @@ class Reporter:
         self.printed = now
         speed = (step - self.first) / max(now - self.began, 1e-9)
         left = timedelta(seconds=round((self.steps - step) / max(speed, 1e-9)))
-        line = f"{self.name} step {step}/{self.steps} · {speed:.1f} steps/s · {text} · {left} left"
+        line = f"{self.name} step {step}/{self.steps} · {speed:.1f} steps/s · {text()} · {left} left"
         end = "\n" if not self.live or step == self.steps else "\r"
         print(f"\x1b[2K{line}" if self.live else line, end=end, file=sys.stderr, flush=True)
 

@@ -16,20 +16,15 @@ from safetensors.torch import load_file, save_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.files import locked, read_json, remove_parts, sha256_file, stable_hash, write_json, write_with
+from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
+from bench.stages import state_folder
 from bench.training import state as saved
 from bench.training.device import choose_device, prepare_process
 from bench.training.loop import Diverged, OutOfMemory, Trainer
 
 FILES = ("model.safetensors", "training.parquet", "validation.parquet")
-
-
-def state_folder(state: Path, settings: RunSettings, data_hash: str) -> Path:
-    """Where a run keeps its resumable state: keyed by configuration, data and code, never mixed up."""
-    key = stable_hash([settings.training_identity, data_hash, code_hash("train", run=settings)])
-    return state / key
 
 
 def train_run(

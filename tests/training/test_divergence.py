@@ -15,6 +15,7 @@ from bench.files import read_json
 from bench.metrics.evaluate import evaluate_run
 from bench.objectives.objective import Objective, Terms
 from bench.settings import RunSettings
+from bench.training.procedures import Standard, Step
 from bench.training.run import train_run
 from tests.conftest import tiny_settings
 
@@ -61,6 +62,29 @@ def test_the_reason_names_step_term_and_last_good_checkpoint(
         assert run["best"]["step"] == 20
         weights = load_file(folder / "model.safetensors")
         assert all(value.isfinite().all() for value in weights.values())
+
+
+@pytest.mark.parametrize("at", [26, 31])
+def test_a_step_that_stumbles_over_a_divergence_is_not_the_reason(
+    at: int, corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terms of a logging window are read at its end; whatever happens before, the first cause is told."""
+    spoil(monkeypatch, "regulariser", math.nan, 25 if at == 26 else 1000)
+    original = Standard.__call__
+
+    def stumble(self: Standard, model: Any, objective: Any, stepper: Any, step: Step) -> Any:
+        if step.number == at:
+            raise RuntimeError("broken on purpose")
+        return original(self, model, objective, stepper, step)
+
+    monkeypatch.setattr(Standard, "__call__", stumble)
+    if at == 31:  # the window before it was sound, so that this is a failure
+        with pytest.raises(RuntimeError, match="broken on purpose"):
+            trained(tiny_settings("vae"), corpora, tmp_path)
+        return
+    run = trained(tiny_settings("vae"), corpora, tmp_path)
+    assert (run["state"], run["steps"]) == ("diverged", 24)
+    assert run["reason"].startswith("regulariser became NaN at step 25;")
 
 
 def test_a_huge_learning_rate_diverges_and_nothing_is_measured(corpora: Path, tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.settings import RunSettings
+from bench.stages import state_folder
 from bench.training import loop, run
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer
-from bench.training.run import state_folder, train_run
+from bench.training.run import train_run
 from tests.conftest import tiny_settings
 from tests.training.resuming import assert_same, stop_after
 

@@ -1,0 +1,92 @@
+"""A training step leaves its device alone: nothing is read from it, so that it is never waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.corpora.prepared import Prepared
+from bench.training.loop import Trainer
+from tests.conftest import tiny_settings
+
+# What gives the processor a value, or a shape that depends on values: on a GPU each waits for all before it.
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero"}
+
+
+class Reads(TorchDispatchMode):
+    """Notes the operations that read from a device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in READS or (name in ("index", "index_put_", "_index_put_impl_") and _by_mask(args[1])):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def _by_mask(indices: Any) -> bool:
+    return any(index is not None and index.dtype == torch.bool for index in indices)
+
+
+@contextmanager
+def reads() -> Iterator[list[str]]:
+    with Reads() as mode:
+        yield mode.found
+
+
+def ready(system: str, corpus: Prepared, folder: Path, **changes: Any) -> Trainer:
+    trainer = Trainer(tiny_settings(system, **changes), corpus, folder, torch.device("cpu"))
+    trainer.reporter.every = float("inf")
+    trainer.stepper.looks = False  # as on a device: on the CPU it looks whether there is anything to clip
+    trainer.one_step(1)
+    return trainer
+
+
+@pytest.mark.parametrize(
+    "system", ["gru-lm", "dae", "coupled-vae-as-released", "coupled-wae-nf", "prefb-vae"]
+)
+def test_a_step_reads_nothing_and_a_window_is_read_at_once(
+    system: str, corpus: Prepared, tmp_path: Path
+) -> None:
+    trainer = ready(system, corpus, tmp_path, optimiser={"clip": 0.1})
+    with reads() as found:
+        for step in range(2, 10):
+            trainer.one_step(step)
+    assert found == []
+    trainer.one_step(10)
+    assert trainer.progress.history[0]["step"] == 10
+
+
+def test_what_reads_is_noticed(corpus: Prepared, tmp_path: Path) -> None:
+    trainer = ready("vae", corpus, tmp_path)
+    trainer.stepper.looks = True
+    with reads() as found:
+        trainer.one_step(2)
+        values = torch.arange(3.0)
+        float(values[values > 1].sum())
+    assert found == ["_local_scalar_dense", "index", "_local_scalar_dense"]
+
+
+@pytest.mark.parametrize("system", ["coupled-vae-as-released", "gru-lm"])
+@pytest.mark.parametrize("clip", [0.1, 1e6])
+def test_clipping_without_a_look_is_the_same_to_the_last_bit(
+    system: str, clip: float, corpus: Prepared, tmp_path: Path
+) -> None:
+    weights = []
+    for looks in (True, False):
+        settings = tiny_settings(system, optimiser={"clip": clip})
+        trainer = Trainer(settings, corpus, tmp_path / str(looks), torch.device("cpu"))
+        trainer.stepper.looks = looks
+        for step in range(1, 6):
+            trainer.one_step(step)
+        weights.append(trainer.model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
