@@ -33,6 +33,10 @@ rule all:
     input:
         results_of("all"),
     localrule: True
+    params:
+        cost=cost_of("all"),
+    message:
+        "{params.cost}"
 
 
 for target in [name for name in REQUESTS if name != "all"]:
@@ -43,6 +47,10 @@ for target in [name for name in REQUESTS if name != "all"]:
         input:
             results_of(target),
         localrule: True
+        params:
+            cost=cost_of(target),
+        message:
+            "{params.cost}"
 
 
 include: "workflow/rules/data.smk"

@@ -1,11 +1,11 @@
-"""What a plan would cost on this device: steps, hours by a short calibration, disk, downloads."""
+"""What a plan would cost on this device: steps, hours by records or a short calibration, disk, downloads."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,32 +20,17 @@ from bench.corpora.rules import SPLITS
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.declarations import Catalog
 from bench.metrics.likelihood import text_likelihoods
-from bench.plan import Plan
+from bench.plan import Plan, with_starts
+from bench.provenance import describe_device
+from bench.recorded import BYTES, Cost, Records, recorded_cost, validations
 from bench.settings import RunSettings
+from bench.stages import Standing, standing
 from bench.training.device import choose_device, prepare_process, product_type
 from bench.training.loop import Trainer
 
 STEPS = 6  # timed, after two that are not
 TEXTS = 12  # of the validation split, timed once
 SENTENCES = 500  # drawn of a generated corpus, to know its words
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The estimated cost of one run, in seconds on one process of this device and in bytes."""
-
-    name: str
-    steps: int
-    training: float
-    validation: float
-    evaluation: float
-    disk: int
-    assumed: bool
-
-    @property
-    def seconds(self) -> float:
-        """All of it."""
-        return self.training + self.validation + self.evaluation
 
 
 @dataclass(frozen=True)
@@ -57,19 +42,45 @@ class Sizes:
     length: int = 20
 
 
-def estimate(catalog: Catalog, plan: Plan, corpora: Path, device: str, threads: int | None) -> Iterator[Cost]:
-    """The cost of each run of ``plan``; runs that differ only in their seed are timed once.
+def estimate(
+    catalog: Catalog,
+    plan: Plan,
+    corpora: Path,
+    device: str,
+    threads: int | None,
+    results: Path | None = None,
+) -> Iterator[Cost]:
+    """The cost of each run of ``plan`` and of those that they begin with, which are not measured.
 
-    A corpus that is not prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so.
-    Raises :class:`BenchError` for a device that is not there.
+    Where ``results`` hold records of like runs on this device, by them; else by timing a few steps, once for
+    runs that differ only in their seed. A corpus that is not prepared yet is stood in for by random words of
+    assumed sizes; ``assumed`` says so. Raises :class:`BenchError` for a device that is not there.
     """
     prepare_process(threads)
-    known: dict[tuple[str, ...], Cost] = {}
-    for run in plan.runs.values():
-        key = (run.tier, run.paper, run.corpus, run.system)
-        if key not in known:
-            known[key] = _calibrate(run, catalog.corpus(run.corpus), corpora, choose_device(device))
-        yield Cost(**{**vars(known[key]), "name": run.name})
+    chosen = choose_device(device)
+    records = None if results is None else Records(results, describe_device(str(chosen)))
+    timed: dict[tuple[str, ...], Cost] = {}
+    for run in with_starts(catalog, plan).runs.values():
+        record = None if records is None else records.like(run)
+        if record is not None and (record.evaluation is not None or run.name not in plan.runs):
+            cost = recorded_cost(run, record)
+        else:
+            key = (run.tier, run.paper, run.corpus, run.system)
+            if key not in timed:
+                timed[key] = _calibrate(run, catalog.corpus(run.corpus), corpora, chosen)
+            cost = replace(timed[key], name=run.name)
+            if record is not None:
+                known = recorded_cost(run, record)
+                cost = replace(
+                    cost,
+                    basis="recorded and timed",
+                    training=known.training,
+                    validation=known.validation,
+                )
+        if run.name not in plan.runs:
+            cost = replace(cost, evaluation=0.0)
+        stands = Standing(0.0, False) if results is None else standing(run, results)
+        yield replace(cost, trained=stands.trained, measured=stands.measured)
 
 
 def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
@@ -87,19 +98,21 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
 def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Cost:
     folder = corpora / run.paper / run.corpus
     assumed = not (folder / "corpus.json").exists()
-    corpus = _stand_in(run, sizes_of(entry)) if assumed else Prepared.load(folder)
+    corpus = stand_in(run, sizes_of(entry)) if assumed else Prepared.load(folder)
     with tempfile.TemporaryDirectory() as state:
         trainer = Trainer(run, corpus, Path(state), device)
         trainer.reporter.every = float("inf")
         for step in range(1, 3 + STEPS):
             if step == 3:
-                began, trained = time.perf_counter(), sum(_tokens(trainer, s) for s in range(3, 3 + STEPS))
+                trainer.settle()
+                began = time.perf_counter()
             trainer.one_step(step)
+        trainer.settle()
         seconds = time.perf_counter() - began
+    trained = sum(trainer.batch(step).tokens for step in range(3, 3 + STEPS))
     targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
     per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
     rate = _sampling_rate(trainer, corpus, device)
-    validations = -(-run.training.steps // run.training.validate_every)
     latent = not run.encoder.absent
     valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
@@ -107,16 +120,11 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
         name=run.name,
         steps=run.training.steps,
         training=run.training.steps * seconds / trained * per_epoch,
-        validation=validations * targets["valid"] * valid / rate,
+        validation=validations(run) * targets["valid"] * valid / rate,
         evaluation=(targets["test"] * test + decoded) / rate,
-        disk=5 * sum(p.numel() * p.element_size() for p in trainer.model.parameters()),
+        disk=BYTES * sum(p.numel() for p in trainer.model.parameters()),
         assumed=assumed,
     )
-
-
-def _tokens(trainer: Trainer, step: int) -> int:
-    batch = trainer.batch(step)
-    return int(batch.lengths.sum()) + len(batch.lengths)
 
 
 def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> float:
@@ -142,7 +150,7 @@ def sizes_of(entry: CorpusEntry) -> Sizes:
     return Sizes(len(words), load_grammar(size).splits, round(sum(map(len, texts)) / len(texts)))
 
 
-def _stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
+def stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
     """A corpus of random words in place of one that is not at hand."""
     count = min(sizes.words, run.text.max_words or sizes.words)
     words = [*SPECIALS, *(f"word{i}" for i in range(count))]

@@ -194,6 +194,18 @@ def make_plan(catalog: Catalog, request: Request) -> Plan:
     return Plan(request, runs)
 
 
+def with_starts(catalog: Catalog, plan: Plan) -> Plan:
+    """The plan and the runs that its runs begin with, directly or not, where they were not asked for."""
+    runs = dict(plan.runs)
+    waiting = list(runs.values())
+    while waiting:
+        start = waiting.pop().start
+        if start is not None and start not in runs:
+            runs[start] = find_run(catalog, start, plan.request.settings)
+            waiting.append(runs[start])
+    return Plan(plan.request, runs)
+
+
 def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSettings]:
     tier = catalog.tier(request.tier)
     own = {table.id for table in catalog.paper(paper).tables}

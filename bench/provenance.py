@@ -48,6 +48,7 @@ PLUMBING = frozenset(
         "bench.parts",
         "bench.plan",
         "bench.provenance",
+        "bench.stages",
         "bench.training.progress",
         "bench.validation",
     }

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.cost import Cost, downloads, estimate, sizes_of
+from bench.cost import downloads, estimate, sizes_of
 from bench.declarations import Catalog, load_catalog
 from bench.errors import BenchError
 from bench.plan import Request, make_plan
+from bench.recorded import Cost
 from tests.conftest import CORPUS, TINY
 
 CATALOG: Catalog = load_catalog()
@@ -47,6 +48,12 @@ def test_what_the_catalog_knows_is_not_assumed() -> None:
     assert tiny.texts == {"train": 600, "valid": 100, "test": 100}
     assert 80 <= tiny.words <= 99
     assert 5 <= tiny.length <= 12
+
+
+def test_a_run_that_others_begin_with_is_trained_and_not_measured(corpora: Path) -> None:
+    prefb, dae = costs(corpora, systems="prefb-vae")
+    assert [cost.name.split("/")[-2] for cost in (prefb, dae)] == ["prefb-vae", "dae"]
+    assert dae.training > 0 == dae.evaluation
 
 
 def test_a_device_that_is_not_there_is_told(corpora: Path) -> None:

@@ -95,8 +95,11 @@ def test_a_request_is_made_of_json_and_of_options() -> None:
 def test_a_plan_is_costed_in_a_line_for_each_system(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = ["--systems", "gru-lm,vae", "--corpora", CORPUS, "--seeds", "0,1", "--settings", SETTINGS]
     assert main(["plan", *request, *CPU]) == 0
-    header, first, second, summary = capsys.readouterr().out.splitlines()
-    assert header.split("\t") == ["run", "seeds", "steps", "train", "validate", "evaluate"]
+    header, first, second, summary, left = capsys.readouterr().out.splitlines()
+    times = ["train", "validate", "evaluate", "left", "times are"]
+    assert header.split("\t") == ["run", "seeds", "steps", *times]
+    assert (first.split("\t")[-1], second.split("\t")[-1]) == ("timed", "recorded")
+    assert left.startswith("Left: 3 of 4 runs, ")  # one of the VAE's two is done
     assert first.split("\t")[:3] == [f"coupled-vae/{CORPUS}/gru-lm", "2", "10"]
     assert second.split("\t")[:3] == [f"coupled-vae/{CORPUS}/vae", "2", "10"]
     assert summary.startswith("Tier demo: 4 runs, 11 jobs, 40 steps; ")
@@ -108,7 +111,7 @@ def test_what_is_not_prepared_is_costed_by_assumed_sizes(
 ) -> None:
     shutil.rmtree(here / "results" / "corpora")
     assert main(["plan", "--systems", "gru-lm", "--corpora", CORPUS, "--settings", SETTINGS, *CPU]) == 0
-    _, row, _, note = capsys.readouterr().out.splitlines()
+    _, row, _, _, note = capsys.readouterr().out.splitlines()
     assert row.startswith(f"coupled-vae/{CORPUS}/gru-lm*\t")
     assert note.startswith("* The corpus is not prepared yet")
 

@@ -14,8 +14,8 @@ from bench.corpora.prepared import Prepared
 from bench.declarations import load_catalog
 from bench.files import read_json
 from bench.plan import find_run
+from bench.stages import state_folder
 from bench.training import state
-from bench.training.run import state_folder
 from tests.cli.conftest import CPU, PREPARED, RUN, SETTINGS, Refused
 from tests.conftest import CORPUS
 

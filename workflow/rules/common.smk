@@ -21,6 +21,7 @@ from bench.files import locked, stable_hash
 from bench.provenance import code_hash
 from bench.resources import evaluation_needs, sizes_of, training_needs
 from bench.scopes import ALL, check_keys, request_of, targets, typed
+from bench.show import recorded_summary
 
 SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
 WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"
@@ -102,6 +103,19 @@ def results_of(target):
         return [f"<results>/{report_folder(target)}/index.html", *measurements_of(target)]
 
     return files
+
+
+def cost_of(target):
+    """A function for params: in a dry run, what is known of the cost of a target and what of it is left."""
+
+    @explained
+    def cost(wildcards):
+        if not workflow.dryrun:
+            return f"The results of {target} are complete."
+        wanted = plan.make_plan(CATALOG, REQUESTS[target])
+        return f"{target}: " + recorded_summary(CATALOG, wanted, Path(config["results"]), config["device"])
+
+    return cost
 
 
 def target_of_report(wildcards):

@@ -1,0 +1,85 @@
+"""How far a run is: which of its stages its files in a results folder show as done, as the workflow sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import BenchError
+from bench.files import read_json, stable_hash
+from bench.provenance import code_hash
+from bench.settings import RunSettings
+
+Stage = Literal["train", "evaluate"]
+
+
+def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> Stage | None:
+    """What is still to be done for ``run``; None once it is measured. ``corpora``: where not in ``results``.
+
+    A stage counts as done if its file was written under the same configuration, on the same data, by the same
+    code, and, for an evaluation, from the weights of that training.
+    """
+    trained = _trained(run, results, corpora)
+    if trained is None:
+        return "train"
+    if _measured(run, results, trained):
+        return None
+    return "evaluate" if (results / "runs" / run.name / "model.safetensors").exists() else "train"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is: the share of its steps that were made, 1 once it is trained; whether it is measured."""
+
+    trained: float
+    measured: bool
+
+
+def standing(run: RunSettings, results: Path) -> Standing:
+    """How far ``run`` is in a results folder, an unfinished training by what it says of itself."""
+    trained = _trained(run, results, None)
+    if trained is not None:
+        return Standing(1.0, _measured(run, results, trained))
+    corpus = _corpus(run, results, None)
+    status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / "status.json")
+    return Standing(status.get("step", 0) / run.training.steps, False)
+
+
+def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:
+    """Where a run keeps its resumable state: keyed by configuration, data and code, never mixed up."""
+    return state / stable_hash([run.training_identity, data_hash, code_hash("train", run=run)])
+
+
+def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any] | None:
+    """The record of the training of ``run``, None where there is none or it is of something else."""
+    content = _content(results / "runs" / run.name / "run.json")
+    settings = {key: value for key, value in content.get("settings", {}).items() if key != "evaluation"}
+    corpus = _corpus(run, results, corpora)
+    same_data = not corpus or content.get("data_hash") == corpus.get("data_hash")
+    same = stable_hash(settings) == run.training_identity and same_data
+    return content if same and _code(content) == code_hash("train", run=run) else None
+
+
+def _measured(run: RunSettings, results: Path, trained: dict[str, Any]) -> bool:
+    content = _content(results / "runs" / run.name / "measurements.json")
+    weights = trained.get("files", {}).get("model.safetensors")
+    same = content.get("identity") == run.identity and content.get("weights_sha256") == weights
+    return same and _code(content) == code_hash("evaluate", run=run)
+
+
+def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:
+    return _content((corpora or results / "corpora") / run.paper / run.corpus / "corpus.json")
+
+
+def _code(content: dict[str, Any]) -> Any:
+    return content.get("provenance", {}).get("code_hash")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """A JSON file; nothing if it is absent or damaged: then its stage is to be done again."""
+    try:
+        content = read_json(path)
+    except BenchError:
+        return {}
+    return content if isinstance(content, dict) else {}
