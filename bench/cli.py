@@ -88,6 +88,9 @@ def _train(o: argparse.Namespace) -> int:
     except Interrupted as stopped:
         return 128 + int(stopped.args[0])
     print(f"{done['name']}: {done['state']}, best {done['best']}", file=sys.stderr)
+    if o.evaluate:
+        o.runs = o.out
+        return _evaluate(o)
     return 0
 
 
@@ -96,6 +99,45 @@ def _evaluate(o: argparse.Namespace) -> int:
 
     evaluate_run(_run(o), o.corpora, o.runs, device=o.device, threads=o.threads)
     return 0
+
+
+def _pack(o: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.carrying import archive
+    from bench.declarations import load_catalog
+    from bench.packing import Workers, pack, summary
+    from bench.plan import Plan, find_run, make_plan
+    from bench.show import print_rows
+
+    catalog, request = load_catalog(), _request(o)
+    if o.runs:
+        plan = Plan(request, {name: find_run(catalog, name, request.settings) for name in o.runs})
+    else:
+        plan = make_plan(catalog, request)
+    cores = os.cpu_count() or 1
+    count = o.workers or min(cores, 8)  # a worker keeps a core busy with telling a GPU what to do
+    workers = Workers(count, o.device, o.threads or max(1, cores // count), o.minutes)
+    outcomes = pack(catalog, plan, o.prepared or o.out / "corpora", o.out, workers)
+    print_rows(Console(), [(one.name, one.state, one.reason) for one in outcomes])
+    if o.archive is not None:
+        finished = [one.name for one in outcomes if one.state == "finished"]
+        archive(o.out, finished, o.archive, weights=o.weights)
+    print(summary(outcomes), file=sys.stderr)
+    states = {one.state for one in outcomes}
+    return 1 if "failed" in states else 143 if "left" in states else 0
+
+
+def _unpack(o: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.carrying import unpack
+    from bench.declarations import load_catalog
+    from bench.show import print_rows
+
+    taken = unpack(load_catalog(), o.archive, o.results, _settings(o))
+    print_rows(Console(), [(one.name, one.state, one.reason) for one in taken])
+    return 1 if any(one.state == "refused" for one in taken) else 0
 
 
 def _report(o: argparse.Namespace) -> int:
@@ -132,10 +174,10 @@ def _plan(o: argparse.Namespace) -> int:
     plan = make_plan(catalog, _request(o))
     costs = []
     with Console(stderr=True).status("timing a few steps of each system") as status:
-        for cost in estimate(catalog, plan, o.results / "corpora", o.device, o.threads or 1):
+        for cost in estimate(catalog, plan, o.results / "corpora", o.device, o.threads or 1, o.results):
             costs.append(cost)
             status.update(f"timing a few steps of each system: {len(costs)} of {len(plan.runs)} runs")
-    header = ("run", "seeds", "steps", "train", "validate", "evaluate")
+    header = ("run", "seeds", "steps", "train", "validate", "evaluate", "left", "times are")
     print_rows(Console(), plan_rows(costs, plan), header, numbers=True)
     print(*plan_summary(costs, plan, downloads(catalog, plan)), sep="\n")
     return 0
@@ -280,10 +322,28 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--state", type=Path, default=RESULTS / "state", help="folder of resumable states")
     text = "where another process trains the same run, wait for it and take what it leaves"
     sub.add_argument("--wait", action="store_true", help=text)
+    sub.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
 
     sub = add("evaluate", _evaluate, "measure a trained run on the test split")
     _add_run(sub)
     sub.add_argument("--runs", type=Path, default=RESULTS / "runs", help="folder of all runs")
+
+    sub = add("pack", _pack, "train and measure many runs at once on one device; what was stopped goes on")
+    sub.add_argument("runs", nargs="*", metavar="RUN", help=f"{RUN_HELP}; instead of a plan")
+    sub.add_argument("--out", type=Path, default=RESULTS, help="the results folder to work in")
+    sub.add_argument("--prepared", type=Path, default=None, help="folder of prepared corpora; OUT/corpora")
+    sub.add_argument("--workers", type=_count, default=None, help="processes that share the device")
+    sub.add_argument("--threads", type=_count, default=None, help="threads of each process")
+    sub.add_argument("--device", default="auto", help=DEVICES)
+    sub.add_argument("--minutes", type=_minutes, default=None, help="time after which all have stopped")
+    sub.add_argument("--archive", type=Path, default=None, help="tar.gz to write: measurements to carry home")
+    sub.add_argument("--weights", action="store_true", help="the weights too are in the archive")
+    _add_request(sub)
+
+    sub = add("unpack", _unpack, "take up runs from an archive of `bench pack`, as if they were made here")
+    sub.add_argument("archive", type=Path, help="what `bench pack --archive` wrote")
+    _add_results(sub)
+    _add_settings(sub)
 
     sub = add("report", _report, "build the HTML report of a plan from what lies in the results folder")
     _add_results(sub)
@@ -291,7 +351,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--partial", action="store_true", help="say that it was made after a failure")
     _add_request(sub)
 
-    sub = add("plan", _plan, "say what a plan would cost on this device, by a short calibration")
+    sub = add(
+        "plan", _plan, "say what a plan costs on this device, by records or a short timing, and what is left"
+    )
     _add_results(sub)
     sub.add_argument("--device", default="auto", help=DEVICES)
     sub.add_argument("--threads", type=_count, default=None, help="threads of one run")
@@ -364,6 +426,17 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
+
+
+def _minutes(text: str) -> float:
+    """A positive time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of minutes")
+    return value
 
 
 def _add_results(sub: argparse.ArgumentParser) -> None:

@@ -46,8 +46,9 @@ class Batch:
 
     def part(self, rows: slice) -> Batch:
         """Some of the texts, padded as they are."""
-        columns = (self.words[:, rows], self.lengths[rows], self.inputs[:, rows], self.targets[:, rows])
-        return Batch(*columns, self.index[rows])
+        words, targets = self.words[:, rows], self.targets[:, rows]
+        places = self.real[:, rows].flatten().nonzero().squeeze(1)
+        return Batch(words, self.lengths[rows], self.inputs[:, rows], targets, self.index[rows], places)
 
 
 class Collator:

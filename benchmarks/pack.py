@@ -1,0 +1,83 @@
+"""How many runs an hour one device finishes with 1, 2, 4, ... of them at once, in one call.
+
+    python benchmarks/pack.py [--device cuda] [--workers 1,2,4,8] [--corpora results/corpora] [--corpus ptb]
+                              [--tier paper] [--system coupled-vae] [--steps 2000] [--threads 1]
+
+Each line is one `bench pack` of as many runs as it has workers, seeds of one system, trained for --steps steps
+and measured. From it follow the runs an hour at that budget, and the steps a second of all workers together
+without their starts and measurements, by what the runs record. The more workers, the longer each one of them
+takes: choose the number from which on the steps a second of all no longer grow. Under NVIDIA's MPS their
+kernels can overlap: measure with and without. Without --corpora the tiny generated corpus is made, at sizes
+that a CPU trains in seconds; its figures say whether the program works, not what a GPU does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.corpora.prepare import prepare
+from bench.declarations import load_catalog
+from bench.files import read_json
+from bench.plan import text_rules
+
+PAPER, TINY = "coupled-vae", "generated-tiny"
+
+
+def measure(options: argparse.Namespace, corpora: Path, workers: int) -> tuple[float, float, float]:
+    """Minutes of one pack with that many workers, runs per hour, and steps per second of all trainings."""
+    settings: dict[str, Any] = {"training": {"steps": options.steps, "validate_every": options.steps}}
+    names = [
+        f"{options.tier}/{PAPER}/{options.corpus}/{options.system}/seed{seed}" for seed in range(workers)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bench", "pack", *names, "--out", folder, "--prepared", str(corpora)]
+        command += ["--workers", str(workers), "--threads", str(options.threads), "--device", options.device]
+        began = time.perf_counter()
+        subprocess.run([*command, "--settings", json.dumps(settings)], check=True, capture_output=True)
+        seconds = time.perf_counter() - began
+        runs = [read_json(Path(folder, "runs", name, "run.json")) for name in names]
+    costs = [run["cost"] for run in runs]
+    steps = sum(
+        run["steps"] / (c["seconds"] - c["validation_seconds"]) for run, c in zip(runs, costs, strict=True)
+    )
+    return seconds / 60, 3600 * workers / seconds, steps
+
+
+def main() -> None:
+    """Measure each number of workers in turn and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--corpora", type=Path, help="folder of prepared corpora")
+    parser.add_argument("--corpus", default=TINY)
+    parser.add_argument("--tier", default="demo")
+    parser.add_argument("--system", default="vae")
+    parser.add_argument("--steps", type=int, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        corpora = options.corpora
+        if corpora is None:
+            corpora, catalog = Path(made), load_catalog()
+            rules = text_rules(catalog, PAPER, TINY)
+            prepare(catalog.corpus(TINY), {}, rules, corpora / PAPER / TINY)
+        print(f"{options.system} on {options.corpus}, {options.steps} steps, {options.device}")
+        print(f"{'workers':>7} {'minutes':>8} {'runs/hour':>10} {'steps/s of all':>15} {'of one worker':>14}")
+        alone = None
+        for workers in map(int, options.workers.split(",")):
+            minutes, runs, steps = measure(options, corpora, workers)
+            alone = alone or steps
+            print(f"{workers:7} {minutes:8.2f} {runs:10.1f} {steps:15.1f} {steps / alone:13.2f}x", flush=True)
+
+
+if __name__ == "__main__":
+    main()
