@@ -19,8 +19,9 @@ from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms, looks_across
 from bench.plan import resolve
 from bench.settings import RunSettings
+from bench.stages import state_folder
 from bench.training.loop import Trainer
-from bench.training.run import state_folder, train_run
+from bench.training.run import train_run
 from tests.conftest import CORPUS
 
 CPU = torch.device("cpu")
