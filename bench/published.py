@@ -55,7 +55,8 @@ def without_corpus(texts: dict[str, Any]) -> dict[str, Any]:
     """``texts.json`` without sentences of the corpus, which are not ours to publish; the models' own stay."""
     pairs = [pair | {"input": None} for pair in texts["reconstructions"]]
     paths = [path | {"from": None, "to": None} for path in texts["interpolations"]]
-    return texts | {"reconstructions": pairs, "interpolations": paths}
+    lines = [line | {"from": None} for line in texts.get("traversals", ())]  # older runs have none
+    return texts | {"reconstructions": pairs, "interpolations": paths, "traversals": lines}
 
 
 def _read(folder: Path, file: str, command: str) -> dict[str, Any]:

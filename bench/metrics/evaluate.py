@@ -131,7 +131,12 @@ class Evaluation:
         self.infer = build_procedure(settings).inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)
         self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64))
-        self.shown: dict[str, Any] = {"samples": [], "reconstructions": [], "interpolations": []}
+        self.shown: dict[str, Any] = {
+            "samples": [],
+            "reconstructions": [],
+            "interpolations": [],
+            "traversals": [],
+        }
         self.histograms: dict[str, Any] = {"sigma": None, "units": None}
 
     def measure(self) -> list[dict[str, Any]]:
@@ -144,6 +149,7 @@ class Evaluation:
             if latent.has_density:
                 self._information(latent)
             self._interpolations(latent)
+            self._traversals(latent)
             for measure in measures():
                 measure(self, latent)
             save = {name: value.cpu().contiguous() for name, value in latent.parameters.items()}
@@ -313,3 +319,28 @@ class Evaluation:
         shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
         line = torch.lerp(first, last, shares)
         return [" ".join(words) for words in self.words(greedy(self.model, line, self.wanted.longest))]
+
+    @torch.no_grad()
+    def _traversals(self, latent: Latent, dimensions: int = 4) -> None:
+        """Greedy texts from the centre of one text, moved along the dimensions in which the centres vary most.
+
+        A step is one standard deviation of the codes of all texts in that dimension, so that a traversal stays
+        where the model has seen codes, whatever its prior.
+        """
+        (chosen,) = self._chosen(1)
+        source = " ".join(self.corpus.raw(SPLIT)[chosen])
+        center, spread = latent.center(), self.codes(latent, 1, "codes").squeeze(1).std(0)
+        shifts = torch.arange(-2.0, 3.0, device=self.device)
+        for unit in center.var(0).topk(min(dimensions, center.shape[1])).indices.tolist():
+            line = center[chosen].repeat(len(shifts), 1)
+            line[:, unit] += shifts * spread[unit]
+            steps = [" ".join(words) for words in self.words(greedy(self.model, line, self.wanted.longest))]
+            self.shown["traversals"].append(
+                {
+                    "from": source,
+                    "dimension": unit,
+                    "step": float(spread[unit]),
+                    "shifts": shifts.tolist(),
+                    "steps": steps,
+                }
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -14,76 +14,144 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.parts import CHOICES, lookup
 from bench.plan import resolve
+from bench.report.numbers import MINUS
 from bench.report.records import RunRecord
 from bench.settings import Part, RunSettings
 
 NAMES = ("tier", "paper", "corpus", "system", "seed")
-RECONSTRUCTION = Markup("<i>E</i><sub>q(z|x)</sub>[&minus;ln <i>p</i>(x|z)]")
-AT_POINT = Markup("&minus;ln <i>p</i>(x|z(x))")
-DISTANCES = {
-    "rational-quadratic": Markup("<i>RQ</i>(<i>h</i>, <i>h</i><sub>c</sub>)"),
-    "euclidean": Markup("&#x2016;<i>h</i> &minus; <i>h</i><sub>c</sub>&#x2016;<sup>2</sup>"),
-}
 
 
 def objective(settings: RunSettings) -> Markup:
-    """What the system minimises, per text, as HTML (Wu et al. 2020, equation 4, where it is coupled)."""
+    """What the system minimises, per text, as MathML (Wu et al. 2020, equation 4, where it is coupled)."""
+    return Markup('<math display="block">') + _sum(_terms(settings)) + Markup("</math>")
+
+
+def _terms(settings: RunSettings) -> Iterator[Markup]:
     if settings.encoder.absent:
-        return Markup("&minus;ln <i>p</i>(x)")
-    terms = [AT_POINT if settings.posterior.kind == "point" else RECONSTRUCTION]
-    if not settings.regulariser.absent:
-        terms.append(_regulariser(settings))
-    if not settings.aggregate.absent:
-        terms.append(_aggregate(settings.aggregate))
-    if not settings.coupling.absent:
-        terms.append(_coupling(settings.coupling))
-    return Markup(" + ").join(terms)
-
-
-def _regulariser(settings: RunSettings) -> Markup:
-    part, kl = settings.regulariser, Markup("KL(<i>q</i>(z|x) &#x2016; <i>p</i>(z))")
-    if part.kind == "free-bits":
-        target = Markup("{:g}").format(part.options["target"])
-        floors = {
-            "dimension": Markup("&sum;<sub>i</sub> max(KL<sub>i</sub>, {}/<i>d</i>)").format(target),
-            "text": Markup("max({}, {})").format(kl, target),
-            "batch": Markup("max(<i>E</i><sub>x</sub> {}, {})").format(kl, target),
-        }
-        name = floors[part.options["form"]]
+        yield _loss(_i("p"), _i("x"))
+        return
+    if settings.posterior.kind == "point":
+        yield _loss(_i("p"), _given(_i("x"), _call(_i("z"), _i("x"))))
     else:
-        name = kl if part.kind == "kl" else Markup("<i>{}</i>").format(part.kind)
-    return Markup("&beta;(<i>t</i>) ") + name
+        loss = _loss(_i("p"), _given(_i("x"), _i("z")))
+        yield _e("mrow", _e("msub", _i("E"), _POSTERIOR), _within("[", loss, "]"))
+    if not settings.regulariser.absent:
+        weight = _call(_i("\u03b2"), _i("t"))
+        yield _e("mrow", weight, _regulariser(settings.regulariser))
+    if not settings.aggregate.absent:
+        yield _aggregate(settings.aggregate)
+    if not settings.coupling.absent:
+        yield from _coupling(settings.coupling)
+
+
+def _regulariser(part: Part) -> Markup:
+    kl = _call(_i("KL"), _POSTERIOR, _o("\u2225"), _call(_i("p"), _i("z")))
+    if part.kind != "free-bits":
+        return kl if part.kind == "kl" else _i(part.kind)
+    target = _n(part.options["target"])
+    floors = {
+        "dimension": _e(
+            "mrow",
+            _e("msub", _o("\u2211"), _i("i")),
+            _call(_i("max"), _e("msub", _i("KL"), _i("i")), _o(","), _e("mrow", target, _o("/"), _i("d"))),
+        ),
+        "text": _call(_i("max"), kl, _o(","), target),
+        "batch": _call(_i("max"), _e("msub", _i("E"), _i("x")), kl, _o(","), target),
+    }
+    return floors[part.options["form"]]
 
 
 def _aggregate(part: Part) -> Markup:
     if part.kind != "mmd":
-        return Markup("<i>{}</i>").format(part.kind)
-    return _times(part.options["weight"], Markup("MMD<sup>2</sup>(<i>q</i>(z), <i>p</i>(z))"))
+        return _i(part.kind)
+    squared = _e("msup", _i("MMD"), _n(2))
+    distance = _call(squared, _call(_i("q"), _i("z")), _o(","), _call(_i("p"), _i("z")))
+    return _times(part.options["weight"], distance)
 
 
-def _coupling(part: Part) -> Markup:
+def _coupling(part: Part) -> Iterator[Markup]:
     if part.kind != "twin":
-        return Markup("<i>{}</i>").format(part.kind)
+        yield _i(part.kind)
+        return
     options = part.options
-    distance = DISTANCES.get(options["distance"], escape(options["distance"]))
-    twin = Markup("[&minus;ln <i>p</i><sub>c</sub>(x|z<sub>c</sub>)]")
-    matching = _times(options["matching_weight"], distance)
-    return _times(options["reconstruction_weight"], twin) + Markup(" + ") + matching
+    signal, twin = _i("h"), _of_twin("h")
+    distances = {
+        "rational-quadratic": _call(_i("RQ"), signal, _o(","), twin),
+        "euclidean": _e("msup", _within("\u2016", _e("mrow", signal, _o(MINUS), twin), "\u2016"), _n(2)),
+    }
+    loss = _loss(_of_twin("p"), _given(_i("x"), _of_twin("z")))
+    yield _times(options["reconstruction_weight"], _within("[", loss, "]"))
+    distance = distances.get(options["distance"], _i(options["distance"]))
+    yield _times(options["matching_weight"], distance)
+
+
+def _e(element: str, *inner: Markup) -> Markup:
+    """A MathML element; what is inside is escaped already."""
+    return Markup(f"<{element}>") + Markup("").join(inner) + Markup(f"</{element}>")
+
+
+def _i(name: str) -> Markup:
+    return _e("mi", escape(name))
+
+
+def _n(number: float) -> Markup:
+    return _e("mn", escape(f"{number:g}"))
+
+
+def _o(sign: str) -> Markup:
+    return _e("mo", escape(sign))
+
+
+def _within(opening: str, inner: Markup, closing: str) -> Markup:
+    return _e("mrow", _o(opening), inner, _o(closing))
+
+
+def _call(name: Markup, *inner: Markup) -> Markup:
+    return _e("mrow", name, _within("(", Markup("").join(inner), ")"))
+
+
+def _given(what: Markup, condition: Markup) -> Markup:
+    return _e("mrow", what, _o("\u2223"), condition)
+
+
+def _loss(model: Markup, text: Markup) -> Markup:
+    """The negative logarithm of a model's probability of a text."""
+    return _e("mrow", _o(MINUS), _i("ln"), _o("\u2061"), _call(model, text))
+
+
+def _of_twin(name: str) -> Markup:
+    return _e("msub", _i(name), _i("c"))
 
 
 def _times(weight: float, term: Markup) -> Markup:
-    return term if weight == 1 else Markup("{:g} {}").format(weight, term)
+    return term if weight == 1 else _e("mrow", _n(weight), term)
 
 
-def parts(settings: RunSettings) -> list[dict[str, str]]:
+def _sum(terms: Iterable[Markup]) -> Markup:
+    return _e("mrow", _o("+").join(terms))
+
+
+_POSTERIOR = _call(_i("q"), _given(_i("z"), _i("x")))
+
+
+def parts(settings: RunSettings) -> list[dict[str, str | Markup]]:
     """Each choice: its kind, what the part is (its docstring's first line) and its options."""
-    rows = []
+    rows: list[dict[str, str | Markup]] = []
     for choice in CHOICES:
         part: Part = getattr(settings, choice)
         about = "" if part.absent else lookup(choice, part.kind).about
         options = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in part.options.items())
-        rows.append({"choice": choice, "kind": part.kind, "about": about, "options": options})
+        rows.append({"choice": choice, "kind": part.kind, "about": _prose(about), "options": options})
     return rows
+
+
+def _prose(docstring: str) -> Markup:
+    """A docstring's text, its literals as code."""
+    texts = re.split(r"``(.+?)``", docstring)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(text) if index % 2 else escape(text)
+        for index, text in enumerate(texts)
+    )
 
 
 def _value(value: Any) -> str:

@@ -147,6 +147,11 @@ def test_texts_and_codes_that_are_shown(measured: Measured, runs: Path, corpus: 
         assert one["input"] == " ".join(raw[one["index"]])
         assert len(one["outputs"]) == 2
     assert [len(line["steps"]) for line in shown["interpolations"]] == [7, 7, 7]
+    traversals = shown["traversals"]
+    assert [len(line["steps"]) for line in traversals] == [5] * 4
+    assert len({line["dimension"] for line in traversals}) == 4
+    assert len({line["steps"][2] for line in traversals}) == 1  # all pass through the same centre
+    assert all(line["step"] > 0 for line in traversals)
     other = read_json(folder_of(runs, "coupled-vae") / "texts.json")
     assert [r["index"] for r in other["reconstructions"]] == [r["index"] for r in shown["reconstructions"]]
     latents = load_file(folder / "latents.safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,7 +19,9 @@ RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
 
 
 def text(html: Any) -> str:
-    return str(html.striptags()).replace("\u2212", "-")
+    """What a formula says, without its layout."""
+    plain = str(html.striptags()).replace("\u2212", "-").replace("\u2061", "")
+    return plain.replace("\u2223", "|").replace("\u2225", "\u2016").replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,16 @@ def text(html: Any) -> str:
 )
 def test_objective(results: Any, system: str, formula: str) -> None:
     settings = results.settings(f"paper/coupled-vae/ptb/{system}/seed0")
-    assert text(describe.objective(settings)) == formula
+    html = describe.objective(settings)
+    assert text(html) == formula.replace(" ", "")
+    assert ElementTree.fromstring(html).tag == "math"
+
+
+def test_a_part_is_told_by_its_docstring(results: Any) -> None:
+    settings = results.settings("paper/coupled-vae/ptb/vae/seed0")
+    rows = {row["choice"]: row for row in describe.parts(settings)}
+    assert "<code>" in rows["schedule"]["about"]
+    assert "``" not in rows["schedule"]["about"]
 
 
 def load(results: Any, catalog: Catalog, request: Request) -> RunRecord:
