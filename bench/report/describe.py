@@ -37,7 +37,7 @@ def _terms(settings: RunSettings) -> Iterator[Markup]:
         yield _e("mrow", _e("msub", _i("E"), _POSTERIOR), _within("[", loss, "]"))
     if not settings.regulariser.absent:
         weight = _call(_i("\u03b2"), _i("t"))
-        yield _e("mrow", weight, _regulariser(settings.regulariser))
+        yield _e("mrow", weight, _THIN, _regulariser(settings.regulariser))
     if not settings.aggregate.absent:
         yield _aggregate(settings.aggregate)
     if not settings.coupling.absent:
@@ -124,13 +124,14 @@ def _of_twin(name: str) -> Markup:
 
 
 def _times(weight: float, term: Markup) -> Markup:
-    return term if weight == 1 else _e("mrow", _n(weight), term)
+    return term if weight == 1 else _e("mrow", _n(weight), _THIN, term)
 
 
 def _sum(terms: Iterable[Markup]) -> Markup:
     return _e("mrow", _o("+").join(terms))
 
 
+_THIN = Markup('<mspace width="0.17em"/>')
 _POSTERIOR = _call(_i("q"), _given(_i("z"), _i("x")))
 
 

@@ -89,8 +89,14 @@ class Line:
     faint: bool = False
 
 
+def variables() -> str:
+    """The series' colours as the page's stylesheet has them: both modes in one, chosen by ``color-scheme``."""
+    colours = "".join(f"--s{i}:light-dark({a},{b});" for i, (a, b) in enumerate(SERIES))
+    return f":root{{{colours}--grid:light-dark(#d8d8d4,#3a3d40)}}"
+
+
 def stylesheet() -> str:
-    """The variables of the series' colours for both modes."""
+    """The same for a figure that is a file of its own, in words that every viewer of SVG understands."""
     light = "".join(f"--s{i}:{a};" for i, (a, _) in enumerate(SERIES))
     dark = "".join(f"--s{i}:{b};" for i, (_, b) in enumerate(SERIES))
     return (

@@ -14,9 +14,9 @@ import pandas
 from bench.corpora.entry import SAID
 from bench.declarations import Catalog, Figure, Texts
 from bench.plan import Plan
-from bench.report import audits, claims, curves, describe
+from bench.report import audits, claims, curves, describe, rundata
 from bench.report.audits import Audited
-from bench.report.compare import compare, measured_elsewhere
+from bench.report.compare import PAPER_TIER, compare, measured_elsewhere
 from bench.report.export import relative
 from bench.report.numbers import metric_name, significant, visible
 from bench.report.pairs import Pairing, Setting, paired
@@ -26,6 +26,8 @@ from bench.report.verdict import MEANINGS
 from bench.scopes import audit_target
 
 Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
+# What a reader looks for first, in this order
+ACROSS = ("nll", "ppl", "excess_nll", "reconstruction", "kl", "mi", "active_units", "bleu1", "bleu2", "dist2")
 SAMPLES = 3  # of each system beside the others, as many as the paper prints
 ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
 UNDONE = ("failed", "diverged", "damaged", "stale")
@@ -48,6 +50,14 @@ class Material:
         for run in self.records.runs:
             if run.run and run.state != "stale":
                 found.setdefault(run.group, []).append(run)
+        return found
+
+    @cached_property
+    def attempts(self) -> dict[Group, list[RunRecord]]:
+        """All runs, those that left nothing too, by what their seeds share."""
+        found: dict[Group, list[RunRecord]] = {}
+        for run in self.records.runs:
+            found.setdefault(run.group, []).append(run)
         return found
 
     @cached_property
@@ -105,6 +115,24 @@ class Material:
     def of_paper(self, paper: str) -> dict[Setting, Pairing]:
         """What was measured under a paper's protocol."""
         return {setting: pairing for setting, pairing in self.pairings.items() if setting[2] == paper}
+
+    def runs_of(self, *group: str) -> list[RunRecord]:
+        """The runs of (origin, tier, paper, corpus, system), whatever became of them."""
+        return self.attempts.get(group, [])  # type: ignore[call-overload,no-any-return]
+
+    def commands_of(self, paper: str, corpus: str, system: str, runs: Sequence[RunRecord]) -> list[str]:
+        """What makes a cell again: its first unfinished run, else all its runs, else the protocol's own."""
+        undone = next((run for run in runs if run.state != "finished"), None)
+        if undone is not None:
+            return describe.again(self.catalog, undone)
+        declared = self.catalog.systems.get(system)
+        if declared is None or declared.missing:
+            return []
+        tier = runs[0].parts[0] if runs else PAPER_TIER
+        seeds = ",".join(str(run.seed) for run in runs)
+        asked = f"tier={tier} papers={paper} corpora={corpus} systems={system}"
+        forced = f" seeds={seeds} --forcerun train" if runs else ""
+        return [f"snakemake --cores 4 --config {asked}{forced}"]
 
     def title(self, system: str) -> str:
         """A system's title, or its name where the catalog does not know it."""
@@ -384,9 +412,44 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
         "objective": describe.objective(settings) if settings else None,
         "parts": describe.parts(settings) if settings else [],
         "numbers": numbers(material, group[2], runs),
+        "across": across(material, name),
+        "choices": [run_slug(run) for run in rundata.choices(runs)],
         "figures": curves.system_figures(slug(group), runs),
         "texts": texts,
     }
+
+
+def across(material: Material, system: str) -> dict[str, Any]:
+    """How a system does wherever it was run: means over seeds of the quantities that a reader looks for."""
+    lines = []
+    for group in sorted(material.groups, key=lambda g: material.cost(g[:4])):
+        if group[4] != system or group[2] not in material.catalog.papers:
+            continue
+        runs = [run for run in material.groups[group] if run.state == "finished"]
+        found: dict[str, str] = {}
+        for row in numbers(material, group[2], runs):
+            values = [m.value for m in row["values"].values() if m.value is not None]
+            if row["first"].main and row["first"].metric in ACROSS and values:
+                found.setdefault(row["first"].metric, row["text"](sum(values) / len(values)))
+        if found:
+            lines.append({"group": group, "seeds": len(runs), "found": found})
+    known = {metric for line in lines for metric in line["found"]}
+    return {"metrics": [metric for metric in ACROSS if metric in known], "lines": lines}
+
+
+def run_slug(run: RunRecord) -> str:
+    """The name of a run in addresses."""
+    return f"{slug(run.group)}-seed{run.seed}"
+
+
+def compare_runs(material: Material) -> dict[str, Any]:
+    """The page on which a reader chooses runs to compare: those that there are, by setting."""
+    found: dict[Setting, list[tuple[str, str]]] = {}
+    for run in rundata.choices(material.records.runs):
+        entry = (run_slug(run), f"{material.title(run.parts[3])}, seed {run.seed}")
+        found.setdefault(run.group[:4], []).append(entry)
+    settings = sorted(found, key=lambda s: material.cost(s) if s[2] in material.catalog.papers else (0.0, *s))
+    return {"choices": [(setting, found[setting]) for setting in settings]}
 
 
 def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import cannot_write, locked, write_text
 from bench.plan import Plan
-from bench.report import audits, claims, numbers, pages
+from bench.report import audits, claims, marked, numbers, pages, rundata
 from bench.report.export import write_csv, write_rows
-from bench.report.figures import Picture, stylesheet
+from bench.report.figures import Picture, variables
 from bench.report.pages import Group, Material
 from bench.report.records import load_records
 from bench.report.statistics import RESAMPLES
@@ -108,6 +108,7 @@ class Site:
             "resamples": RESAMPLES,
             "slug": pages.slug,
             "effect": numbers.effect,
+            "marked": marked.marked,
         }
 
     def build(self) -> None:
@@ -123,13 +124,33 @@ class Site:
             )
         for record, context in pages.corpora(material):
             self._page(f"corpora/{record.paper}-{record.corpus}.html", "corpus.html.j2", context)
+        self._compare()
         self._page("methods.html", "methods.html.j2", pages.methods(material))
         self._page("provenance.html", "provenance.html.j2", pages.provenance(material))
 
+    def _compare(self) -> None:
+        """The compare page, with a script of data for each run and for each corpus whose texts may be shown."""
+        material = self.material
+        for run in rundata.choices(material.records.runs):
+            name, title = pages.run_slug(run), material.title(run.parts[3])
+            data = rundata.run_data(run, title)
+            write_text(self.folder / "compare" / f"{name}.js", rundata.script("benchRun", name, data))
+        shown = []
+        for record in material.records.corpora:
+            texts = rundata.shown_texts(record)
+            if texts is not None:
+                name = str(record.summary["data_hash"])[:12]
+                write_text(
+                    self.folder / "compare" / f"texts-{name}.js", rundata.script("benchTexts", name, texts)
+                )
+                shown.append(name)
+        self._page("compare.html", "compare.html.j2", pages.compare_runs(material) | {"shown": shown})
+
     def _assets(self) -> None:
         style = (ASSETS / "style.css").read_text(encoding="utf-8")
-        write_text(self.folder / "assets" / "style.css", f"{stylesheet()}\n{style}")
-        shutil.copyfile(ASSETS / "script.js", self.folder / "assets" / "script.js")
+        write_text(self.folder / "assets" / "style.css", f"{variables()}\n{style}")
+        for name in ("script.js", "compare.js"):
+            shutil.copyfile(ASSETS / name, self.folder / "assets" / name)
 
     def _paper(self, name: str) -> None:
         context = pages.paper(self.material, name)
