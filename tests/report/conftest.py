@@ -13,12 +13,19 @@ import pytest
 
 from bench.declarations import Catalog, load_catalog
 from bench.files import sha256_file, write_json
-from bench.plan import resolve
+from bench.plan import Plan, Request, make_plan, resolve
+from bench.report import build_report
 from bench.settings import RunSettings
 
 TEXTS, DATA_HASH = 200, "d" * 64
 NLL = {"gru-lm": 105.6, "vae": 103.5, "coupled-vae": 103.0, "beta-0.8-vae": 103.9}
 Fields = dict[str, Any]
+EXACT = {
+    "entropy": 90.0,
+    "perplexity": 42.1,
+    "targets_mean": 20.1,
+    "attributes": {"tense": {"entropy": 0.69, "information": 0.61}},
+}
 
 
 def measurement(metric: str, estimator: str, value: float, **fields: Any) -> Fields:
@@ -181,6 +188,10 @@ class Results:
             "interpolations": [
                 {"from": "a <i>", "to": "b", "steps": [f"step {{{{ {i} }}}}" for i in range(7)]}
             ],
+            "traversals": [
+                {"from": "a <i>", "dimension": d, "step": 0.5, "shifts": [-1.0, 0.0, 1.0], "steps": ["a", "", "b"]}
+                for d in (3, 0)
+            ],
         }
 
     def _tables(
@@ -258,3 +269,33 @@ def results_at(catalog: Catalog) -> Callable[[Path], Results]:
 def results(tmp_path: Path, catalog: Catalog) -> Results:
     (tmp_path / "results").mkdir()
     return Results(tmp_path / "results", catalog)
+
+
+@pytest.fixture(scope="session")
+def plan(catalog: Catalog) -> Plan:
+    return make_plan(
+        catalog, Request.model_validate({"tier": "demo", "systems": ("dae", "vae", "coupled-vae")})
+    )
+
+
+@pytest.fixture(scope="session")
+def exact() -> Fields:
+    """What is known of the made-up generated corpus."""
+    return EXACT
+
+
+@pytest.fixture(scope="session")
+def index(
+    results_at: Callable[[Path], Results],
+    catalog: Catalog,
+    plan: Plan,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The report of a finished demo, beside one published run."""
+    results = results_at(tmp_path_factory.mktemp("site") / "results")
+    folder = results.corpus(corpus="generated-small", exact=EXACT)
+    (folder / "test.txt").write_text("".join(f"<b>text</b> {i}\n" for i in range(TEXTS)), encoding="utf-8")
+    for name in plan.runs:
+        results.run(name)
+    results.run("paper/coupled-vae/ptb/vae/seed0", origin="published/runs")
+    return build_report(results.root, results.root / "report", catalog, plan)

@@ -38,6 +38,8 @@ function themeButton() {
 
 // Details: what the address names is opened, and what is opened is named in the address.
 function openTarget() {
+  const open = document.querySelector(":popover-open");
+  if (open && location.hash !== `#${open.id}`) open.hidePopover();
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;
   for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
@@ -99,7 +101,7 @@ function makeSortable(table) {
     body.append(...printed.filter((row) => row.matches(".reference")), ...rows);
   };
   heads.forEach((head, column) => {
-    if (!head.textContent.trim()) return;
+    if (!head.textContent.trim() || head.querySelector("a")) return;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
