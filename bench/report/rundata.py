@@ -26,7 +26,12 @@ CURVES = (
     ("reconstruction, training", TRAINING, "reconstruction"),
     ("KL, training", TRAINING, "regulariser"),
 )
-VALUES = {"nll": "NLL", "reconstruction": "reconstruction", "kl_monte_carlo": "KL", "kl_analytic": "KL, analytic"}
+VALUES = {
+    "nll": "NLL",
+    "reconstruction": "reconstruction",
+    "kl_monte_carlo": "KL",
+    "kl_analytic": "KL, analytic",
+}
 
 
 def run_data(run: RunRecord, title: str) -> dict[str, Any]:

@@ -189,7 +189,13 @@ class Results:
                 {"from": "a <i>", "to": "b", "steps": [f"step {{{{ {i} }}}}" for i in range(7)]}
             ],
             "traversals": [
-                {"from": "a <i>", "dimension": d, "step": 0.5, "shifts": [-1.0, 0.0, 1.0], "steps": ["a", "", "b"]}
+                {
+                    "from": "a <i>",
+                    "dimension": d,
+                    "step": 0.5,
+                    "shifts": [-1.0, 0.0, 1.0],
+                    "steps": ["a", "", "b"],
+                }
                 for d in (3, 0)
             ],
         }

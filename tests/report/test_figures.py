@@ -85,5 +85,8 @@ def test_a_histogram_shows_its_counts() -> None:
     heights = {float(x): ground - y for x, y in points if y < ground - 1e-6}
     left, right = points[:, 0].min(), points[:, 0].max()
     at = [left + (right - left) * edge for edge in edges]
-    tops = [max(h for x, h in heights.items() if a - 1e-3 <= x <= b + 1e-3) for a, b in ((at[0], at[0]), (at[2], at[2]))]
+    tops = [
+        max(h for x, h in heights.items() if a - 1e-3 <= x <= b + 1e-3)
+        for a, b in ((at[0], at[0]), (at[2], at[2]))
+    ]
     assert tops[1] / tops[0] == pytest.approx(9 / 4, rel=1e-3)

@@ -11,7 +11,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -78,6 +78,7 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
         "corpora/coupled-vae-generated-small.html",
         "methods.html",
         "provenance.html",
+        "compare.html",
     } <= names
     for path, page in pages.items():
         assert page.open == [], path
@@ -88,7 +89,10 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
             assert not parts.scheme, (path, link)
             target = Path(os.path.normpath(path.parent / unquote(parts.path)))
             assert target.exists(), (path, link)
-            if parts.fragment and target in pages:
+            if target.name == "compare.html":  # its fragment names runs
+                for choice in parse_qs(parts.fragment).values():
+                    assert (target.parent / "compare" / f"{choice[0]}.js").exists(), (path, link)
+            elif parts.fragment and target in pages:
                 assert unquote(parts.fragment) in pages[target].ids, (path, link)
     css = (index.parent / "assets" / "style.css").read_text()
     assert "url(" not in css
@@ -146,16 +150,21 @@ def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:
         "samples": [hostile],
         "reconstructions": [{"index": 0, "input": hostile, "center": hostile, "outputs": [hostile]}],
         "interpolations": [{"from": hostile, "to": hostile, "steps": [hostile] * 7}],
+        "traversals": [
+            {"from": hostile, "dimension": 0, "step": 1.0, "shifts": [0.0, 1.0], "steps": [hostile] * 2}
+        ],
     }
     write_json(results.run(name, files={"model.safetensors": "w"}) / "texts.json", texts)
     results.run("paper/coupled-vae/ptb/dae/seed0", origin="published/runs", state="diverged", reason=hostile)
     index = build_report(results.root, results.root / "report", catalog, one)
-    pages = [Page(path) for path in index.parent.rglob("*.html")]
-    assert {page.tags["script"] for page in pages} == {1}
-    assert not any(page.tags["img"] for page in pages)
+    pages = {path.name: Page(path) for path in index.parent.rglob("*.html")}
+    assert {name: page.tags["script"] for name, page in pages.items()} == dict.fromkeys(pages, 1) | {
+        "compare.html": 2
+    }
+    assert not any(page.tags["img"] for page in pages.values())
     system = (index.parent / "systems" / "demo-coupled-vae-generated-small-dae.html").read_text()
-    assert system.count("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 1 + 3 + 2 + 7
-    assert system.count("&amp;amp;{{ 7 * 7 }}") == 1 + 3 + 2 + 7
+    assert system.count("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 1 + 3 + 2 + 7 + 3
+    assert system.count("&amp;amp;{{ 7 * 7 }}") == 1 + 3 + 2 + 7 + 3
 
 
 def test_failures_are_shown_with_the_command(
