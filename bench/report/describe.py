@@ -116,7 +116,7 @@ def _given(what: Markup, condition: Markup) -> Markup:
 
 def _loss(model: Markup, text: Markup) -> Markup:
     """The negative logarithm of a model's probability of a text."""
-    return _e("mrow", _o(MINUS), _i("ln"), _o("\u2061"), _call(model, text))
+    return _e("mrow", _o(MINUS), _i("ln"), _o("\u2061"), _THIN, _call(model, text))
 
 
 def _of_twin(name: str) -> Markup:

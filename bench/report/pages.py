@@ -116,9 +116,9 @@ class Material:
         """What was measured under a paper's protocol."""
         return {setting: pairing for setting, pairing in self.pairings.items() if setting[2] == paper}
 
-    def runs_of(self, *group: str) -> list[RunRecord]:
-        """The runs of (origin, tier, paper, corpus, system), whatever became of them."""
-        return self.attempts.get(group, [])  # type: ignore[call-overload,no-any-return]
+    def runs_of(self, origin: str, tier: str, paper: str, corpus: str, system: str) -> list[RunRecord]:
+        """The runs of a group, whatever became of them."""
+        return self.attempts.get((origin, tier, paper, corpus, system), [])
 
     def commands_of(self, paper: str, corpus: str, system: str, runs: Sequence[RunRecord]) -> list[str]:
         """What makes a cell again: its first unfinished run, else all its runs, else the protocol's own."""
@@ -448,7 +448,8 @@ def compare_runs(material: Material) -> dict[str, Any]:
     for run in rundata.choices(material.records.runs):
         entry = (run_slug(run), f"{material.title(run.parts[3])}, seed {run.seed}")
         found.setdefault(run.group[:4], []).append(entry)
-    settings = sorted(found, key=lambda s: material.cost(s) if s[2] in material.catalog.papers else (0.0, *s))
+    known = sorted((s for s in found if s[2] in material.catalog.papers), key=material.cost)
+    settings = [*known, *(s for s in found if s not in known)]
     return {"choices": [(setting, found[setting]) for setting in settings]}
 
 

@@ -64,7 +64,7 @@ def _curves(run: RunRecord) -> Iterator[tuple[str, list[list[float]]]]:
 
 def thinned(count: int, most: int = POINTS) -> list[int]:
     """At most so many indices out of ``count``, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
 
 
 def _values(table: pandas.DataFrame | None) -> Iterator[tuple[str, list[int | None]]]:

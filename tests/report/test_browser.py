@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from bench.files import read_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 SYSTEM = "systems/demo-coupled-vae-generated-small-vae.html"
 PAPER = "papers/coupled-vae.html"
 CELL = "printed-table1-1-ptb-nll"  # the published run's
@@ -103,7 +103,7 @@ def test_contrast_and_semantics(browser: Browser, index: Path, theme: str) -> No
     folder = os.environ.get("BENCH_SCREENSHOTS")
     for name in KINDS:
         for size in (NARROW, WIDE):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.set_viewport_size(size)
             visit(page, index, name)
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
             if folder:
