@@ -421,7 +421,7 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
 
 def across(material: Material, system: str) -> dict[str, Any]:
     """How a system does wherever it was run: means over seeds of the quantities that a reader looks for."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for group in sorted(material.groups, key=lambda g: material.cost(g[:4])):
         if group[4] != system or group[2] not in material.catalog.papers:
             continue
