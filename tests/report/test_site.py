@@ -184,6 +184,16 @@ def test_failures_are_shown_with_the_command(
     assert "last &lt;line&gt;" in text
     assert f"python -m bench train {vae} --corpora" in text
     assert "measurements.json: damaged JSON file" in text
+    detail = (index.parent / "papers" / "coupled-vae.html").read_text()
+    detail = detail[detail.index("-table1-1-generated-small-nll-title") :]  # of the VAE, whose run failed
+    detail = detail[: detail.index("</td>")]
+    for part in (
+        "0 of 1",
+        "OSError: &lt;disk&gt; is full",
+        "last &lt;line&gt;",
+        f"python -m bench train {vae} ",
+    ):
+        assert part in detail
 
 
 def test_an_empty_results_folder_gives_a_report(results: Any, catalog: Catalog, plan: Plan) -> None:
