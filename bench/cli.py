@@ -250,6 +250,14 @@ def _compare(o: argparse.Namespace) -> int:
     return 0
 
 
+def _diff(o: argparse.Namespace) -> int:
+    from bench.report.diff import show_diff
+    from bench.terminal import terminal
+
+    show_diff(terminal(), o.before, o.after)
+    return 0
+
+
 def _samples(o: argparse.Namespace) -> int:
     from bench.terminal import show_texts, terminal
 
@@ -400,6 +408,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--metric", help="by which texts are chosen; the first that both hold for each text")
     sub.add_argument("--count", type=_count, default=5, help="how many texts to show")
     _add_results(sub)
+
+    sub = add(
+        "diff", _diff, "say which numbers moved beyond noise between two reports, and which verdicts flipped"
+    )
+    sub.add_argument("before", type=Path, metavar="REPORT", help="folder of a report, or its index.html")
+    sub.add_argument("after", type=Path, metavar="REPORT", help="the report to compare with it")
 
     sub = add("samples", _samples, "print texts that a run decoded: samples from the prior, or others")
     sub.add_argument("run", help=MEASURED_HELP)

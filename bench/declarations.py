@@ -310,6 +310,9 @@ class Paper(Model):
     authors: str
     year: int
     venue: str
+    citation: dict[str, str] = Field(
+        default_factory=dict, description="more fields of its BibTeX entry, and the entry's type"
+    )
     corpora: tuple[Name, ...]
     protocol: dict[str, Any]
     by_corpus: dict[Name, dict[str, Any]] = Field(default_factory=dict)

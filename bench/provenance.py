@@ -36,7 +36,9 @@ ROOTS = {
     "evaluate": ("bench.metrics", "bench.models.model"),
     "report": ("bench.report",),
 }
-FOLDERS = {"report": ("report/templates", "report/assets")}  # what a stage reads besides Python
+FOLDERS = {
+    "report": ("report/templates", "report/assets", "report/measured")
+}  # what a stage reads besides Python
 # Modules that move values about and make none: whatever of theirs can change a run stands in its settings.
 PLUMBING = frozenset(
     {
@@ -53,6 +55,8 @@ PLUMBING = frozenset(
         "bench.validation",
     }
 )
+SHORT = 8  # digits of a module's hash that a run keeps
+_BEHIND: dict[str, dict[str, str]] = {}  # the modules behind each hash that this process has computed
 PACKAGES = ("kenlm", "numpy", "pandas", "pyarrow", "pydantic", "sacrebleu", "safetensors", "scipy")
 
 
@@ -62,6 +66,15 @@ def code_hash(stage: str, *, run: RunSettings | None = None, corpus: CorpusEntry
     Of the parts (encoders, posteriors, ...) only those count that ``run`` is composed of, and of the readers
     only that of ``corpus``; without them, all. Raises :class:`BenchError` for an unknown stage.
     """
+    return _hash_of(_starting_points(stage, run, corpus), FOLDERS.get(stage, ()))
+
+
+def modules_that_count(stage: str, run: RunSettings) -> list[str]:
+    """The modules that :func:`code_hash` covers."""
+    return modules_of(_starting_points(stage, run, None))
+
+
+def _starting_points(stage: str, run: RunSettings | None, corpus: CorpusEntry | None) -> frozenset[str]:
     if stage not in ROOTS:
         raise unknown("stage", stage, ROOTS)
     optional = _readers() if stage == "prepare" else {} if stage == "report" else _parts()
@@ -72,7 +85,7 @@ def code_hash(stage: str, *, run: RunSettings | None = None, corpus: CorpusEntry
         chosen = {optional[corpus.reader.kind]}
     else:
         chosen = set(optional.values())
-    return _hash_of(frozenset(_roots(stage, frozenset(optional.values()))) | chosen, FOLDERS.get(stage, ()))
+    return frozenset(_roots(stage, frozenset(optional.values()))) | chosen
 
 
 def modules_of(roots: Iterable[str]) -> list[str]:
@@ -90,11 +103,14 @@ def modules_of(roots: Iterable[str]) -> list[str]:
 @functools.cache
 def _hash_of(roots: frozenset[str], folders: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for name in modules_of(roots):
-        digest.update(f"{name}\0{_module_hash(name)}\0".encode())
+    hashes = {name: module_hash(name) for name in modules_of(roots)}
+    for name, found in hashes.items():
+        digest.update(f"{name}\0{found}\0".encode())
     for file in sorted(f for folder in folders for f in (PACKAGE / folder).rglob("*") if f.is_file()):
         digest.update(f"{file.relative_to(PACKAGE)}\0{sha256_file(file)}\0".encode())
-    return digest.hexdigest()[:16]
+    code = digest.hexdigest()[:16]
+    _BEHIND[code] = {name: found[:SHORT] for name, found in hashes.items()}
+    return code
 
 
 def _roots(stage: str, optional: frozenset[str]) -> Iterator[str]:
@@ -157,15 +173,20 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 @functools.cache
-def _module_hash(module: str) -> str:
+def module_hash(module: str) -> str:
     """Hash of what the module executes and of the YAML files beside it that it names."""
     tree, file = _tree(module), _file(module)
-    digest = hashlib.sha256(_canonical(tree).encode())
+    digest = hashlib.sha256(_executes(module).encode())
     texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     for name in sorted(text for text in texts if re.fullmatch(r"[\w.-]+\.yaml", text)):
         if file is not None and (data := file.with_name(name)).is_file():
             digest.update(data.read_bytes())
     return digest.hexdigest()
+
+
+@functools.cache
+def _executes(module: str) -> str:
+    return _canonical(_tree(module))
 
 
 def _canonical(node: Any) -> str:
@@ -187,13 +208,15 @@ def _is_docstring(node: Any) -> bool:
 def provenance(code: str, *, device: str = "cpu", threads: int | None = None) -> dict[str, Any]:
     """What a run records of where its numbers came from; ``code`` is the :func:`code_hash` of its stage.
 
-    Keys: code_version, dirty, code_hash, python, torch, packages, device, threads.
+    Keys: code_version, dirty, code_hash, modules (the hash of each module behind it, so that a later version
+    can say which changed), python, torch, packages, device, threads.
     """
     version, dirty = code_version()
     return {
         "code_version": version,
         "dirty": dirty,
         "code_hash": code,
+        "modules": _BEHIND.get(code, {}),
         "python": platform.python_version(),
         "torch": _version("torch"),
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
@@ -210,6 +233,23 @@ def code_version() -> tuple[str, bool]:
     if top is None or commit is None or Path(top).resolve() != PACKAGE.parent.resolve():
         return __version__, False
     return commit, bool(_git("status", "--porcelain", "--", PACKAGE.name))
+
+
+def changed_since(commit: str, modules: Iterable[str]) -> list[str] | None:
+    """Those of ``modules`` that execute something else than they did at ``commit``; None where git cannot tell."""
+    files = {str(file.relative_to(PACKAGE.parent)): name for name in modules if (file := _file(name))}
+    if code_version()[0] == __version__ or not files:
+        return None
+    found = _git("diff", "--name-only", commit, "--", *files)
+    if found is None:
+        return None
+    return sorted(files[path] for path in found.splitlines() if not _same_then(commit, path, files[path]))
+
+
+@functools.cache
+def _same_then(commit: str, path: str, module: str) -> bool:
+    before = _git("show", f"{commit}:{path}")
+    return before is not None and _canonical(ast.parse(before)) == _executes(module)
 
 
 def _git(*arguments: str) -> str | None:

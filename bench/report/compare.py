@@ -14,12 +14,24 @@ from typing import Any
 import pandas
 
 from bench.declarations import Catalog, Measure, Paper, Reported, Row, Table
+from bench.report.age import told
+from bench.report.noise import Noise, noise_of
 from bench.report.records import Measurement, Origin, Records, RunRecord, State
-from bench.report.verdict import MEANINGS, Evidence, Word, judge
+from bench.report.verdict import MEANINGS, Evidence, Limits, Word, judge
 
 SCALES = {"percent": 0.01, "ratio": 1.0, "fraction": 1.0}
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
 PAPER_TIER = "paper"
+PRINTED_SPLIT = "test"  # what papers print
+# Between which a quantity must lie, in the unit in which it is measured.
+LIMITS: dict[str, Limits] = {
+    **dict.fromkeys(("nll", "kl", "mi", "reconstruction", "active_units"), (0.0, None)),
+    **dict.fromkeys(("grad_norm_rec", "grad_norm_rec_coupled", "grad_norm_rec_total"), (0.0, None)),
+    **dict.fromkeys(("grad_norm_reg", "signal_sensitivity"), (0.0, None)),
+    "ppl": (1.0, None),
+    **dict.fromkeys(("bleu", "bleu1", "bleu2"), (0.0, 100.0)),
+    **dict.fromkeys(("dist1", "dist2"), (0.0, 1.0)),
+}
 EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
 
 
@@ -59,6 +71,11 @@ class Cell:
     planned: int = 0
     files: list[str] = field(default_factory=list)
     note: str = ""
+    bold: bool | None = None
+    better: str | None = None
+    noise: float | None = None
+    noise_from: str = ""
+    older: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,11 +108,12 @@ def compare(catalog: Catalog, records: Records, paper_name: str) -> pandas.DataF
     paper = catalog.paper(paper_name)
     audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
     ran = [system for system in _systems_of(records, paper_name) if system not in audited]
+    noise = noise_of(records)
     cells = [
         cell
         for table in paper.tables
         for place in _places(paper, table, ran, table.corpora)
-        for cell in _cells(catalog, records, paper_name, place)
+        for cell in _cells(catalog, records, paper_name, place, noise)
     ]
     return frame_of(cells)
 
@@ -108,11 +126,11 @@ def measured_elsewhere(
     origin, tier = source
     setting = (origin, tier, paper_name, corpus)
     systems = {run.parts[3] for run in records.runs if run.group[:4] == setting}
-    cells = []
+    noise, cells = noise_of(records), []
     for table in paper.tables:
         for place in _places(paper, table, sorted(systems), (corpus,)):
             if place.row.system in systems:
-                cells += list(_cells(catalog, records, paper_name, place, [source]))
+                cells += list(_cells(catalog, records, paper_name, place, noise, [source]))
     return frame_of(cells)
 
 
@@ -157,7 +175,12 @@ def _columns(table: Table, printed: bool) -> tuple[str, ...]:
 
 
 def _cells(
-    catalog: Catalog, records: Records, paper: str, place: Place, sources: Sequence[Source] | None = None
+    catalog: Catalog,
+    records: Records,
+    paper: str,
+    place: Place,
+    noise: Noise,
+    sources: Sequence[Source] | None = None,
 ) -> Iterator[Cell]:
     runs = [r for r in records.runs if r.parts[1:4] == (paper, place.corpus, place.row.system)]
     groups: dict[Source, list[RunRecord]] = {}
@@ -168,10 +191,10 @@ def _cells(
     if not groups:
         groups = {("own", ""): []}
     for source, group in groups.items():
-        yield _cell(catalog, place, source, group)
+        yield _cell(catalog, place, source, group, noise)
 
 
-def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunRecord]) -> Cell:
+def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunRecord], noise: Noise) -> Cell:
     measure, reported = place.measure, place.reported
     found = [(run, m) for run in runs if (m := _usable(run, measure))]
     first = found[0][1] if found else None
@@ -182,6 +205,7 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
     over_texts = None
     if first and first.low is not None and first.high is not None:
         over_texts = (first.low * factor, first.high * factor)
+    floor = noise.of(runs[0].parts[:3], first.metric, first.estimator) if first else None
     result = judge(
         Evidence(
             values=values,
@@ -190,7 +214,9 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
             better=measure.better,
             over_texts=over_texts,
             absent=_absent(catalog, place, runs),
-            incomparable=_incomparable(catalog, place, source),
+            incomparable=_incomparable(catalog, place, source, first),
+            noise=floor.value * factor if floor else 0.0,
+            limits=_limits(first, factor),
         )
     )
     mean = sum(values) / len(values) if values else None
@@ -227,7 +253,18 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
         planned=len(runs),
         files=[str(run.folder / "measurements.json") for run, _ in found],
         note=reported.note if reported else "",
+        bold=reported.bold if reported else None,
+        better=measure.better if place.metric != EXCESS else "lower",
+        noise=floor.value * factor if floor else None,
+        noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
+        older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
     )
+
+
+def _limits(measurement: Measurement | None, factor: float) -> Limits:
+    """The limits of a quantity in the unit of the print."""
+    least, most = LIMITS.get(measurement.metric, (None, None)) if measurement else (None, None)
+    return None if least is None else least * factor, None if most is None else most * factor
 
 
 def _decimals(place: Place, unit: str) -> int:
@@ -273,7 +310,7 @@ def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[
     return "not measured", f"the run finished, but this system has no {measure.metric}{by}"
 
 
-def _incomparable(catalog: Catalog, place: Place, source: Source) -> str | None:
+def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Measurement | None) -> str | None:
     """Why the measured number may not be held against the printed one; None if it may."""
     reasons = []
     if source[1] != PAPER_TIER:
@@ -283,6 +320,10 @@ def _incomparable(catalog: Catalog, place: Place, source: Source) -> str | None:
     entry = catalog.corpora.get(place.corpus)
     if entry is not None and not entry.comparable:
         reasons.append(f"the corpus {place.corpus} is not comparable with any paper's")
+    if measured is not None and measured.split != PRINTED_SPLIT:
+        reasons.append(f"measured on the {measured.split} split, printed is the {PRINTED_SPLIT} split")
+    if measured is not None and measured.validity == "not a bound":
+        reasons.append(f"the estimator {measured.estimator} is neither exact nor consistent nor a bound")
     return "; ".join(reasons) or None
 
 

@@ -14,11 +14,12 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.parts import CHOICES, lookup
 from bench.plan import resolve
+from bench.report.changes import changed
 from bench.report.numbers import MINUS
 from bench.report.records import RunRecord
 from bench.settings import Part, RunSettings
 
-NAMES = ("tier", "paper", "corpus", "system", "seed")
+DERIVED = "starts_from.identity"  # follows from the other settings, which hold for both runs
 
 
 def objective(settings: RunSettings) -> Markup:
@@ -159,21 +160,6 @@ def _value(value: Any) -> str:
     return "true" if value is True else "false" if value is False else f"{value}"
 
 
-def flat(settings: RunSettings) -> dict[str, Any]:
-    """All settings by dotted key, the run's name left out."""
-    found: dict[str, Any] = {}
-
-    def visit(prefix: str, value: Any) -> None:
-        if isinstance(value, Mapping) and value:
-            for key, inner in value.items():
-                visit(f"{prefix}.{key}" if prefix else str(key), inner)
-        elif prefix not in NAMES:
-            found[prefix] = value
-
-    visit("", settings.model_dump(mode="json"))
-    return found
-
-
 def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]], str]:
     """Where a run departs from the paper's own protocol, and why that could not be said if it could not."""
     assert record.settings is not None
@@ -182,16 +168,8 @@ def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]
         protocol = resolve(catalog, "paper", paper, corpus, system, seed)
     except BenchError as error:
         return [], f"the protocol for this run cannot be resolved now: {error.what}"
-    return _changes(flat(protocol), flat(record.settings)), ""
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    keys = list(dict.fromkeys((*before, *after)))
-    return [
-        {"key": key, "protocol": before.get(key, "absent"), "run": after.get(key, "absent")}
-        for key in keys
-        if before.get(key, "absent") != after.get(key, "absent")
-    ]
+    found = changed(protocol, record.settings)
+    return [{"key": key, "protocol": was, "run": now} for key, was, now in found if key != DERIVED], ""
 
 
 def overrides(catalog: Catalog, record: RunRecord) -> dict[str, Any]:
@@ -203,9 +181,11 @@ def overrides(catalog: Catalog, record: RunRecord) -> dict[str, Any]:
     except BenchError:
         return {}
     result: dict[str, Any] = {}
-    for change in _changes(flat(declared), flat(record.settings)):
-        *outer, last = [key for key in change["key"].split(".") if key != "options"]
-        nested: dict[str, Any] = {last: change["run"]}
+    for dotted, _, value in changed(declared, record.settings):
+        if dotted == DERIVED:
+            continue
+        *outer, last = [key for key in dotted.split(".") if key != "options"]
+        nested: dict[str, Any] = {last: value}
         for key in reversed(outer):
             nested = {key: nested}
         result = _deep(result, nested)
@@ -229,17 +209,37 @@ def commands(catalog: Catalog, record: RunRecord) -> list[str]:
     lines += [
         f"python -m bench fetch {corpus} --out results/sources/{corpus}.json",
         f"python -m bench prepare {paper} {corpus} --sources results/sources/{corpus}.json "
-        f"--out results/corpora/{paper}/{corpus}",
+        f"--out results/corpora/{paper}/{corpus}{_settings(catalog, record, 'text')}",
     ]
+    if record.settings is not None and record.settings.start is not None:
+        lines.append(_train(record.settings.start, _settings(catalog, record)))
     return lines + again(catalog, record)
+
+
+def one_command(catalog: Catalog, record: RunRecord) -> str:
+    """All of :func:`commands` as one that stops at the first failure."""
+    return " && \\\n".join(commands(catalog, record))
 
 
 def again(catalog: Catalog, record: RunRecord) -> list[str]:
     """The two commands that train and evaluate a run, with the settings that are not the catalog's."""
-    name, changed = shlex.quote(record.name), overrides(catalog, record)
-    extra = f" --settings {shlex.quote(json.dumps(changed))}" if changed else ""
+    extra = _settings(catalog, record)
     return [
-        f"python -m bench train {name} --corpora results/corpora --out results/runs "
-        f"--state results/state{extra}",
-        f"python -m bench evaluate {name} --corpora results/corpora --runs results/runs{extra}",
+        _train(record.name, extra),
+        f"python -m bench evaluate {shlex.quote(record.name)} --corpora results/corpora --runs results/runs{extra}",
     ]
+
+
+def _train(name: str, extra: str) -> str:
+    return (
+        f"python -m bench train {shlex.quote(name)} --corpora results/corpora --out results/runs "
+        f"--state results/state{extra}"
+    )
+
+
+def _settings(catalog: Catalog, record: RunRecord, only: str | None = None) -> str:
+    """The option ``--settings`` of a run, nothing if it needs none; ``only``: the part under this key."""
+    changed = overrides(catalog, record)
+    if only is not None:
+        changed = {key: value for key, value in changed.items() if key == only}
+    return f" --settings {shlex.quote(json.dumps(changed))}" if changed else ""

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 
@@ -87,6 +87,7 @@ class Line:
     y: Sequence[float]
     style: int = 0
     faint: bool = False
+    spread: Sequence[float] = ()  # half the width of a band around y
 
 
 def variables() -> str:
@@ -113,13 +114,16 @@ def line_figure(
     y: str,
     *,
     log: bool = False,
-    legend: bool | None = None,
+    log_x: bool = False,
+    zero: bool = False,
+    legend: bool | Literal["below"] | None = None,
     markers: bool = False,
+    steps: bool = False,
 ) -> Picture | None:
-    """Curves over training; None if no line has a point (a term that the system lacks).
+    """Curves over training or over a number of samples; None if no line has a point (a term the system lacks).
 
     ``legend``: by default only where several labels are drawn. ``markers`` tell the styles apart instead of
-    dashes.
+    dashes. ``zero`` draws the line of no error, ``steps`` jumps instead of slopes.
     """
     drawn = [line for line in lines if len(line.x)]
     if not drawn:
@@ -138,12 +142,26 @@ def line_figure(
                 alpha=0.45 if line.faint else 1.0,
                 marker=MARKERS[line.style % len(MARKERS)] if markers or len(line.x) == 1 else None,
                 markevery=max(len(line.x) // 12, 1),
+                drawstyle="steps-post" if steps else "default",
                 markersize=3.5 if markers else 3,
             )
             seen.add(line.label)
+            if len(line.spread):
+                lower = [y - s for y, s in zip(line.y, line.spread, strict=True)]
+                upper = [y + s for y, s in zip(line.y, line.spread, strict=True)]
+                colour = SERIES[line.style % len(SERIES)][0]
+                axes.fill_between(line.x, lower, upper, color=colour, alpha=0.16, linewidth=0)
+        if zero:
+            axes.axhline(0, color=INK, linewidth=0.6)
         if log:
             _log_scale(axes)
-        if len(labels) > 1 if legend is None else legend:
+        if log_x:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(PLAIN)
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        if legend == "below":
+            axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.6)
+        elif len(labels) > 1 if legend is None else legend:
             axes.legend(loc="best", handlelength=2.6)
 
     return Picture(name, _svg(name, x, y, draw), caption)
@@ -198,6 +216,36 @@ def bar_figure(name: str, values: Sequence[float], caption: str, y: str) -> Pict
     return Picture(name, _svg(name, "latent dimension, sorted", y, draw), caption)
 
 
+def dot_figure(
+    name: str,
+    rows: Sequence[tuple[str, float, float | None, float | None]],
+    caption: str,
+    x: str,
+    *,
+    floor: float | None = None,
+) -> Picture:
+    """One dot per row (label, value, ends of its interval), the first at the top, over a line at zero.
+
+    ``floor``: a band of that width on either side of each dot, within which a difference is noise.
+    """
+
+    def draw(axes: Axes) -> None:
+        places = list(range(len(rows)))
+        if floor:
+            for place, (_, value, _, _) in zip(places, rows, strict=True):
+                axes.barh(place, 2 * floor, left=value - floor, height=0.7, color=SERIES[1][0], alpha=0.3)
+        for place, (_, value, low, high) in zip(places, rows, strict=True):
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=SERIES[0][0], linewidth=1.1)
+            axes.plot([value], [place], color=SERIES[0][0], marker="o", markersize=3.5)
+        axes.axvline(0, color=INK, linewidth=0.6)
+        axes.set_yticks(places, [label for label, *_ in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+
+    return Picture(name, _svg(name, x, "", draw, (5.2, 0.6 + 0.185 * len(rows))), caption)
+
+
 def _log_scale(axes: Axes) -> None:
     """A logarithmic ordinate with plain numbers, also between the powers of ten where these are few."""
     axes.set_yscale("log")
@@ -213,10 +261,10 @@ def _between(decades: float) -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in first_digits else "")
 
 
-def _svg(name: str, x: str, y: str, draw: Callable[[Axes], None]) -> str:
+def _svg(name: str, x: str, y: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
     """The themed SVG of one pair of axes."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
         try:
             axes.set_xlabel(x)
             axes.set_ylabel(y)

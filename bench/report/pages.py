@@ -13,16 +13,25 @@ import pandas
 
 from bench.corpora.entry import SAID
 from bench.declarations import Catalog, Figure, Texts
+from bench.metrics.definitions import DEFINITIONS
 from bench.plan import Plan
-from bench.report import audits, claims, curves, describe, rundata
+from bench.provenance import code_version
+from bench.report import audits, claims, curves, describe, estimators, rundata
+from bench.report.age import ages
+from bench.report.aggregate import Aggregates, aggregates
 from bench.report.audits import Audited
-from bench.report.compare import PAPER_TIER, compare, measured_elsewhere
+from bench.report.changes import flat
+from bench.report.compare import EXCESS, PAPER_TIER, compare, measured_elsewhere
 from bench.report.export import relative
-from bench.report.numbers import metric_name, significant, visible
+from bench.report.figures import SERIES, Line, Picture, dot_figure, line_figure
+from bench.report.noise import Noise, noise_of
+from bench.report.numbers import MINUS, metric_name, significant, visible
 from bench.report.pairs import Pairing, Setting, paired
 from bench.report.records import CorpusRecord, Records, RunRecord
+from bench.report.signs import sign_tests
+from bench.report.statistics import mean_interval
 from bench.report.tables import TableView, table_view
-from bench.report.verdict import MEANINGS
+from bench.report.verdict import GROUPS, MEANINGS
 from bench.scopes import audit_target
 
 Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
@@ -30,6 +39,14 @@ Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
 ACROSS = ("nll", "ppl", "excess_nll", "reconstruction", "kl", "mi", "active_units", "bleu1", "bleu2", "dist2")
 SAMPLES = 3  # of each system beside the others, as many as the paper prints
 ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
+SIGNED = (
+    "nll",
+    "ppl",
+    "kl",
+    "mi",
+    "bleu1",
+    "dist2",
+)  # what twins and baselines are tested on, system by system
 UNDONE = ("failed", "diverged", "damaged", "stale")
 
 
@@ -84,6 +101,24 @@ class Material:
             if record.origin == "own" or not record.fault:
                 found.setdefault((record.paper, record.corpus), record)
         return found
+
+    @cached_property
+    def noise(self) -> Noise:
+        """How far repeated runs lie apart."""
+        return noise_of(self.records)
+
+    @property
+    def all_cells(self) -> Iterator[tuple[str, pandas.DataFrame]]:
+        """(paper, cells) of every table, on the printed corpora and on others."""
+        yield from self.comparisons.items()
+        for setting, found in self.elsewhere.items():
+            yield setting[2], found["frame"]
+
+    @cached_property
+    def elsewhere(self) -> dict[Setting, dict[str, Any]]:
+        """The tables on corpora that their paper did not print."""
+        named = [setting for setting in self.settings if setting[2] in self.papers]
+        return {s: elsewhere(self, s) for s in named if _elsewhere(self, s, s[2])}
 
     @cached_property
     def pairings(self) -> dict[Setting, Pairing]:
@@ -166,6 +201,9 @@ def index(material: Material) -> dict[str, Any]:
         "waiting": [run for run in own if run.state in ("running", "not evaluated", "not run")],
         "faulty": [run for run in material.records.runs if run.faults],
         "papers": [_standing(material, paper) for paper in material.papers],
+        "older": [(run, found) for run in material.records.runs if (found := ages(run))],
+        "version": code_version(),
+        "noise": material.noise,
     }
 
 
@@ -207,8 +245,16 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
         "paper": paper,
         "lines": lines,
         "totals": {word: totals[word] for word in MEANINGS if totals[word]},
+        "counts": {name: sum(totals[word] for word in words) for name, words in GROUPS.items()},
+        "printed": sum(totals.values()),
+        "measured": sum(
+            c[0]["measured"] is not None and c[0]["reported"] is not None
+            for view in views
+            for row in view.rows
+            for c in row.cells
+        ),
         "ledger": ledger(material, name),
-        "elsewhere": [elsewhere(material, s) for s in material.settings if _elsewhere(material, s, name)],
+        "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
     }
 
 
@@ -219,6 +265,14 @@ def _printed(material: Material, paper: str) -> list[TableView]:
         table_view(declared, table, frame, f"tables/{paper}-{table.id}.csv", printed=True)
         for table in declared.tables
     ]
+
+
+def tables(material: Material) -> Iterator[tuple[TableView, pandas.DataFrame]]:
+    """Every table with the frame that holds its cells: the printed ones, and those on other corpora."""
+    for name in material.papers:
+        yield from ((view, material.comparisons[name]) for view in _printed(material, name))
+    for found in material.elsewhere.values():
+        yield from ((view, found["frame"]) for view in found["views"])
 
 
 def _elsewhere(material: Material, setting: Setting, paper: str) -> bool:
@@ -235,7 +289,7 @@ def paper(material: Material, name: str) -> dict[str, Any]:
         "name": name,
         "paper": declared,
         "printed": _printed(material, name),
-        "elsewhere": [elsewhere(material, s) for s in settings if _elsewhere(material, s, name)],
+        "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
         "pairs": [(s, pairs) for s, p in material.of_paper(name).items() if (pairs := paired(p))],
         "ledger": ledger(material, name),
         "audits": material.audits[name],
@@ -475,20 +529,123 @@ def corpora(material: Material) -> Iterator[tuple[CorpusRecord, dict[str, Any]]]
     """Each corpus that has a page, with what the page shows."""
     for (paper_name, name), record in material.corpora.items():
         pictures = [] if record.fault else curves.corpus_figures(f"{paper_name}-{name}", record)
+        above = [] if record.fault else list(_above_entropy(material, paper_name, name))
         entry = material.catalog.corpora.get(name)
         said = {} if entry is None else {key: getattr(entry, key) for key in SAID}
-        yield record, {"record": record, "card": record.card | said, "figures": pictures}
+        shown = {"record": record, "card": record.card | said, "figures": pictures, "above": above}
+        yield record, shown
+
+
+def _above_entropy(material: Material, paper_name: str, corpus: str) -> Iterator[dict[str, Any]]:
+    """Where each system stands above the true entropy of a generated corpus, by source, the nearest first."""
+    for setting, pairing in material.of_paper(paper_name).items():
+        if setting[3] != corpus:
+            continue
+        rows: list[dict[str, Any]] = []
+        floors = []
+        for system, runs in pairing.runs.items():
+            found = [m for run in runs if (m := run.find(EXCESS, None)) and m.value is not None]
+            if not found:
+                continue
+            floor = material.noise.of(runs[0].parts[:3], EXCESS, found[0].estimator)
+            floors += [floor.value] if floor else []
+            values = [float(m.value or 0.0) for m in found]
+            low, high = (found[0].low, found[0].high) if len(values) == 1 else mean_interval(values)
+            rows.append(
+                {
+                    "system": system,
+                    "title": material.title(system),
+                    "mean": sum(values) / len(values),
+                    "low": low,
+                    "high": high,
+                    "seeds": len(values),
+                    "texts": found[0].texts,
+                    "validity": found[0].validity,
+                }
+            )
+        if rows:
+            rows.sort(key=lambda row: row["mean"])
+            caption = (
+                f"NLL {MINUS} entropy, {'95 % over texts' if all(r['seeds'] == 1 for r in rows) else '95 %'}; "
+                "0 is the best that any model can reach."
+                + (" Around each dot, in another colour, the noise floor." if floors else "")
+            )
+            picture = dot_figure(
+                f"{slug(setting)}-above-entropy",
+                [(row["title"], row["mean"], row["low"], row["high"]) for row in rows],
+                caption,
+                "nats per text above the entropy",
+                floor=max(floors, default=None),
+            )
+            yield {"setting": setting, "rows": rows, "figure": picture}
+
+
+def statistics(material: Material, name: str) -> dict[str, Any]:
+    """A paper's tests over systems and corpora, and its systems over all corpora and seeds."""
+    pairings = material.of_paper(name)
+    declared = material.catalog.paper(name)
+    reference = declared.tables[0].rows[0].system
+    found = aggregates(pairings, reference)
+    return {
+        "name": name,
+        "paper": declared,
+        "tests": sign_tests(pairings, SIGNED),
+        "reference": reference,
+        "aggregates": [(one, _profiles(material, one)) for one in found],
+    }
+
+
+def _profiles(material: Material, found: Aggregates) -> Picture | None:
+    """The performance profiles of the best systems with more than one run, as many as can be told apart."""
+    several = [one for one in found.systems if one.runs > 1][: len(SERIES)]
+    lines = [
+        Line(material.title(one.system), found.thresholds, found.profiles[one.system], style)
+        for style, one in enumerate(several)
+    ]
+    caption = (
+        "Share of runs (corpora weigh the same) whose perplexity is at most that multiple of the perplexity of "
+        f"{material.title(found.reference)}: the further left, the better. Shown are those systems with more than "
+        f"one run whose interquartile mean is lowest, at most {len(SERIES)}."
+    )
+    name = f"{'-'.join(found.source)}-profiles"
+    across = "multiple of the reference's perplexity"
+    return line_figure(name, lines, caption, across, "share of runs", legend="below", steps=True)
 
 
 def methods(material: Material) -> dict[str, Any]:
-    """Each estimator that was met, with all that it said of itself and the systems that it measured."""
+    """Each estimator that was met, with all that it said of itself, its measured error and its cost."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for run in material.records.runs:
         for m in run.measurements:
-            entry = found.setdefault((m.metric, m.estimator), {"first": m, "said": {}, "systems": {}})
+            named = m.metric.partition(":")[0]
+            entry = found.setdefault(
+                (named, m.estimator), {"first": m, "said": {}, "systems": {}, "of": dict[str, None]()}
+            )
             entry["said"][m.definition, m.validity, m.bias or ""] = None
             entry["systems"][run.parts[3]] = material.title(run.parts[3])
-    return {"estimators": dict(sorted(found.items())), "measures": _measures(material)}
+            entry["of"][m.metric] = None
+    drawn: set[str] = set()
+    found = {key: found[key] for key in sorted(found, key=_place)}
+    for (metric, estimator), entry in found.items():
+        entry["cost"] = estimators.cost(metric, estimator)
+        picture = estimators.figure(metric, estimator)
+        entry["figure"] = picture if picture is None or picture.name not in drawn else None
+        entry["drawn_above"] = picture is not None and entry["figure"] is None
+        drawn |= {picture.name} if picture else set()
+        entry["without"] = estimators.without_figure(metric, estimator, entry["first"].validity)
+    return {
+        "estimators": found,
+        "measures": _measures(material),
+        "noise": material.noise,
+        "calibration": estimators.measured()["provenance"],
+    }
+
+
+def _place(key: tuple[str, str]) -> tuple[int, str]:
+    """Where an estimator stands among the definitions; one that this version does not know at the end."""
+    order = list(DEFINITIONS)
+    plain = (key[0], estimators.base(key[1]))
+    return order.index(plain) if plain in order else len(order), key[1]
 
 
 def _measures(material: Material) -> list[tuple[str, str, Any]]:
@@ -501,20 +658,42 @@ def _measures(material: Material) -> list[tuple[str, str, Any]]:
 
 
 def provenance(material: Material) -> dict[str, Any]:
-    """Every run: identity, configuration, versions, cost and the commands that rebuild it."""
-    entries = []
-    for run in material.records.runs:
-        changes, reason = (
-            describe.departures(material.catalog, run) if run.settings else ([], "settings unknown")
-        )
-        entries.append(
-            {
-                "run": run,
-                "departures": changes,
-                "departures_reason": reason,
-                "settings": describe.flat(run.settings) if run.settings else {},
-                "commands": describe.commands(material.catalog, run),
-                "folder": relative(run.folder, material.results),
-            }
-        )
+    """Every run in one table, with the page that tells all of it."""
+    entries = [
+        {"run": run, "page": provenance_page(run.group), "ages": ages(run)} for run in material.records.runs
+    ]
     return {"entries": entries}
+
+
+def provenance_page(group: Sequence[str]) -> str:
+    """Where the provenance of the runs of a system is told."""
+    return f"provenance/{slug(group)}.html"
+
+
+def origins(material: Material) -> Iterator[tuple[Group, dict[str, Any]]]:
+    """The provenance of each system on each corpus: identity, configuration, versions, cost, commands."""
+    groups: dict[Group, list[RunRecord]] = {}
+    for run in material.records.runs:
+        groups.setdefault(run.group, []).append(run)
+    for group, runs in groups.items():
+        yield (
+            group,
+            {
+                "group": group,
+                "title": material.title(group[4]),
+                "entries": [_origin(material, run) for run in runs],
+            },
+        )
+
+
+def _origin(material: Material, run: RunRecord) -> dict[str, Any]:
+    changes, reason = describe.departures(material.catalog, run) if run.settings else ([], "settings unknown")
+    return {
+        "run": run,
+        "departures": changes,
+        "departures_reason": reason,
+        "settings": flat(run.settings) if run.settings else {},
+        "command": describe.one_command(material.catalog, run),
+        "folder": relative(run.folder, material.results),
+        "ages": ages(run),
+    }

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file
 from bench.plan import Plan
+from bench.report.changes import changed
 from bench.settings import RunSettings
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
@@ -24,6 +25,7 @@ TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 WEIGHTS = "model.safetensors"
 DOCUMENTS = ("texts.json", "histograms.json")
 LOG_TAIL = 12
+TOLD = 4  # changed settings that a reason names
 
 
 class Measurement(BaseModel):
@@ -161,7 +163,10 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
     elif (
         trained := _own_settings(record)
     ) is None or trained.training_identity != settings.training_identity:
-        record.state, record.reason = "stale", "the folder holds a run of another configuration: run it again"
+        record.state = "stale"
+        record.reason = (
+            f"the folder holds a run of another configuration{_told(trained, settings)}: run it again"
+        )
         return record
     if run.get("state") == "diverged":
         record.state, record.reason = "diverged", str(run.get("reason") or "the loss was not finite")
@@ -171,14 +176,22 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
     return record
 
 
+def _told(trained: RunSettings | None, planned: RunSettings) -> str:
+    """The settings in which a run differs from what is planned, the first few with their values."""
+    if trained is None:
+        return ""
+    found = [f"{key} {was}, now {now}" for key, was, now in changed(trained, planned)]
+    more = f" and {len(found) - TOLD} more" if len(found) > TOLD else ""
+    return f" ({'; '.join(found[:TOLD])}{more})" if found else ""
+
+
 def _own_settings(record: RunRecord) -> RunSettings | None:
     """The settings that a published run was made with; a version that cannot read them says so."""
     try:
         return RunSettings.model_validate(record.run.get("settings"))
     except ValidationError as error:
-        record.faults.append(
-            f"run.json: settings that this version does not know ({error.error_count()} keys)"
-        )
+        keys = [".".join(map(str, found["loc"])) or found["msg"] for found in error.errors()[:TOLD]]
+        record.faults.append(f"run.json: settings that this version does not know ({', '.join(keys)})")
         return None
 
 
@@ -213,7 +226,9 @@ def _other_weights(record: RunRecord) -> str:
         return "measured with other weights than this run's: evaluate it again"
     planned = record.settings.identity if record.settings and record.origin == "own" else None
     if planned is not None and record.evaluation.get("identity") != planned:
-        return "measured under another configuration: evaluate it again"
+        known = record.run.get("identity") == record.evaluation.get("identity")
+        told = _told(_own_settings(record), record.settings) if record.settings and known else ""
+        return f"measured under another configuration{told}: evaluate it again"
     return ""
 
 
@@ -275,10 +290,10 @@ def _find_state(record: RunRecord, logs: Path, status: dict[str, Any] | None, co
         record.state, record.reason = "failed", str(status.get("reason") or "no reason given")
     else:
         progress = f"step {status.get('step')} of {status.get('steps')}"
-        record.state, record.reason = (
-            "running",
-            f"training, or killed in training: last heard of at {progress}",
-        )
+        stopped = status.get("state") == "stopped"
+        told = f"stopped at {progress} and saved: the same command goes on from there"
+        unknown = f"training, or killed in training: last heard of at {progress}"
+        record.state, record.reason = "running", told if stopped else unknown
 
 
 def _statuses(state: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pandas
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
@@ -17,13 +18,22 @@ from bench.errors import BenchError
 from bench.files import cannot_write, locked, write_text
 from bench.plan import Plan
 from bench.report import audits, claims, marked, numbers, pages, rundata
-from bench.report.export import write_csv, write_rows
+from bench.report.data import write_data
+from bench.report.export import (
+    latex_table,
+    write_bibtex,
+    write_csv,
+    write_records,
+    write_rows,
+)
 from bench.report.figures import Picture, variables
 from bench.report.pages import Group, Material
 from bench.report.records import load_records
 from bench.report.statistics import RESAMPLES
-from bench.report.tables import CLAIM_SIGNS, SIGNS, legend
+from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, legend
+from bench.report.verdict import GROUPS
 
+BIBTEX = Path("data/papers.bib")
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -69,6 +79,12 @@ def _swap(building: Path, out: Path) -> None:
     (building / "site").rename(out)
 
 
+def exports(csv: str) -> dict[str, str]:
+    """The files beside a table, by format."""
+    stem = csv.removesuffix(".csv")
+    return {"CSV": csv, "JSON": f"{stem}.json", "LaTeX": f"{stem}.tex", "BibTeX": BIBTEX.as_posix()}
+
+
 def _known(filter_: Callable[..., str]) -> Callable[..., str]:
     """The filter, told None for what a file does not hold."""
 
@@ -109,11 +125,15 @@ class Site:
             "slug": pages.slug,
             "effect": numbers.effect,
             "marked": marked.marked,
+            "provenance_of": lambda run: f"{pages.provenance_page(run.group)}#{run.origin}-{run.name}",
+            "exports": exports,
+            "groups": GROUPS,
         }
 
     def build(self) -> None:
         """Write everything."""
         self._assets()
+        self.files()
         material = self.material
         self._page("index.html", "index.html.j2", pages.index(material))
         for name in material.papers:
@@ -127,6 +147,19 @@ class Site:
         self._compare()
         self._page("methods.html", "methods.html.j2", pages.methods(material))
         self._page("provenance.html", "provenance.html.j2", pages.provenance(material))
+        for group, context in pages.origins(material):
+            self._page(pages.provenance_page(group), "origin.html.j2", context)
+
+    def files(self) -> None:
+        """Write what stands beside the pages for other programs: tables, claims, all data, the papers."""
+        material = self.material
+        for view, frame in pages.tables(material):
+            self._table(view, frame)
+        for paper in material.papers:
+            ledger = pages.ledger(material, paper)
+            write_rows(claims.rows_of(material.claims[paper]), self.folder / ledger["csv"], material.results)
+        write_data(material, self.folder)
+        write_bibtex({name: material.catalog.papers[name] for name in material.papers}, self.folder / BIBTEX)
 
     def _compare(self) -> None:
         """The compare page, with a script of data for each run and for each corpus whose texts may be shown."""
@@ -154,22 +187,21 @@ class Site:
 
     def _paper(self, name: str) -> None:
         context = pages.paper(self.material, name)
-        frame = self.material.comparisons[name]
-        for view in context["printed"]:
-            write_csv(frame[frame["table"] == view.id], self.folder / view.csv, self.material.results)
-        for found in context["elsewhere"]:
-            for view in found["views"]:
-                rows = found["frame"][found["frame"]["table"] == view.id]
-                write_csv(rows, self.folder / view.csv, self.material.results)
-        write_rows(
-            claims.rows_of(self.material.claims[name]),
-            self.folder / context["ledger"]["csv"],
-            self.material.results,
-        )
         self._page(f"papers/{name}.html", "paper.html.j2", context)
         self._page(f"papers/{name}/claims.html", "claims.html.j2", context)
+        self._page(
+            f"papers/{name}/statistics.html", "statistics.html.j2", pages.statistics(self.material, name)
+        )
         for found in self.material.audits[name]:
             self._audit(name, found)
+
+    def _table(self, view: TableView, frame: pandas.DataFrame) -> None:
+        """The files beside a table: the same cells as CSV, JSON and LaTeX."""
+        rows, path = frame[frame["table"] == view.id], self.folder / view.csv
+        write_csv(rows, path, self.material.results)
+        write_records(rows, path.with_suffix(".json"), self.material.results)
+        titles = {corpus: self.material.corpus_title(corpus) for corpus in view.corpora}
+        write_text(path.with_suffix(".tex"), latex_table(view, titles, rows))
 
     def _audit(self, name: str, found: audits.Audited) -> None:
         context = pages.audit(self.material, name, found)

@@ -111,3 +111,16 @@ def difference(by_seed: Values, draws: Values | None, texts: int | None = None) 
         high=max((high for _, high in ends), default=None),
         texts=texts,
     )
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Probabilities of several tests, each as if all were made together (Holm 1979).
+
+    The k-th smallest of n is multiplied by n - k + 1; none is smaller than one before it, none above 1.
+    """
+    corrected = [0.0] * len(probabilities)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(probabilities)), key=probabilities.__getitem__)):
+        largest = max(largest, min(1.0, (len(probabilities) - rank) * probabilities[index]))
+        corrected[index] = largest
+    return corrected

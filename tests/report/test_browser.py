@@ -33,10 +33,12 @@ KINDS = (
     PAPER,
     "papers/coupled-vae/claims.html",
     "papers/coupled-vae/audit-one-seed.html",
+    "papers/coupled-vae/statistics.html",
     SYSTEM,
     "corpora/coupled-vae-generated-small.html",
     "methods.html",
     "provenance.html",
+    "provenance/demo-coupled-vae-generated-small-vae.html",
     COMPARED,
 )
 

@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import cli
+from bench.cli import _parser
 from bench.declarations import Catalog
-from bench.plan import Request, find_run, make_plan
+from bench.plan import Request, find_run, make_plan, text_rules
 from bench.report import describe
 from bench.report.numbers import count, duration, fixed, metric_name, significant, visible
 from bench.report.records import RunRecord, load_records
@@ -74,6 +76,36 @@ def test_settings_of_the_user_come_back_in_the_command(results: Any, catalog: Ca
         "coupling.options.matching_weight": (0.1, 0.7),
         "training.steps": (60000, 50),
     }
+
+
+@pytest.mark.parametrize("system", ["coupled-vae", "prefb-vae"])
+def test_the_one_command_plans_that_very_run(results: Any, catalog: Catalog, system: str) -> None:
+    changed = {"latent": 16, "text": {"min_count": 2}}
+    asked = {"tier": "demo", "systems": (system,), "settings": changed}
+    record = load(results, catalog, Request.model_validate(asked))
+    record.run = {"provenance": {"code_version": "b" * 40}}
+    command = describe.one_command(catalog, record)
+    first, *steps = command.replace("\\\n", "").split(" && ")
+    assert first == f"git checkout {'b' * 40}"
+    parsed = []
+    for step in steps:
+        words = shlex.split(step)
+        assert words[:3] == ["python", "-m", "bench"]
+        parsed.append(_parser().parse_args(words[3:]))
+    assert record.settings is not None
+    planned = [(o.name, cli._run(o)) for o in parsed if o.name in ("train", "evaluate")]
+    expected = ["train", "train", "evaluate"] if record.settings.start else ["train", "evaluate"]
+    assert [name for name, _ in planned] == expected
+    assert [run.identity for _, run in planned[-2:]] == [record.settings.identity] * 2
+    if record.settings.starts_from:
+        first_run = planned[0][1]
+        assert first_run.training_identity == record.settings.starts_from.identity
+        assert first_run.name == record.settings.start
+    fetch, prepare = parsed[:2]
+    assert (fetch.name, fetch.corpus) == ("fetch", record.settings.corpus)
+    assert (prepare.name, prepare.sources) == ("prepare", fetch.out)
+    rules = text_rules(catalog, prepare.paper, prepare.corpus, cli._settings(prepare))
+    assert rules == record.settings.text
 
 
 def test_a_run_of_the_protocol_needs_no_settings(results: Any, catalog: Catalog) -> None:

@@ -42,6 +42,8 @@ def test_no_page_of_500_runs_is_over_3_mib(catalog: Catalog, tmp_path: Path) -> 
     for path, template, context in (
         ("index.html", "index.html.j2", pages.index(material)),
         ("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae")),
+        ("provenance.html", "provenance.html.j2", pages.provenance(material)),
+        ("methods.html", "methods.html.j2", pages.methods(material)),
         ("compare.html", "compare.html.j2", pages.compare_runs(material) | {"shown": []}),
     ):
         site._page(path, template, context)

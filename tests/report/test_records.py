@@ -51,6 +51,8 @@ def test_states_without_a_result(results: Any, plan: Plan) -> None:
     record = load(results, plan)
     assert record.state == "running"
     assert "step 300 of 60000" in record.reason
+    results.status(RUN, step=400, steps=60000, state="stopped")
+    assert load(results, plan).reason.startswith("stopped at step 400 of 60000 and saved")
     results.status(RUN, state="failed", reason="MemoryError: no room")
     results.log(RUN, "first\nlast words\n")
     record = load(results, plan)
@@ -76,6 +78,7 @@ def test_a_run_of_another_configuration_is_not_used(results: Any, plan: Plan) ->
     edit(folder / "run.json", settings=settings)
     record = load(results, plan)
     assert (record.state, record.measurements) == ("stale", [])
+    assert "another configuration (latent 31, now 32): run it again" in record.reason
 
 
 @pytest.mark.parametrize("change", [{"weights_sha256": "other"}, {"identity": "other"}])

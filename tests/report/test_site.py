@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import threading
@@ -19,9 +20,11 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import locked, write_json
 from bench.plan import Plan, Request, make_plan
-from bench.report import build_report
+from bench.report import build_report, pages
 from bench.report.pages import Material
+from bench.report.records import load_records
 from bench.report.site import Site
+from tests.report.conftest import EXACT
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
@@ -135,6 +138,77 @@ def test_claims_audits_figures_and_texts_have_their_places(index: Path, catalog:
     differences = csv_rows(folder / "tables" / "coupled-vae-audit-embedding-updates-differences.csv")
     row = next(r for r in differences if (r["tier"], r["metric"]) == ("demo", "nll"))
     assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+
+
+def test_the_overview_counts_every_printed_cell(index: Path) -> None:
+    page = Page(index)
+    row = re.search(r'papers/coupled-vae.html">Coupled-VAE</a></th>(.*?)</tr>', page.text, re.DOTALL)
+    assert row is not None
+    printed, measured, *by_verdict = map(int, re.findall(r'<td class="num">(\d+)</td>', row[1]))
+    assert printed == 609
+    assert sum(by_verdict) == printed
+    cells = json.loads((index.parent / "tables" / "coupled-vae-table1.json").read_text())
+    assert 0 < measured < printed
+    assert any(c["measured"] is not None and c["origin"] == "published" for c in cells)
+    assert "4 runs were trained or measured by another version" in page.text
+    assert "noise floor not known" in page.text
+
+
+def test_each_run_tells_where_it_comes_from_and_its_one_command(index: Path, plan: Plan) -> None:
+    folder = index.parent / "provenance"
+    listed = Page(index.parent / "provenance.html")
+    names = [("own", name) for name in plan.runs] + [("published", "paper/coupled-vae/ptb/vae/seed0")]
+    assert {f"{origin}-{name}" for origin, name in names} <= set(listed.ids)
+    for origin, name in names:
+        group = name.rpartition("/")[0].replace("/", "-")
+        page = Page(folder / f"{'published-' if origin == 'published' else ''}{group}.html")
+        assert f"{origin}-{name}" in page.ids
+        assert f"git checkout {'a' * 40} &amp;&amp; \\\n" in page.text
+        assert "By older code" in page.text or "rained by older code" in page.text
+        assert "900 MB at the peak" in page.text
+        assert "Energy" in page.text
+
+
+def test_methods_and_statistics_have_their_pages(index: Path) -> None:
+    methods = Page(index.parent / "methods.html")
+    assert "widened by ½ · 10" in methods.text
+    assert {"noise", "nll-importance-sampling-100", "attribute_information:tense-classifier"} <= set(
+        methods.ids
+    )
+    assert (index.parent / "figures" / "estimator-nll-importance-sampling.svg").exists()
+    assert "Not known in this report" in methods.text
+    statistics = Page(index.parent / "papers" / "coupled-vae" / "statistics.html")
+    assert "tier demo" in statistics.text
+    assert "Nothing to aggregate" in statistics.text
+
+
+def test_a_generated_corpus_shows_who_is_how_far_from_the_entropy(index: Path) -> None:
+    page = Page(index.parent / "corpora" / "coupled-vae-generated-small.html")
+    row = re.search(r"Coupled-VAE</a></th><td[^>]*>([\d.]+)</td><td[^>]*>\[([\d., ]+)\]", page.text)
+    assert row is not None
+    assert row.groups() == ("13.000", "11.600, 14.400")  # NLL 103.0 above 90.0, as the measurement gives it
+    picture = (index.parent / "figures" / "demo-coupled-vae-generated-small-above-entropy.svg").read_text()
+    assert picture.index(">Coupled-VAE<") < picture.index(">VAE<")  # the nearest first
+    assert '3</td><td class="num">1.50</td>' in page.text  # duplicates of 200 texts
+
+
+def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog) -> None:
+    plan = make_plan(catalog, Request.model_validate({"tier": "demo", "systems": ("gru-lm", "vae")}))
+    results.corpus(corpus="generated-small", exact=EXACT)
+    for name in plan.runs:
+        results.run(name)
+    folder = results.run("demo/coupled-vae/generated-small/vae/seed0", origin="published/runs", shift=0.2)
+    run = json.loads((folder / "run.json").read_text())
+    run["provenance"] |= {"started": "2026-02-02T10:00:00Z", "device": "cuda: made-up card"}
+    write_json(folder / "run.json", run)
+    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    contexts = [context for _, context in pages.corpora(material)]
+    own = next(found for context in contexts for found in context["above"] if found["setting"][0] == "own")
+    assert "the noise floor" in own["figure"].caption
+    site = Site(material, results.root / "site", results.root / "site")
+    site._page("methods.html", "methods.html.j2", pages.methods(material))
+    text = (results.root / "site" / "methods.html").read_text()
+    assert "two kinds of device: cpu: made-up processor and cuda: made-up card" in text
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
