@@ -59,7 +59,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 def _softmax_in_place(logits: Tensor, targets: Tensor, row_weights: Tensor | None) -> Tensor:
     """Losses (rows,) of logits (rows, V), which become their own gradient if ``row_weights`` are given."""
     losses = torch.empty(len(logits), device=logits.device)
-    most = _BLOCK_BYTES.get(logits.device.type, _BLOCK_BYTES["other"])
+    most = _BLOCK_BYTES["cpu" if logits.device.type == "cpu" else "other"]
     block = max(1, most // (4 * logits.shape[1]))
     raw = torch.empty(min(block, len(logits)), logits.shape[1], device=logits.device)
     probabilities = torch.empty_like(raw)
