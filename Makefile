@@ -4,9 +4,11 @@
 #
 # PYTHON=...      the interpreter, 3.11 or 3.12      CORES=...   for Snakemake (default: all)
 # TORCH=...       the build of torch to install      ARGS=...    more arguments for Snakemake or pytest
+# WORKERS=...     test files at a time (default: 2)
 
 CORES ?= all
 ARGS ?=
+WORKERS ?= 2
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -48,7 +50,7 @@ test: $(INSTALLED_TEST)
 	"$(BIN)/python" -m ruff check .
 	"$(BIN)/python" -m mypy
 	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
-	"$(BIN)/python" -m pytest $(ARGS)
+	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \
 	--no-annotate --quiet --custom-compile-command "make lock"
