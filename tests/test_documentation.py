@@ -1,0 +1,105 @@
+"""Every command of the README and of docs/ works: run where it only reads, planned or parsed where it would not.
+
+docs/extending.md has a test of its own, which runs all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+READING = ("show", "compare", "samples", "list", "settings", "status", "plan")
+CALL = r"(?:bench|snakemake|make|python benchmarks/\w+\.py)(?: |$)"
+
+
+def found() -> Iterator[str]:
+    """Commands of one line each, without comments, variables put in."""
+    for page in PAGES:
+        if not page.exists() or page.name == "extending.md":
+            continue
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+        variables: dict[str, str] = {}
+        for line in lines:
+            words = shlex.split(line, comments=True)
+            if len(words) == 1 and re.match(r"[A-Z]+=", words[0]):
+                name, _, variables[name] = words[0].partition("=")
+            elif re.match(CALL, line):
+                yield shlex.join(variables.get(word.removeprefix("$"), word) for word in words)
+        outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        for code in re.findall(r"`([^`]+)`", outside):
+            code = " ".join(code.split())
+            if re.match(CALL, code) and "..." not in code and " " in code:
+                yield code
+
+
+COMMANDS = list(dict.fromkeys(found()))
+
+
+def of(program: str) -> list[str]:
+    return [command for command in COMMANDS if command.startswith(program)]
+
+
+def test_there_are_commands_of_every_kind() -> None:
+    assert all(of(program) for program in ("bench ", "snakemake ", "make "))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fresh clone has, for commands that only read it."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "results" / "published", folder / "results" / "published")
+    for name in ("workflow", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def call(folder: Path, *words: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_"))}
+    environment = kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", of("bench "))
+def test_a_command_of_bench(command: str, clone: Path) -> None:
+    words = shlex.split(command)[1:]
+    options = cli._parser().parse_args(words)
+    if options.name in READING:
+        assert call(clone, sys.executable, "-m", "bench", *words).strip()
+
+
+@pytest.mark.parametrize("command", of("snakemake "))
+def test_a_command_of_snakemake_plans(command: str, clone: Path) -> None:
+    words = shlex.split(command)[1:]
+    if "slurm" in command:
+        pytest.importorskip("snakemake_executor_plugin_slurm")
+    plain = [] if {"-n", "--list"} & set(words) else ["--dry-run"]
+    listed = call(
+        clone, sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), *words, *plain, "--quiet"
+    )
+    assert "rror" not in listed
+
+
+@pytest.mark.parametrize("command", of("make "))
+def test_a_target_of_make(command: str, clone: Path) -> None:
+    call(clone, "make", "--dry-run", *shlex.split(command)[1:])
+
+
+@pytest.mark.parametrize("command", of("python "))
+def test_a_benchmark_says_what_it_does(command: str) -> None:
+    assert "usage:" in call(ROOT, sys.executable, shlex.split(command)[1], "--help")
