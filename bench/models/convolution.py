@@ -14,33 +14,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.models.noise import Noise
+from bench.models.packing import Packing
+from bench.models.precision import linear
 from bench.parts import part
 
 
-class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation (Ioffe and Szegedy 2015) over those rows only that are no padding."""
+class RowBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation (Ioffe and Szegedy 2015) over rows, which are the real positions of a batch."""
 
     across_texts = "batch normalisation"
     running_mean: Tensor  # never None: the running statistics are kept
     running_var: Tensor
 
-    def forward(self, values: Tensor, rows: Tensor | None) -> Tensor:  # type: ignore[override]
+    def forward(self, values: Tensor, *, own: bool) -> Tensor:  # type: ignore[override]
         """Normalise ``values`` (..., features), computing in the type of the parameters.
 
-        ``rows`` numbers the positions, flattened, of a training batch: mean and variance are theirs, the
-        running statistics are updated, and all other positions become zero. None: every position is
-        normalised with the running statistics, in either mode of the module. Raises ValueError for one row,
-        which has no variance.
+        ``own``: mean and variance are those of the values, and the running statistics are updated; otherwise
+        the running statistics are used, in either mode of the module. Raises ValueError for one row of its
+        own, which has no variance.
         """
         flat = values.flatten(0, -2).to(self.weight.dtype)
-        if rows is None:
-            return self._normalise(flat, False).view(values.shape)
-        real = self._normalise(flat.index_select(0, rows), True)
-        return torch.zeros_like(flat).index_copy(0, rows, real).view(values.shape)
-
-    def _normalise(self, rows: Tensor, training: bool) -> Tensor:
-        """Rows (n, features) by their own statistics in training, else by the running ones."""
-        return F.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, training)
+        found = F.batch_norm(flat, self.running_mean, self.running_var, self.weight, self.bias, own)
+        return found.view(values.shape)
 
 
 class ResidualBlock(nn.Module):
@@ -55,17 +50,24 @@ class ResidualBlock(nn.Module):
         self.inner = nn.Linear(channels, channels, bias=False)
         self.dilated = nn.Linear(3 * channels, channels, bias=False)  # inputs 2 and 1 dilations ago, and now
         self.outer = nn.Linear(channels, channels, bias=False)
-        self.inner_norm = MaskedBatchNorm(channels)
-        self.dilated_norm = MaskedBatchNorm(channels)
-        self.outer_norm = MaskedBatchNorm(channels)
+        self.inner_norm = RowBatchNorm(channels)
+        self.dilated_norm = RowBatchNorm(channels)
+        self.outer_norm = RowBatchNorm(channels)
 
-    def forward(self, values: Tensor, rows: Tensor | None) -> Tensor:
-        """Sequences (time, ..., channels) to sequences of the same shape; ``rows`` as in the normalisation."""
+    def forward(self, values: Tensor) -> Tensor:
+        """Sequences (time, ..., channels) to sequences of the same shape, by the running statistics."""
         steps, dilation = len(values), self.dilation
-        now = self._before(values, rows)
+        now = self._before(values, own=False)
         padded = torch.cat([now.new_zeros(2 * dilation, *now.shape[1:]), now])
         taps = torch.cat([padded[:steps], padded[dilation : dilation + steps], now], dim=-1)
-        return values + self._after(taps, rows)
+        return values + self._after(taps, own=False)
+
+    def packed(self, values: Tensor, packing: Packing) -> Tensor:
+        """The rows (n, channels) of a packing to rows of the same shape, by their own statistics."""
+        now = self._before(values, own=True)
+        padded = torch.cat([now, torch.zeros_like(now[:1])])
+        older, old = (padded.index_select(0, packing.before(k * self.dilation)) for k in (2, 1))
+        return values + self._after(torch.cat([older, old, now], dim=-1), own=True)
 
     def step(self, values: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """One position (batch, channels), after the last inputs of the dilated convolution.
@@ -73,18 +75,18 @@ class ResidualBlock(nn.Module):
         ``past`` (batch, 2 * dilation, channels) is older first. Returns the outcome and the newest such
         input, both (batch, channels).
         """
-        now = self._before(values, None)
+        now = self._before(values, own=False)
         taps = torch.cat([past[:, 0], past[:, self.dilation], now], dim=-1)
-        return values + self._after(taps, None), now
+        return values + self._after(taps, own=False), now
 
-    def _before(self, values: Tensor, rows: Tensor | None) -> Tensor:
+    def _before(self, values: Tensor, *, own: bool) -> Tensor:
         """The input of the dilated convolution."""
-        return torch.relu(self.inner_norm(self.inner(values), rows))
+        return torch.relu(self.inner_norm(linear(values, self.inner.weight), own=own))
 
-    def _after(self, taps: Tensor, rows: Tensor | None) -> Tensor:
+    def _after(self, taps: Tensor, *, own: bool) -> Tensor:
         """What the block adds, from the three inputs of the dilated convolution side by side."""
-        values = torch.relu(self.dilated_norm(self.dilated(taps), rows))
-        return torch.relu(self.outer_norm(self.outer(values), rows))
+        values = torch.relu(self.dilated_norm(linear(taps, self.dilated.weight), own=own))
+        return torch.relu(self.outer_norm(linear(values, self.outer.weight), own=own))
 
 
 @part("decoder", "cnn")
@@ -128,12 +130,21 @@ class CNNDecoder(nn.Module):
         ``real`` (time, batch) says which positions are no padding. With ``noise``, dropout falls on the words
         and on nothing else; ``stream`` tells a decoder's masks from those of its coupled twin.
         """
+        if not self.training:
+            if noise is not None:
+                embedded = noise.dropout(embedded, self.dropout, f"{stream} input dropout")
+            return self._convolve(embedded, signal)
+        words = Packing.of(real.sum(0), len(real))
+        rows = words.take(embedded)
         if noise is not None:
-            embedded = noise.dropout(embedded, self.dropout, f"{stream} input dropout")
-        rows = None
-        if self.training:
-            rows = torch.cat([torch.ones_like(real[:1]), real]).flatten().nonzero().squeeze(1)
-        return self._convolve(embedded, signal, rows)
+            rows = noise.dropout(rows, self.dropout, f"{stream} input dropout", words)
+        first = self._first_position(signal, embedded.shape[1])
+        packing = Packing.of(real.sum(0) + 1, len(real) + 1)
+        chosen = None if signal is None else signal.index_select(0, words.texts)
+        values: Tensor = torch.cat([first.index_select(0, packing.order), self._read(rows, chosen)])
+        for block in self.blocks:
+            values = block.packed(values, packing)
+        return words.put(values[len(first) :])
 
     def features_of_samples(self, embedded: Tensor, signal: Tensor) -> Tensor:
         """Many signals for each text, no dropout: embedded (time, batch, E), h (batch, samples, S).
@@ -141,7 +152,7 @@ class CNNDecoder(nn.Module):
         Returns features (time, batch, samples, channels). The first convolution reads the words once for all
         samples.
         """
-        return self._convolve(embedded.unsqueeze(2), signal, None)
+        return self._convolve(embedded.unsqueeze(2), signal)
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
         """The state (batch, history, channels) from which generation starts, after the position of [h; h].
@@ -155,12 +166,12 @@ class CNNDecoder(nn.Module):
         """One word (batch, E) of generation: features (batch, channels) and the next state."""
         return self._advance(self._read(embedded, signal), state)
 
-    def _convolve(self, embedded: Tensor, signal: Tensor | None, rows: Tensor | None) -> Tensor:
+    def _convolve(self, embedded: Tensor, signal: Tensor | None) -> Tensor:
         """Features of whole texts; words (time, batch, ..., E) and h (batch, ..., S) may be broadcast."""
         first = self._first_position(signal, embedded.shape[1])[None]
         values: Tensor = torch.cat([first, self._read(embedded, signal)])
         for block in self.blocks:
-            values = block(values, rows)
+            values = block(values)
         return values[1:]
 
     def _advance(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,7 +191,7 @@ class CNNDecoder(nn.Module):
     def _read(self, words: Tensor, signal: Tensor | None) -> Tensor:
         """The first convolution of [word; h], (..., E) and (..., S) to (..., channels)."""
         weight, bias = self.first.weight, self.first.bias
-        values = F.linear(words, weight[:, : self.embedding], bias).to(bias.dtype)
+        values = linear(words, weight[:, : self.embedding], bias).to(bias.dtype)
         if signal is None:
             return values
         return values + F.linear(signal, weight[:, self.embedding :]).to(bias.dtype)

@@ -9,6 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.models.noise import Noise
+from bench.models.packing import Packing
+from bench.models.precision import linear
 from bench.models.recurrent import GRU
 from bench.parts import part
 
@@ -42,21 +44,21 @@ class GRUDecoder(nn.Module):
     ) -> Tensor:
         """Embedded go + words (time, batch, E), h (batch, S): features (time, batch, projection).
 
-        ``real`` (time, batch) marks the positions that are no padding. With ``noise``, dropout falls on the
-        whole [word; h] of each step and on the states, but not on the extra first step; ``stream`` tells a
-        decoder's masks from those of its coupled twin.
+        ``real`` (time, batch) marks the positions that are no padding; at the others features may be zero. With
+        ``noise``, dropout falls on the whole [word; h] of each step and on the states, but not on the extra
+        first step; ``stream`` tells a decoder's masks from those of its coupled twin.
         """
-        if signal is None:
-            words, state = embedded, None
-        else:
-            words = torch.cat([embedded, signal.expand(len(embedded), -1, -1)], dim=-1)
-            state = self.first_state(signal)
+        packing = Packing.for_steps(real.sum(0), len(real))
+        words, state = packing.take(embedded), None
+        if signal is not None:
+            words = torch.cat([words, signal.index_select(0, packing.texts)], dim=-1)
+            state = self.first_state(signal).index_select(0, packing.order)
         if noise is not None:
-            words = noise.dropout(words, self.dropout, f"{stream} input dropout")
-        states = self.gru(self.gru.project(words), state)
+            words = noise.dropout(words, self.dropout, f"{stream} input dropout", packing)
+        states = self.gru.packed(self.gru.project(words), packing.sizes, state)
         if noise is not None:
-            states = noise.dropout(states, self.dropout, f"{stream} output dropout")
-        return torch.tanh(self.projection(states))
+            states = noise.dropout(states, self.dropout, f"{stream} output dropout", packing)
+        return packing.put(self._features(states))
 
     def first_state(self, signal: Tensor) -> Tensor:
         """The state (batch, H) after the extra step on [h; h]."""
@@ -74,7 +76,7 @@ class GRUDecoder(nn.Module):
         by_signal = self.gru.project(rows, slice(self.embedding, None), bias=False)
         inputs = by_word.unsqueeze(2) + by_signal.view(batch, samples, -1)
         states = self.gru(inputs.flatten(1, 2), self.first_state(rows))
-        features: Tensor = torch.tanh(self.projection(states)).unflatten(1, (batch, samples))
+        features: Tensor = self._features(states).unflatten(1, (batch, samples))
         return features
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
@@ -87,4 +89,8 @@ class GRUDecoder(nn.Module):
         """One word (batch, E) of generation: features (batch, projection) and the next state (batch, H)."""
         words = embedded if signal is None else torch.cat([embedded, signal], dim=-1)
         state = self.gru(self.gru.project(words[None]), state)[0]
-        return torch.tanh(self.projection(state)), state
+        return self._features(state), state
+
+    def _features(self, states: Tensor) -> Tensor:
+        """Features (..., projection) of states (..., H)."""
+        return torch.tanh(linear(states, self.projection.weight, self.projection.bias))

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.models.noise import Noise
+from bench.models.packing import Packing
 from bench.models.recurrent import GRU
 from bench.parts import part
 
@@ -42,8 +43,9 @@ class GRUEncoder(nn.Module):
         """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
         if noise is not None:
             embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
-        last = (lengths - 1)[None, :, None]
-        states = [self.forwards(self.forwards.project(embedded))]
+        packing = Packing.for_steps(lengths, len(embedded))
+        inputs = [(self.forwards, embedded)]
         if self.backwards is not None:
-            states.append(self.backwards(self.backwards.project(reverse_padded(embedded, lengths))))
-        return torch.cat([s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states], dim=-1)
+            inputs.append((self.backwards, reverse_padded(embedded, lengths)))
+        states = [gru.packed(gru.project(packing.take(words)), packing.sizes) for gru, words in inputs]
+        return torch.cat([packing.last(each, lengths) for each in states], dim=-1)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.models.packing import Packing
 from bench.seeds import derive_seed
 
 
@@ -109,14 +110,21 @@ class Noise:
         rows, texts = self._part
         return BatchSource(self.generator(stream), texts, rows)
 
-    def dropout(self, values: Tensor, probability: float, stream: str) -> Tensor:
-        """Zero each element (time, batch, ...) with ``probability``, scale the rest by 1 / (1 - probability)."""
+    def dropout(
+        self, values: Tensor, probability: float, stream: str, packing: Packing | None = None
+    ) -> Tensor:
+        """Zero each element (time, batch, ...) with ``probability``, scale the rest by 1 / (1 - probability).
+
+        The rows (n, ...) of a ``packing`` get what they would get at their positions in the whole batch.
+        """
         if probability == 0:
             return values
-        whole = values
+        shape = values.shape if packing is None else (*packing.shape, *values.shape[1:])
         if self._part is not None:
-            whole = values.new_empty(len(values), self._part[1], *values.shape[2:])
-        keep = torch.empty_like(whole).bernoulli_(1 - probability, generator=self.generator(stream))
+            shape = (shape[0], self._part[1], *shape[2:])
+        keep = values.new_empty(shape).bernoulli_(1 - probability, generator=self.generator(stream))
         if self._part is not None:
             keep = keep[:, self._part[0]]
+        if packing is not None:
+            keep = packing.take(keep)
         return values * keep.mul_(1 / (1 - probability))

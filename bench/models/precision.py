@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.models.second_order import second_order
+
+_ROUND = 64  # rows of a product in bfloat16 on the CPU are filled up to a multiple of this
 
 
 def products(device: torch.device, dtype: torch.dtype) -> torch.autocast:
@@ -15,3 +23,45 @@ def product_dtype(device: torch.device) -> torch.dtype:
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return torch.float32
+
+
+def filled(values: Tensor, dtype: torch.dtype, *, columns: int = 0) -> Tensor:
+    """Values (n, features) in ``dtype``, with rows of zeros up to a multiple, and ``columns`` more of ones.
+
+    The CPU's library compiles a product for each number of rows that it meets, which takes as long as a small
+    product itself; batches have texts of any length, so only filled rows let it meet a number again.
+    """
+    count, width = values.shape
+    rows = values.new_empty(-(-count // _ROUND) * _ROUND, width + columns, dtype=dtype)
+    rows[:count, :width] = values
+    rows[:count, width:] = 1
+    rows[count:] = 0
+    return rows
+
+
+class _Linear(torch.autograd.Function):
+    """values @ weight^T + bias in a narrow type, from and to float32, with filled rows both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        rows, narrow = filled(values, dtype), weight.to(dtype)
+        ctx.save_for_backward(rows, narrow)
+        ctx.count, ctx.has_bias = len(values), bias is not None
+        product = (rows @ narrow.t())[: len(values)]
+        return product.float() if bias is None else product + bias
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
+        rows, narrow = ctx.saved_tensors
+        gradient = filled(gradients[0], rows.dtype)
+        back = (gradient @ narrow)[: ctx.count].float() if ctx.needs_input_grad[0] else None
+        return back, (gradient.t() @ rows).float(), gradients[0].sum(0) if ctx.has_bias else None, None
+
+
+def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear`` of many rows (..., features); on the CPU in float32 from products in the autocast type."""
+    dtype = product_dtype(values.device)
+    if dtype == torch.float32 or values.device.type != "cpu" or second_order():
+        return F.linear(values, weight, bias)
+    flat = _Linear.apply(values.flatten(0, -2), weight, bias, dtype)  # type: ignore[no-untyped-call]
+    return flat.view(*values.shape[:-1], len(weight))  # type: ignore[no-any-return]

@@ -9,13 +9,15 @@ differentiated again; where it has to be, the recurrence is made of plain operat
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.models.precision import product_dtype
+from bench.models.precision import filled, linear, product_dtype
 from bench.models.second_order import second_order
 
 
@@ -24,60 +26,84 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
+        ctx: Any,
+        inputs: Tensor,
+        state: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        dtype: torch.dtype,
+        sizes: list[int],
     ) -> Tensor:
-        """Inputs (time, batch, 3H), state (batch, H), weight (3H, H), bias (3H): states (time, batch, H)."""
-        steps, batch, _ = inputs.shape
-        hidden = state.shape[-1]
+        """Inputs (rows, 3H), state (batch, H), weight (3H, H), bias (3H): states (rows, H).
+
+        The rows are those of the first time, then of the second; ``sizes`` says how many each time has, never
+        more than the one before, and row i of a time goes on from row i of the time before.
+        """
+        batch, hidden = state.shape
         transposed = weight.t().to(dtype).contiguous()
-        outputs = inputs.new_empty(steps + 1, batch, hidden)
-        outputs[0] = state
+        outputs = inputs.new_empty(batch + len(inputs), hidden)
+        outputs[:batch] = state
         gates = torch.empty_like(inputs)  # reset, update, new after their non-linearities
-        candidate = inputs.new_empty(steps, batch, hidden)  # W_hn h + b_hn
-        inputs_rz = inputs[..., : 2 * hidden] + bias[: 2 * hidden]
-        for t in range(steps):
-            previous, gate = outputs[t], gates[t]
+        candidates = inputs.new_empty(len(inputs), hidden)  # W_hn h + b_hn
+        inputs_rz = inputs[:, : 2 * hidden] + bias[: 2 * hidden]
+        before, at = 0, 0
+        for size in sizes:
+            now = slice(at, at + size)
+            previous, gate, candidate = outputs[before : before + size], gates[now], candidates[now]
             recurrent = previous.to(dtype) @ transposed
             reset_update, new = gate[:, : 2 * hidden], gate[:, 2 * hidden :]
-            torch.add(inputs_rz[t], recurrent[:, : 2 * hidden], out=reset_update).sigmoid_()
-            torch.add(bias[2 * hidden :], recurrent[:, 2 * hidden :], out=candidate[t])
-            torch.addcmul(inputs[t, :, 2 * hidden :], gate[:, :hidden], candidate[t], out=new).tanh_()
-            torch.lerp(new, previous, gate[:, hidden : 2 * hidden], out=outputs[t + 1])
-        ctx.save_for_backward(outputs, gates, candidate, weight)
-        ctx.dtype = dtype
-        return outputs[1:]
+            torch.add(inputs_rz[now], recurrent[:, : 2 * hidden], out=reset_update).sigmoid_()
+            torch.add(bias[2 * hidden :], recurrent[:, 2 * hidden :], out=candidate)
+            torch.addcmul(inputs[now, 2 * hidden :], gate[:, :hidden], candidate, out=new).tanh_()
+            before, at = batch + at, at + size
+            torch.lerp(new, previous, gate[:, hidden : 2 * hidden], out=outputs[before : before + size])
+        ctx.save_for_backward(outputs, gates, candidates, weight)
+        ctx.dtype, ctx.sizes = dtype, sizes
+        return outputs[batch:]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         """Gradients with respect to inputs, state, weight and bias."""
         (grad_outputs,) = gradients
-        outputs, gates, candidate, weight = ctx.saved_tensors
-        steps, _, width = gates.shape
+        outputs, gates, candidates, weight = ctx.saved_tensors
+        rows, width = gates.shape
         hidden = width // 3
         reset, update, new = gates.split(hidden, dim=-1)
-        previous = outputs[:-1]
+        previous = _previous(outputs, len(outputs) - rows, ctx.sizes)
         keep = 1 - update
         to_update = (previous - new).mul_(update).mul_(keep)
         to_new = keep.mul_(1 - new * new)
-        to_reset = candidate * reset * (1 - reset)
+        to_reset = candidates * reset * (1 - reset)
         grad_inputs, grad_recurrent = torch.empty_like(gates), torch.empty_like(gates)
         cast = weight.to(ctx.dtype)
-        running = torch.zeros_like(outputs[0])
-        for t in range(steps - 1, -1, -1):
-            running = running + grad_outputs[t]
-            grad = grad_inputs[t]
-            grad_new = torch.mul(running, to_new[t], out=grad[:, 2 * hidden :])
-            torch.mul(grad_new, to_reset[t], out=grad[:, :hidden])
-            torch.mul(running, to_update[t], out=grad[:, hidden : 2 * hidden])
-            grad_recurrent[t] = grad
-            torch.mul(grad_new, reset[t], out=grad_recurrent[t, :, 2 * hidden :])
-            running = torch.addcmul((grad_recurrent[t].to(ctx.dtype) @ cast).float(), running, update[t])
-        flat = grad_recurrent.reshape(-1, width)
-        grad_weight = flat.t().to(ctx.dtype) @ previous.reshape(-1, hidden).to(ctx.dtype)
-        return grad_inputs, running, grad_weight.float(), flat.sum(0), None
+        end, carried = rows, outputs.new_zeros(0, hidden)
+        for size in reversed(ctx.sizes):
+            now = slice(end - size, end)
+            running = grad_outputs[now].clone()
+            running[: len(carried)] += carried
+            grad, recurrent = grad_inputs[now], grad_recurrent[now]
+            grad_new = torch.mul(running, to_new[now], out=grad[:, 2 * hidden :])
+            torch.mul(grad_new, to_reset[now], out=grad[:, :hidden])
+            torch.mul(running, to_update[now], out=grad[:, hidden : 2 * hidden])
+            recurrent.copy_(grad)
+            torch.mul(grad_new, reset[now], out=recurrent[:, 2 * hidden :])
+            carried = torch.addcmul((recurrent.to(ctx.dtype) @ cast).float(), running, update[now])
+            end -= size
+        grad_weight = filled(grad_recurrent, ctx.dtype).t() @ filled(previous, ctx.dtype)
+        return grad_inputs, carried, grad_weight.float(), grad_recurrent.sum(0), None, None
 
 
-def _plain_recurrence(inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _previous(outputs: Tensor, batch: int, sizes: list[int]) -> Tensor:
+    """The state before each row (rows, H), from the first states and those of all rows after them."""
+    if sizes[-1] == batch:
+        return outputs[:-batch]
+    starts = np.cumsum([0, *sizes])
+    before = np.concatenate([[0], batch + starts[:-2]])
+    index = np.arange(starts[-1]) + np.repeat(before - starts[:-1], sizes)
+    return outputs.index_select(0, torch.from_numpy(index).to(outputs.device))
+
+
+def _plain_recurrence(inputs: Sequence[Tensor], state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The same recurrence, of operations that can be differentiated as often as is wanted."""
     states, gates = [], 2 * state.shape[-1]
     for step in inputs:
@@ -108,14 +134,24 @@ class GRU(nn.Module):
 
     def project(self, inputs: Tensor, columns: slice = slice(None), *, bias: bool = True) -> Tensor:
         """Input projections (..., 3H), of all input features or of those in ``columns``, in float32 at least."""
-        projected = F.linear(inputs, self.weight_ih[:, columns], self.bias_ih if bias else None)
+        weight, offset = self.weight_ih[:, columns], self.bias_ih if bias else None
+        projected = linear(inputs, weight, offset)
         return projected if second_order() else projected.float()
 
     def forward(self, projected: Tensor, state: Tensor | None = None) -> Tensor:
         """States (time, batch, H) from projections (time, batch, 3H), starting at ``state`` or zero."""
+        time, batch, _ = projected.shape
+        return self.packed(projected.flatten(0, 1), [batch] * time, state).view(time, batch, self.hidden)
+
+    def packed(self, projected: Tensor, sizes: list[int], state: Tensor | None = None) -> Tensor:
+        """States (rows, H) from projections (rows, 3H), rows and ``sizes`` as in a packing.
+
+        ``state`` (batch, H), zero if absent, has the texts in the order of the packing.
+        """
         if state is None:
-            state = projected.new_zeros(projected.shape[1], self.hidden)
+            state = projected.new_zeros(sizes[0], self.hidden)
         if second_order():
-            return _plain_recurrence(projected, state, self.weight_hh, self.bias_hh)
+            steps = projected.split(sizes)
+            return _plain_recurrence(steps, state, self.weight_hh, self.bias_hh).flatten(0, 1)
         dtype = product_dtype(projected.device)
-        return _Recurrence.apply(projected, state, self.weight_hh, self.bias_hh, dtype)  # type: ignore[no-any-return, no-untyped-call]
+        return _Recurrence.apply(projected, state, self.weight_hh, self.bias_hh, dtype, sizes)  # type: ignore[no-any-return, no-untyped-call]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.models.precision import product_dtype
+from bench.models.precision import filled, product_dtype
 from bench.models.second_order import second_order
 
 # Of float32 probabilities held at once: what stays in a processor's cache; elsewhere a step's in one go.
@@ -35,15 +35,16 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         with_gradients: bool,
     ) -> tuple[Tensor, Tensor]:
         dtype = product_dtype(features.device)
-        rows, table = features.to(dtype), weight.to(dtype)
+        count = len(features)
         # A column of ones carries the bias through the same products, and its gradient back.
-        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
-        table = torch.cat([table, bias.to(dtype)[:, None]], dim=1)
+        rows = filled(features, dtype, columns=1)
+        table = torch.cat([weight.to(dtype), bias.to(dtype)[:, None]], dim=1)
         logits = rows @ table.t()
-        losses = _softmax_in_place(logits, targets, row_weights if with_gradients else None)
+        losses = _softmax_in_place(logits[:count], targets, row_weights if with_gradients else None)
         if with_gradients:
             gradient = logits
-            grad_rows = (gradient @ table)[:, :-1].to(features.dtype)
+            gradient[count:] = 0
+            grad_rows = (gradient @ table)[:count, :-1].to(features.dtype)
             grad_table = (gradient.t() @ rows).to(weight.dtype)
             ctx.save_for_backward(grad_rows, grad_table)
         ctx.mark_non_differentiable(losses)

@@ -52,11 +52,11 @@ def prepare_process(threads: int | None) -> None:
     """Set the number of threads, and keep memory in use rather than hand it back and forth.
 
     The temporaries of a step are tens of megabytes; glibc would return them to the system and fault them in
-    again at each step, a fifth of the time of a small model. The library of products, on the other hand,
-    keeps a compiled product for each of the last 1,024 shapes; as every batch has a shape of its own, they
-    would grow to gigabytes and are hardly ever used again.
+    again at each step, a fifth of the time of a small model. The library of products keeps what it compiled for
+    each of the last shapes, half a megabyte each: 512 are about those of one run, whose rows are filled up
+    (``bench.models.precision.filled``).
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
     if threads is not None:
         torch.set_num_threads(threads)
     if sys.platform == "linux":

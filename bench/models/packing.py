@@ -1,0 +1,81 @@
+"""The real positions of a batch as rows, so that nothing is computed at padding."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.models.second_order import second_order
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Positions of a batch (time, batch), flattened, as rows: earlier times first, then longer texts.
+
+    ``rows`` (n,) numbers the positions; ``order`` (batch,) the texts by falling length; ``sizes`` says how many
+    texts have each time.
+    """
+
+    rows: Tensor
+    order: Tensor
+    sizes: list[int]
+    positions: int
+
+    @classmethod
+    def of(cls, lengths: Tensor, time: int) -> Packing:
+        """The packing of texts that have ``lengths`` (batch,) of ``time`` positions."""
+        device = lengths.device
+        order = torch.argsort(lengths, descending=True, stable=True)
+        steps = torch.arange(time, device=device)[:, None]
+        inside = steps < lengths[order]
+        sizes = inside.sum(1)
+        rows = (steps * len(order) + order)[inside]
+        return cls(rows, order, sizes[sizes > 0].tolist(), time * len(order))
+
+    @classmethod
+    def for_steps(cls, lengths: Tensor, time: int) -> Packing:
+        """The packing for a recurrence: padding is computed where that is faster than to know how much it is.
+
+        That is on other devices than the CPU, and in plain operations, which cannot shrink.
+        """
+        if lengths.device.type == "cpu" and not second_order():
+            return cls.of(lengths, time)
+        every = torch.arange(time * len(lengths), device=lengths.device)
+        return cls(every, every[: len(lengths)], [len(lengths)] * time, len(every))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Time and batch."""
+        return self.positions // len(self.order), len(self.order)
+
+    @property
+    def texts(self) -> Tensor:
+        """The text of each row (n,)."""
+        return self.rows % len(self.order)
+
+    def take(self, values: Tensor) -> Tensor:
+        """The rows (n, features) of values (time, batch, features)."""
+        return values.flatten(0, 1).index_select(0, self.rows)
+
+    def put(self, rows: Tensor) -> Tensor:
+        """Rows (n, features) as (time, batch, features), zero at padding."""
+        flat = rows.new_zeros(self.positions, rows.shape[-1]).index_copy(0, self.rows, rows)
+        return flat.view(-1, len(self.order), rows.shape[-1])
+
+    def last(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """The rows (batch, features) at the last position of each text."""
+        at = (lengths - 1) * len(self.order) + torch.arange(len(lengths), device=lengths.device)
+        return rows.index_select(0, self._numbers[at])
+
+    def before(self, steps: int) -> Tensor:
+        """The row that is ``steps`` positions before each row (n,), n where the text has none."""
+        return self._numbers[(self.rows - steps * len(self.order)).clamp_min(-1)]
+
+    @functools.cached_property
+    def _numbers(self) -> Tensor:
+        """The row of each position, and of one more before the first; n where there is none."""
+        numbers = torch.full((self.positions + 1,), len(self.rows), device=self.rows.device)
+        return numbers.index_copy(0, self.rows, torch.arange(len(self.rows), device=self.rows.device))
