@@ -1,87 +1,64 @@
-"""How fast a training step is, beside a plain implementation of the same model, in one run.
+"""How fast a training step is, beside a plain implementation of the VAE, in one run.
 
-    python benchmarks/training_step.py [--corpus results/corpora/coupled-vae/ptb] [--threads 2] [--rounds 3]
+    python benchmarks/training_step.py --corpus results/corpora/coupled-vae/ptb --systems vae,coupled-vae
+    python benchmarks/training_step.py --corpus results/corpora/coupled-vae/ptb --systems all
 
-Machines differ and are shared: the ratio counts, not the seconds. Both sides take turns on the same batches
-(32 sentences of like length), each in a process of its own so that its peak memory is its own. The plain side
-is the library's GRU in float32 with packed sequences, logits at real tokens only, and the fused optimiser.
-Without --corpus, random words of the size of the Penn Treebank stand in.
+All sides take the same batches (32 sentences of like length) where a system's protocol has them. The last column
+is the ratio to the papers' own code, for those of its models that were measured beside the plain VAE (on two
+cores, Penn Treebank, batch 32); a system without a figure of its own is compared with the VAE or Coupled-VAE of
+that code, which does no more work in a step. A Lagging or SA system makes many updates in one step.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from plain import PlainVAE, corpus_from
+from torch import nn
+from turns import Work, parser, print_table, sides_from
 
-from bench.corpora.batches import Batch, Collator, epoch_order
-from bench.corpora.prepared import Prepared, Texts
-from bench.corpora.rules import TextRules
-from bench.corpora.vocabulary import SPECIALS, Vocabulary
+from bench.corpora.batches import Collator, epoch_order
 from bench.declarations import load_catalog
-from bench.plan import resolve
+from bench.plan import resolve, systems_of
 from bench.training.device import prepare_process
 from bench.training.loop import Trainer
 
-WARM, STEPS = 5, 40
+PAPER, PLAIN = "coupled-vae", "plain"
+# Steps per second of the papers' code, as a multiple of those of the plain VAE.
+PAPERS_CODE = {
+    "vae": 2.4 / 6.45,
+    "coupled-vae": 1.26 / 6.45,
+    "vmf-vae": 2.5 / 6.45,
+    "coupled-vmf-vae": 1.2 / 6.45,
+    "cnn-vae": 1.8 / 6.45,
+    "coupled-cnn-vae": 0.94 / 6.45,
+}
+THIRD_PARTY = ("lagging", "sa-vae", "gru-lm")  # not in that code, or not measured
 
 
-class PlainVAE(nn.Module):
-    """The VAE of the protocol `coupled-vae` on the library's layers."""
-
-    def __init__(self, words: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(words, 200)
-        self.encoder = nn.GRU(200, 128, bidirectional=True)
-        self.heads = nn.Linear(256, 64)
-        self.signal = nn.Sequential(nn.Linear(32, 200), nn.ReLU(), nn.Linear(200, 200))
-        self.decoder = nn.GRU(400, 256)
-        self.output = nn.Sequential(nn.Linear(256, 200), nn.Tanh(), nn.Linear(200, words))
-
-    def forward(self, batch: Batch, weight: float) -> Tensor:
-        """The loss of a batch."""
-        words = F.dropout(self.embedding(batch.words), 0.2)
-        packed = nn.utils.rnn.pack_padded_sequence(words, batch.lengths, enforce_sorted=False)
-        mean, log_std = self.heads(torch.cat(list(self.encoder(packed)[1]), -1)).chunk(2, -1)
-        h = self.signal(mean + log_std.exp() * torch.randn_like(mean))
-        _, state = self.decoder(torch.cat([h, h], -1)[None])
-        inputs = torch.cat([self.embedding(batch.inputs), h.expand(len(batch.inputs), -1, -1)], -1)
-        states = F.dropout(self.decoder(F.dropout(inputs, 0.2), state)[0], 0.2)
-        logits = self.output(states[batch.real])
-        reconstruction = F.cross_entropy(logits, batch.targets[batch.real], reduction="sum")
-        kl = 0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std
-        return (reconstruction + weight * kl.sum()) / len(batch.lengths)
+def papers_code(system: str) -> float | None:
+    """Steps per second of the papers' code for ``system`` as a multiple of the plain VAE's, if there is one."""
+    if any(name in system for name in THIRD_PARTY):
+        return None
+    kind = next((name for name in ("vmf", "cnn") if name in system), None)
+    coupled = "coupled-" if system.startswith("coupled-") else ""
+    return PAPERS_CODE[f"{coupled}{kind}-vae" if kind else f"{coupled}vae"]
 
 
-def stand_in(texts: int = 42_068, words: int = 10_002) -> Prepared:
-    """Random words in sentences whose lengths are spread about as the Penn Treebank's."""
-    random = torch.Generator().manual_seed(0)
-    lengths = (torch.randn(texts, generator=random) * 10 + 21).round().clamp(1, 80).long()
-    tokens = torch.randint(4, words, (int(lengths.sum()),), generator=random, dtype=torch.int32)
-    split = Texts(tokens, F.pad(lengths.cumsum(0), (1, 0)))
-    vocabulary = Vocabulary([*SPECIALS, *(f"w{i}" for i in range(words - 4))])
-    few = Texts(tokens[: int(split.offsets[100])], split.offsets[:101])
-    splits = {"train": split, "valid": few, "test": few}
-    return Prepared(Path(), "random", "random words", False, TextRules(), vocabulary, splits, "random", None)
-
-
-def measure(side: str, corpus: Prepared, system: str) -> dict[str, float]:
-    """Steps and target tokens per second, and peak memory in MiB."""
+def build(options: argparse.Namespace, side: str) -> Work:
+    """``--steps`` training steps in a turn."""
+    prepare_process(options.threads)  # both sides keep freed memory: the ratio is of the steps alone
+    corpus = corpus_from(options.corpus)
     collator = Collator(corpus.splits["train"])
-    order = epoch_order(collator.lengths, 32, corpus.name, 0, 0)
-    if side == "plain":
+    size = 32
+    if side == PLAIN:
         model = PlainVAE(len(corpus.vocabulary))
         optimiser = torch.optim.Adam(model.parameters(), fused=True)
+        order = epoch_order(collator.lengths, size, "ptb", 0, 0)
 
         def step(number: int) -> None:
             optimiser.zero_grad(set_to_none=True)
@@ -89,49 +66,55 @@ def measure(side: str, corpus: Prepared, system: str) -> dict[str, float]:
             nn.utils.clip_grad_norm_(model.parameters(), 30.0)
             optimiser.step()
     else:
-        settings = resolve(load_catalog(), "paper", "coupled-vae", "ptb", system, 0)
+        settings = resolve(load_catalog(), "paper", PAPER, "ptb", side, 0, {"training": {"batch": size}})
         trainer = Trainer(settings, corpus, Path(tempfile.mkdtemp()), torch.device("cpu"))
         step = trainer.one_step
-    for number in range(1, WARM + 1):
-        step(number)
-    began = time.perf_counter()
-    for number in range(WARM + 1, WARM + STEPS + 1):
-        step(number)
-    seconds = time.perf_counter() - began
-    tokens = sum(int(collator.lengths[rows].sum()) + len(rows) for rows in order[WARM : WARM + STEPS])
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"steps/s": STEPS / seconds, "tokens/s": tokens / seconds, "peak MiB": memory}
+        order = epoch_order(collator.lengths, size, "ptb", 0, 0, pool=settings.training.pool)
+    made = 0
+
+    def turn() -> dict[str, float]:
+        nonlocal made
+        rows = order[made : made + options.steps]
+        for number in range(made + 1, made + options.steps + 1):
+            step(number)
+        made += options.steps
+        return {
+            "steps": options.steps,
+            "tokens": sum(int(collator.lengths[texts].sum()) + len(texts) for texts in rows),
+        }
+
+    return turn
 
 
 def main() -> None:
-    """Measure each side in turn and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Measure each system in turns with the plain VAE."""
+    options_of = parser(__doc__)
+    options_of.add_argument("--corpus", type=Path, help="a prepared corpus; default: random words")
+    options_of.add_argument("--systems", default="vae,coupled-vae,gru-lm,dae", help="names, or all")
+    options_of.add_argument("--steps", type=int, default=10, help="in one turn")
+    options = options_of.parse_args()
+    sides = sides_from(options, PLAIN, build)
+    wanted = options.systems.split(",")
+    if wanted == ["all"]:
+        wanted = systems_of(load_catalog(), PAPER, ["table1"])
+
+    def rows() -> Iterator[list[object]]:
+        for name, found in sides.measure([PLAIN, *wanted]):
+            ratio, code = found.ratio("steps"), None if name == PLAIN else papers_code(name)
+            yield [
+                name,
+                found.rate("steps"),
+                found.rate("tokens"),
+                found.peak,
+                ratio,
+                found.ratio("steps", processor=True),
+                "-" if code is None else ratio / code,
+            ]
+
+    print(f"{options.threads} threads, {options.rounds} turns of {options.steps} steps")
+    print_table(
+        ["system", "steps/s", "tokens/s", "peak MiB", "of plain", "by CPU", "of papers' code"], rows()
     )
-    parser.add_argument("--corpus", type=Path, help="a prepared corpus")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", nargs=2, metavar=("SIDE", "SYSTEM"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        side, system = options.one
-        prepare_process(options.threads)  # both sides keep freed memory: the ratio is of the steps alone
-        corpus = Prepared.load(options.corpus) if options.corpus else stand_in()
-        print(json.dumps(measure(side, corpus, system)))
-        return
-    sides = [("plain", "vae"), ("ours", "vae"), ("ours", "coupled-vae"), ("ours", "gru-lm"), ("ours", "dae")]
-    found: dict[tuple[str, str], list[dict[str, float]]] = {side: [] for side in sides}
-    for _ in range(options.rounds):
-        for side in sides:
-            command = [sys.executable, *sys.argv, "--one", *side]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found[side].append(json.loads(done.stdout.splitlines()[-1]))
-    plain = statistics.median(row["steps/s"] for row in found["plain", "vae"])
-    print(f"{options.threads} threads, median of {options.rounds} rounds")
-    print(f"{'code':6} {'system':12} {'steps/s':>8} {'tokens/s':>9} {'peak MiB':>9} {'of plain VAE':>13}")
-    for (side, system), rows in found.items():
-        speed, tokens, memory = (statistics.median(row[key] for row in rows) for key in rows[0])
-        print(f"{side:6} {system:12} {speed:8.2f} {tokens:9.0f} {memory:9.0f} {speed / plain:12.2f}x")
 
 
 if __name__ == "__main__":
