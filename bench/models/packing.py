@@ -10,6 +10,9 @@ from torch import Tensor
 
 from bench.models.second_order import second_order
 
+SHRINKING = ("cpu",)  # kinds of device that can be asked, without a wait, how much padding there is
+WORTH = 0.85  # a recurrence over more real positions than this is faster over all of them
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -37,11 +40,12 @@ class Packing:
 
     @classmethod
     def for_steps(cls, lengths: Tensor, time: int) -> Packing:
-        """The packing for a recurrence: padding is computed where that is faster than to know how much it is.
+        """The packing for a recurrence, which leaves padding out only where that is faster.
 
-        That is on other devices than the CPU, and in plain operations, which cannot shrink.
+        That is in batches of mixed lengths on the CPU; plain operations cannot shrink.
         """
-        if lengths.device.type == "cpu" and not second_order():
+        known = lengths.device.type in SHRINKING and not second_order()
+        if known and int(lengths.sum()) < WORTH * time * len(lengths):
             return cls.of(lengths, time)
         every = torch.arange(time * len(lengths), device=lengths.device)
         return cls(every, every[: len(lengths)], [len(lengths)] * time, len(every))

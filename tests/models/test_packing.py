@@ -69,6 +69,8 @@ def test_where_gradients_are_differentiated_again_the_recurrence_keeps_its_paddi
     assert packing.sizes == [len(LENGTHS)] * TIME
     assert torch.equal(packing.rows, torch.arange(TIME * len(LENGTHS)))
     assert Packing.for_steps(LENGTHS, TIME).sizes == Packing.of(LENGTHS, TIME).sizes
+    alike = torch.tensor([6, 6, 5, 6])
+    assert Packing.for_steps(alike, TIME).sizes == [4] * TIME
 
 
 def test_rows_are_dropped_as_at_their_positions(values: Tensor) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.corpora.prepared import Prepared
+from bench.models import packing
 from bench.training.loop import Trainer
 from tests.conftest import tiny_settings
 
@@ -41,6 +42,12 @@ def _by_mask(indices: Any) -> bool:
 def reads() -> Iterator[list[str]]:
     with Reads() as mode:
         yield mode.found
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU may be asked how much padding there is."""
+    monkeypatch.setattr(packing, "SHRINKING", ())
 
 
 def ready(system: str, corpus: Prepared, folder: Path, **changes: Any) -> Trainer:
