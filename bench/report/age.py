@@ -15,7 +15,7 @@ from bench.provenance import SHORT, changed_since, code_hash, module_hash, modul
 from bench.report.records import RunRecord
 
 STAGES = {"train": "trained", "evaluate": "measured"}
-SHOWN = 4  # modules that a sentence names
+SHOWN = 4  # modules that a sentence names; of more it says how many
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Age:
     modules: tuple[str, ...] | None
 
     def __str__(self) -> str:
-        """``trained by older code (0123456789ab), since then changed: bench.models.flows``."""
+        """``trained by older code (0123456789ab); changed since: bench.models.flows``; of many, how many."""
         what = f"{STAGES[self.stage]} by older code ({self.version[:12]})"
         if self.modules is None:
             return f"{what}; what changed since is not known"
         if not self.modules:
             return f"{what}; since then a module was removed, or a file beside one changed"
-        names = ", ".join(self.modules[:SHOWN])
-        more = len(self.modules) - SHOWN
-        return f"{what}; changed since: {names}" + (f" and {more} more" if more > 0 else "")
+        if len(self.modules) > SHOWN:
+            return f"{what}; {len(self.modules)} modules have changed since"
+        return f"{what}; changed since: {', '.join(self.modules)}"
 
 
 def ages(run: RunRecord) -> tuple[Age, ...]:
