@@ -20,7 +20,7 @@ from bench.report.export import relative
 from bench.report.records import RunRecord
 
 if TYPE_CHECKING:
-    from bench.report.pages import Material
+    from bench.report.material import Material
 
 FOLDER = Path("data")
 MEASUREMENTS, CELLS = FOLDER / "measurements.parquet", FOLDER / "cells.parquet"

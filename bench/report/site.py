@@ -17,7 +17,7 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import cannot_write, locked, write_text
 from bench.plan import Plan
-from bench.report import audits, claims, marked, numbers, pages, rundata
+from bench.report import audits, claims, marked, numbers, pages, reference, rundata
 from bench.report.data import write_data
 from bench.report.export import (
     latex_table,
@@ -27,7 +27,7 @@ from bench.report.export import (
     write_rows,
 )
 from bench.report.figures import Picture, variables
-from bench.report.pages import Group, Material
+from bench.report.material import Group, Material, slug
 from bench.report.records import load_records
 from bench.report.statistics import RESAMPLES
 from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, legend
@@ -122,10 +122,10 @@ class Site:
             "claim_meanings": claims.MEANINGS,
             "tolerance": claims.TOLERANCE,
             "resamples": RESAMPLES,
-            "slug": pages.slug,
+            "slug": slug,
             "effect": numbers.effect,
             "marked": marked.marked,
-            "provenance_of": lambda run: f"{pages.provenance_page(run.group)}#{run.origin}-{run.name}",
+            "provenance_of": lambda run: f"{reference.provenance_page(run.group)}#{run.origin}-{run.name}",
             "exports": exports,
             "groups": GROUPS,
         }
@@ -139,16 +139,14 @@ class Site:
         for name in material.papers:
             self._paper(name)
         for group, runs in material.groups.items():
-            self._page(
-                f"systems/{pages.slug(group)}.html", "system.html.j2", pages.system(material, group, runs)
-            )
-        for record, context in pages.corpora(material):
+            self._page(f"systems/{slug(group)}.html", "system.html.j2", pages.system(material, group, runs))
+        for record, context in reference.corpora(material):
             self._page(f"corpora/{record.paper}-{record.corpus}.html", "corpus.html.j2", context)
         self._compare()
-        self._page("methods.html", "methods.html.j2", pages.methods(material))
-        self._page("provenance.html", "provenance.html.j2", pages.provenance(material))
-        for group, context in pages.origins(material):
-            self._page(pages.provenance_page(group), "origin.html.j2", context)
+        self._page("methods.html", "methods.html.j2", reference.methods(material))
+        self._page("provenance.html", "provenance.html.j2", reference.provenance(material))
+        for group, context in reference.origins(material):
+            self._page(reference.provenance_page(group), "origin.html.j2", context)
 
     def files(self) -> None:
         """Write what stands beside the pages for other programs: tables, claims, all data, the papers."""
@@ -190,7 +188,7 @@ class Site:
         self._page(f"papers/{name}.html", "paper.html.j2", context)
         self._page(f"papers/{name}/claims.html", "claims.html.j2", context)
         self._page(
-            f"papers/{name}/statistics.html", "statistics.html.j2", pages.statistics(self.material, name)
+            f"papers/{name}/statistics.html", "statistics.html.j2", reference.statistics(self.material, name)
         )
         for found in self.material.audits[name]:
             self._audit(name, found)
@@ -237,7 +235,7 @@ class Site:
     def _system_page(self, *group: str) -> str | None:
         """The page of (origin, tier, paper, corpus, system), if it has one."""
         known: Sequence[Group] = list(self.material.groups)
-        return f"systems/{pages.slug(group)}.html" if group in known else None
+        return f"systems/{slug(group)}.html" if group in known else None
 
     def _corpus_page(self, paper: str, corpus: str) -> str | None:
         """The page of a corpus under a paper's protocol, if it has one."""

@@ -22,7 +22,7 @@ from bench.report.compare import Cell
 from bench.report.data import CELLS, COMPARED, DICTIONARY, MEASURED, MEASUREMENTS, read_data
 from bench.report.diff import compare_reports, show_diff
 from bench.report.export import bibtex, latex
-from bench.report.pages import Material
+from bench.report.material import Material
 from bench.report.records import Measurement, load_records
 from bench.report.site import Site
 

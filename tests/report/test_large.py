@@ -8,8 +8,8 @@ import numpy as np
 
 from bench.declarations import Catalog
 from bench.plan import Request, make_plan
-from bench.report import pages
-from bench.report.pages import Material
+from bench.report import pages, reference
+from bench.report.material import Material
 from bench.report.records import Records, RunRecord
 from bench.report.site import Site
 from tests.report.synthetic import run
@@ -42,8 +42,8 @@ def test_no_page_of_500_runs_is_over_3_mib(catalog: Catalog, tmp_path: Path) -> 
     for path, template, context in (
         ("index.html", "index.html.j2", pages.index(material)),
         ("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae")),
-        ("provenance.html", "provenance.html.j2", pages.provenance(material)),
-        ("methods.html", "methods.html.j2", pages.methods(material)),
+        ("provenance.html", "provenance.html.j2", reference.provenance(material)),
+        ("methods.html", "methods.html.j2", reference.methods(material)),
         ("compare.html", "compare.html.j2", pages.compare_runs(material) | {"shown": []}),
     ):
         site._page(path, template, context)

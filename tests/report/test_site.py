@@ -20,8 +20,8 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import locked, write_json
 from bench.plan import Plan, Request, make_plan
-from bench.report import build_report, pages
-from bench.report.pages import Material
+from bench.report import build_report, reference
+from bench.report.material import Material
 from bench.report.records import load_records
 from bench.report.site import Site
 from tests.report.conftest import EXACT
@@ -202,11 +202,11 @@ def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog
     run["provenance"] |= {"started": "2026-02-02T10:00:00Z", "device": "cuda: made-up card"}
     write_json(folder / "run.json", run)
     material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
-    contexts = [context for _, context in pages.corpora(material)]
+    contexts = [context for _, context in reference.corpora(material)]
     own = next(found for context in contexts for found in context["above"] if found["setting"][0] == "own")
     assert "the noise floor" in own["figure"].caption
     site = Site(material, results.root / "site", results.root / "site")
-    site._page("methods.html", "methods.html.j2", pages.methods(material))
+    site._page("methods.html", "methods.html.j2", reference.methods(material))
     text = (results.root / "site" / "methods.html").read_text()
     assert "two kinds of device: cpu: made-up processor and cuda: made-up card" in text
 
