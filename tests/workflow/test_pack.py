@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from bench import packing
 from bench.carrying import Taken, archive, unpack
@@ -30,6 +31,7 @@ from bench.plan import Plan, Request, find_run, make_plan, with_starts
 from bench.recorded import BYTES, Records
 from bench.show import recorded_summary
 from bench.stages import next_stage, standing, state_folder
+from bench.training import state as saved
 from tests.conftest import CORPUS, TINY
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +85,9 @@ def story(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     shutil.copytree(corpora, results / "corpora")
     run = find_run(CATALOG, GRU, SETTINGS)
     data_hash = read_json(results / "corpora" / "coupled-vae" / CORPUS / "corpus.json")["data_hash"]
-    damaged = state_folder(results / "state", run, data_hash) / "checkpoint.safetensors"
-    damaged.parent.mkdir(parents=True)
-    damaged.write_bytes(b"not what was saved")
+    foreign = state_folder(results / "state", run, data_hash)
+    foreign.mkdir(parents=True)
+    saved.save(foreign, "of another configuration", {"model": {"a": torch.zeros(1)}}, saved.Progress())
 
     def call(count: int, minutes: float | None = None) -> list[Outcome]:
         workers = Workers(count, "cpu", 1, minutes)
@@ -95,7 +97,7 @@ def story(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
         stopped = call(1, minutes=1)
     checkpoint = any((results / "state").glob("*/checkpoint.safetensors"))
     failed = call(2)
-    damaged.unlink()
+    (foreign / saved.FILE).unlink()
     mended = call(2)
     where = [
         "--corpora",
@@ -129,7 +131,7 @@ def test_the_budget_stops_a_training_that_goes_on_in_a_later_call(story: Story) 
 def test_a_failed_run_stops_no_other_and_says_why(story: Story) -> None:
     assert states(story.failed) == {GRU: "failed", PREFB: "finished", DAE: "finished"}
     (reason,) = (one.reason for one in story.failed if one.name == GRU)
-    assert reason.startswith("bench train: damaged checkpoint")
+    assert reason.startswith("bench train: checkpoint of another configuration")
     assert str(story.results / "logs" / "train" / GRU) in reason
 
 

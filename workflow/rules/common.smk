@@ -113,7 +113,8 @@ def cost_of(target):
         if not workflow.dryrun:
             return f"The results of {target} are complete."
         wanted = plan.make_plan(CATALOG, REQUESTS[target])
-        return f"{target}: " + recorded_summary(CATALOG, wanted, Path(config["results"]), config["device"])
+        found = recorded_summary(CATALOG, wanted, Path(config["results"]), config["device"])
+        return f"{target}: {found}"
 
     return cost
 
