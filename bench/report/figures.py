@@ -164,7 +164,7 @@ def line_figure(
         elif len(labels) > 1 if legend is None else legend:
             axes.legend(loc="best", handlelength=2.6)
 
-    return Picture(name, _svg(name, x, y, draw), caption)
+    return Picture(name, _svg(name, x, y, draw, fitted=legend == "below"), caption)
 
 
 def histogram_figure(
@@ -243,7 +243,8 @@ def dot_figure(
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
 
-    return Picture(name, _svg(name, x, "", draw, (5.2, 0.6 + 0.185 * len(rows))), caption)
+    size = (5.2, 0.6 + 0.185 * len(rows))
+    return Picture(name, _svg(name, x, "", draw, size, fitted=True), caption)
 
 
 def _log_scale(axes: Axes) -> None:
@@ -261,19 +262,40 @@ def _between(decades: float) -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in first_digits else "")
 
 
-def _svg(name: str, x: str, y: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
-    """The themed SVG of one pair of axes."""
+def _svg(
+    name: str,
+    x: str,
+    y: str,
+    draw: Callable[[Axes], None],
+    size: tuple[float, float] = SIZE,
+    *,
+    fitted: bool = False,
+) -> str:
+    """The themed SVG of one pair of axes; ``fitted`` to all that stands around them, which doubles the time."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
+        figure, axes = pyplot.subplots(figsize=size, layout="constrained" if fitted else None)
         try:
             axes.set_xlabel(x)
             axes.set_ylabel(y)
             draw(axes)
+            if not fitted:
+                _leave_room(axes, *size)
             buffer = io.StringIO()
             figure.savefig(buffer, format="svg", metadata={"Date": None})
         finally:
             pyplot.close(figure)
     return themed(buffer.getvalue(), name)
+
+
+def _leave_room(axes: Axes, width: float, height: float) -> None:
+    """Margins in inches for names and numbers of one line, by the longest number of the ordinate."""
+    axis = axes.yaxis
+    numbers = axis.get_major_formatter().format_ticks(axis.get_majorticklocs().tolist())
+    numbers += axis.get_minor_formatter().format_ticks(axis.get_minorticklocs().tolist())
+    left = 0.34 + 0.066 * max(map(len, numbers), default=0)
+    axes.figure.subplots_adjust(
+        left=left / width, right=1 - 0.1 / width, bottom=0.44 / height, top=1 - 0.1 / height
+    )
 
 
 def themed(svg: str, name: str) -> str:
