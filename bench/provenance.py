@@ -50,6 +50,7 @@ PLUMBING = frozenset(
         "bench.parts",
         "bench.plan",
         "bench.provenance",
+        "bench.questions",
         "bench.stages",
         "bench.training.progress",
         "bench.validation",

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench import declarations
-from bench.declarations import CATALOG, Catalog, Claim, load_catalog
+from bench.declarations import CATALOG, Catalog, load_catalog
 from bench.errors import BenchError
+from bench.questions import Claim
 
 Folder = Callable[[str], Path]
 

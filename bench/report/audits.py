@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.declarations import Audit, Catalog, Comparison, Quantity
+from bench.declarations import Catalog
+from bench.questions import Audit, Comparison, Quantity
 from bench.report.checks import MEASURED, PRINTED, Grid, value_cell
 from bench.report.numbers import MINUS, effect, fixed, metric_name
 from bench.report.pairs import Contrast, Pairing, Setting, Term, of_differences

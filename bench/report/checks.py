@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from bench.declarations import Audit, Catalog, CheckName, Paper, Quantity, Reported
+from bench.declarations import Catalog, Paper, Reported
+from bench.questions import Audit, CheckName, Quantity
 from bench.report.numbers import DASH, fixed, metric_name, significant
 from bench.report.pairs import Pairing, Term
 from bench.report.tables import row_name

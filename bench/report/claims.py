@@ -17,17 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.declarations import (
-    Catalog,
-    Claim,
-    Differences,
-    Interaction,
-    Pair,
-    Quantity,
-    Sensitivity,
-    Shape,
-    Trend,
-)
+from bench.declarations import Catalog
+from bench.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Shape, Trend
 from bench.report.curves import PANELS, VALIDATION, points
 from bench.report.numbers import MINUS, effect, factor, metric_name
 from bench.report.pairs import Contrast, Pairing, Setting, Term, of_differences

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 
-from bench.declarations import CurveName
+from bench.questions import CurveName
 from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
 from bench.report.numbers import MINUS
 from bench.report.records import CorpusRecord, RunRecord

@@ -8,7 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bench.declarations import CATALOG, Catalog, CheckName
+from bench.declarations import CATALOG, Catalog
+from bench.questions import CheckName
 from bench.report.audits import Audited, audited, differences_of, meaning, values_of
 from bench.report.checks import MEASURED, PRINTED
 from bench.report.pairs import Pairing

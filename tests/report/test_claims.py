@@ -8,7 +8,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bench.declarations import Catalog, Claim, CurveName, Shape
+from bench.declarations import Catalog
+from bench.questions import Claim, CurveName, Shape
 from bench.report.claims import (
     MEANINGS,
     SHAPES,
