@@ -29,17 +29,7 @@ wildcard_constraints:
     report="|".join(["report", *(f"report-{target}" for target in REQUESTS)]),
 
 
-rule all:
-    input:
-        results_of("all"),
-    localrule: True
-    params:
-        cost=cost_of("all"),
-    message:
-        "{params.cost}"
-
-
-for target in [name for name in REQUESTS if name != "all"]:
+for target in REQUESTS:  # all is the first of them, so what is made without a target
 
     rule:
         name:
