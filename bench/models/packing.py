@@ -60,13 +60,21 @@ class Packing:
         """The text of each row (n,)."""
         return self.rows % len(self.order)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every position is a row: then the rows are in the order of the positions, which are not copied."""
+        return len(self.rows) == self.positions
+
     def take(self, values: Tensor) -> Tensor:
         """The rows (n, features) of values (time, batch, features)."""
-        return values.flatten(0, 1).index_select(0, self.rows)
+        flat = values.flatten(0, 1)
+        return flat if self.whole else flat.index_select(0, self.rows)
 
     def put(self, rows: Tensor) -> Tensor:
         """Rows (n, features) as (time, batch, features), zero at padding."""
-        flat = rows.new_zeros(self.positions, rows.shape[-1]).index_copy(0, self.rows, rows)
+        flat = rows
+        if not self.whole:
+            flat = rows.new_zeros(self.positions, rows.shape[-1]).index_copy(0, self.rows, rows)
         return flat.view(-1, len(self.order), rows.shape[-1])
 
     def last(self, rows: Tensor, lengths: Tensor) -> Tensor:
