@@ -53,10 +53,17 @@ def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:
 
 def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any] | None:
     """The record of the training of ``run``, None where there is none or it is of something else."""
-    content = _content(results / "runs" / run.name / "run.json")
+    return trained_record(run, results / "runs", _corpus(run, results, corpora).get("data_hash"))
+
+
+def trained_record(run: RunSettings, runs: Path, data_hash: str | None) -> dict[str, Any] | None:
+    """The ``run.json`` of ``run`` below ``runs``; None where there is none or it is of something else.
+
+    It is this run's if it has its settings, this code and, where that is known, these data.
+    """
+    content = _content(runs / run.name / "run.json")
     settings = {key: value for key, value in content.get("settings", {}).items() if key != "evaluation"}
-    corpus = _corpus(run, results, corpora)
-    same_data = not corpus or content.get("data_hash") == corpus.get("data_hash")
+    same_data = data_hash is None or content.get("data_hash") == data_hash
     same = stable_hash(settings) == run.training_identity and same_data
     return content if same and _code(content) == code_hash("train", run=run) else None
 

@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
-from bench.stages import state_folder
+from bench.stages import state_folder, trained_record
 from bench.training import state as saved
 from bench.training.device import choose_device, prepare_process
 from bench.training.loop import Diverged, OutOfMemory, Trainer
@@ -55,7 +55,7 @@ def train_run(
         )
     folder = state_folder(state, settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:
-        content = _already_there(settings, corpus, out / settings.name) if waited else None
+        content = _already_there(settings, corpus, out) if waited else None
         if content is None:
             with saved.failure_noted(folder, settings.name):
                 trainer, reason = _trained(settings, corpus, folder, chosen, out)
@@ -64,15 +64,11 @@ def train_run(
     return content
 
 
-def _already_there(settings: RunSettings, corpus: Prepared, folder: Path) -> dict[str, Any] | None:
-    """The content of ``run.json``, if another process has just finished this very run."""
-    if not (folder / "run.json").exists():
-        return None
-    found: dict[str, Any] = read_json(folder / "run.json")
-    expected = (settings.identity, corpus.data_hash, code_hash("train", run=settings))
-    if (found["identity"], found["data_hash"], found["provenance"]["code_hash"]) != expected:
-        return None
-    return found if found["files"] == {name: sha256_file(folder / name) for name in FILES} else None
+def _already_there(settings: RunSettings, corpus: Prepared, runs: Path) -> dict[str, Any] | None:
+    """The content of ``run.json``, if another process has just finished this very training."""
+    found, folder = trained_record(settings, runs, corpus.data_hash), runs / settings.name
+    whole = found is not None and found["files"] == {name: sha256_file(folder / name) for name in FILES}
+    return found if whole else None
 
 
 def _trained(
