@@ -25,7 +25,7 @@ from bench.errors import BenchError
 from bench.files import cannot_write, locked
 from bench.plan import Plan, with_starts
 from bench.recorded import Records, recorded_cost
-from bench.settings import RunSettings
+from bench.resources import passes
 from bench.stages import Stage, next_stage
 
 POLL = 0.1  # seconds between two looks at the workers
@@ -103,13 +103,7 @@ def expected_seconds(plan: Plan, results: Path) -> dict[str, float]:
     recorded = {n: recorded_cost(plan.runs[n], record).seconds for n, record in found.items() if record}
     if len(recorded) == len(plan.runs):
         return recorded
-    return {name: float(_passes(run)) for name, run in plan.runs.items()}
-
-
-def _passes(run: RunSettings) -> int:
-    options = run.procedure.options
-    inner, ascents = int(options.get("inner", 0)), int(options.get("ascents", 0))
-    return run.training.steps * (1 + inner + 2 * ascents) * (1 if run.coupling.absent else 2)
+    return {name: float(run.training.steps * passes(run)) for name, run in plan.runs.items()}
 
 
 @dataclass

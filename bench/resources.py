@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.recorded import validations
 from bench.settings import RunSettings
 
 # Target tokens a second of a VAE's training: a third of the slowest that was measured on one shared core (3,200 on
@@ -62,8 +63,7 @@ def training_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) ->
     """What a training asks for at its ``attempt``, 1-based: of steps, lengths, procedure and device."""
     training = run.training
     steps = training.steps * training.batch * passes(run)
-    validations = -(-training.steps // training.validate_every)
-    scored = validations * sizes.valid * (training.validation_samples + ascents(run))
+    scored = validations(run) * sizes.valid * (training.validation_samples + ascents(run))
     tokens = (steps + scored / SCORING) * (sizes.mean + 1)
     return _needs(run, sizes, tokens, device, attempt, 1 + ascents(run))
 

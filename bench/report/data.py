@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from bench.files import write_json, write_text, write_with
 from bench.report.age import told
-from bench.report.export import relative
+from bench.report.export import relative, rows_of
 from bench.report.records import RunRecord
 
 if TYPE_CHECKING:
@@ -177,8 +177,7 @@ def _of_run(material: Material, run: RunRecord) -> dict[str, Any]:
 def compared(material: Material) -> Iterator[dict[str, Any]]:
     """Every cell of every table, on the printed corpora and on others."""
     for paper, frame in material.all_cells:
-        rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
-        for row in rows:
+        for row in rows_of(frame):
             files = [relative(Path(file), material.results) for file in row["files"]]
             yield {"paper": paper} | row | {"files": files}
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.report.data import CELLS, MEASUREMENTS, read_data
+from bench.report.export import rows_of
 from bench.report.numbers import metric_name, significant
 from bench.report.statistics import prediction_interval
 from bench.show import print_rows
@@ -123,9 +124,9 @@ def _read(report: Path, file: Path) -> pandas.DataFrame:
 
 def _quantities(frame: pandas.DataFrame) -> dict[tuple[str, ...], Quantity]:
     rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in frame.to_dict("records"):
+    for row in rows_of(frame):
         if row["value"] is not None:
-            rows.setdefault(tuple(row[key] for key in GROUP), []).append(row)  # type: ignore[arg-type]
+            rows.setdefault(tuple(row[key] for key in GROUP), []).append(row)
     return {group: _quantity(found) for group, found in rows.items()}
 
 
@@ -158,8 +159,7 @@ def _flips(before: pandas.DataFrame, after: pandas.DataFrame) -> Iterator[Flip]:
 
 
 def _verdicts(frame: pandas.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
-    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
-    return {tuple(row[key] for key in CELL): row for row in rows if row["reported"] is not None}
+    return {tuple(row[key] for key in CELL): row for row in rows_of(frame) if row["reported"] is not None}
 
 
 def _by_place(

@@ -48,8 +48,14 @@ def write_csv(frame: pandas.DataFrame, path: Path, base: Path) -> None:
 
 def write_records(frame: pandas.DataFrame, path: Path, base: Path) -> None:
     """Write a comparison as JSON: a list of cells, lists as lists, what was not measured as null."""
-    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
+    rows = rows_of(frame)
     write_json(path, [row | {"files": [relative(Path(f), base) for f in row["files"]]} for row in rows])
+
+
+def rows_of(frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as mappings from the names of its columns."""
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
+    return rows
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, base: Path) -> None:

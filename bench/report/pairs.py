@@ -241,13 +241,13 @@ class Pair:
     contrast: Contrast
 
 
-def paired(pairing: Pairing) -> list[Pair]:
-    """All twins against their baselines, by metric measured per text."""
+def paired(pairing: Pairing, metrics: Sequence[str] = METRICS) -> list[Pair]:
+    """All twins against their baselines, by metric, of those that both measured."""
     pairs = []
     for twin in pairing.runs:
         baseline = pairing.catalog.baseline(twin) if twin in pairing.catalog.systems else None
         if baseline in pairing.runs:
-            for metric in METRICS:
+            for metric in metrics:
                 contrast = pairing.contrast([Term(baseline, metric), Term(twin, metric)])
                 if contrast.unit:
                     pairs.append(Pair(baseline, twin, metric, contrast))

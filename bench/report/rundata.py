@@ -15,9 +15,9 @@ import pandas
 
 from bench.report.curves import TRAINING, VALIDATION, points
 from bench.report.numbers import metric_name
+from bench.report.pairs import SENTENCES
 from bench.report.records import CorpusRecord, RunRecord
 
-SENTENCES = "sentences.parquet"
 POINTS, DECIMALS, SIGNIFICANT = 200, 2, 5
 CURVES = (
     ("NLL, validation", VALIDATION, "nll"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from bench.report.pairs import Pairing, Setting, Term
+from bench.report.pairs import Pairing, Setting, paired
 from bench.report.statistics import holm
 
 
@@ -68,12 +68,8 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
 def _counts(metric: str, pairings: Sequence[Pairing]) -> _Counts | None:
     means, corpora, seeds, texts = [], [], [], []
     for pairing in pairings:
-        for twin in pairing.runs:
-            baseline = pairing.catalog.baseline(twin) if twin in pairing.catalog.systems else None
-            if baseline not in pairing.runs or baseline is None:
-                continue
-            difference = pairing.contrast([Term(baseline, metric), Term(twin, metric)]).difference
-            if difference is not None:
+        for pair in paired(pairing, [metric]):
+            if (difference := pair.contrast.difference) is not None:
                 means.append(difference.mean)
                 corpora.append(pairing.corpus)
                 seeds.append(difference.seeds)

@@ -64,6 +64,20 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("publish", "../../etc"), ("is not the name of a run",)),
     (("publish", RUN.replace("seed0", "seed1")), ("there is no run.json of this run", "bench train")),
     (("status", "--results", "absent"), ("results folder not found",)),
+    (("show", "table", "coupled/1"), ("unknown paper 'coupled'", "did you mean 'coupled-vae'")),
+    (("show", "table", "coupled-vae/tabel1"), ("unknown table 'tabel1'", "did you mean 'table1'")),
+    (("show", "table", "coupled-vae"), ("does not name a table", "coupled-vae/table1")),
+    (("show", "table", "coupled-vae/1", "--corpus", "pbt"), ("unknown corpus 'pbt'", "did you mean 'ptb'")),
+    (("show", "table", "coupled-vae/1", "--results", "absent"), ("results folder not found",)),
+    (("show", "claims", "coupled"), ("unknown paper 'coupled'",)),
+    (("compare", RUN, RUN.replace("/vae/", "/vea/")), ("unknown run", f"did you mean '{RUN}'")),
+    (("compare", RUN, "vae"), ("'vae' is not the name of a run",)),
+    (("compare", RUN, RUN, "--metric", "nlll"), ("unknown metric 'nlll'", "did you mean 'nll'")),
+    (("samples", f"published/{RUN}"), ("unknown run",)),
+    (("interpolate", RUN, "", "a"), ("a sentence without words",)),
+    (("interpolate", RUN, "<eos>", "a"), ("the reserved symbol '<eos>'",)),
+    (("interpolate", RUN, "a " * 201, "a"), ("a sentence of 201 words", "at most 200 words")),
+    (("interpolate", RUN, "a", "b", "--corpora", "none"), ("file not found", "corpus.json")),
 ]
 
 

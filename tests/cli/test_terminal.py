@@ -259,33 +259,6 @@ def test_an_interpolation_repeats_that_of_the_evaluation(here: Path, printed: Pr
     assert printed("interpolate", RUN, "zebra", known["to"], *at)[0] == ["from", "<unk>"]
 
 
-MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
-    (("show", "table", "coupled/1"), ("unknown paper 'coupled'", "did you mean 'coupled-vae'")),
-    (("show", "table", "coupled-vae/tabel1"), ("unknown table 'tabel1'", "did you mean 'table1'")),
-    (("show", "table", "coupled-vae"), ("does not name a table", "coupled-vae/table1")),
-    (("show", "table", "coupled-vae/1", "--corpus", "pbt"), ("unknown corpus 'pbt'", "did you mean 'ptb'")),
-    (("show", "table", "coupled-vae/1", "--results", "absent"), ("results folder not found",)),
-    (("show", "claims", "coupled"), ("unknown paper 'coupled'",)),
-    (("compare", RUN, RUN.replace("/vae/", "/vea/")), ("unknown run", f"did you mean '{RUN}'")),
-    (("compare", RUN, "vae"), ("'vae' is not the name of a run",)),
-    (("compare", RUN, RUN, "--metric", "nlll"), ("unknown metric 'nlll'", "did you mean 'nll'")),
-    (("samples", f"published/{RUN}"), ("unknown run",)),
-    (("interpolate", RUN, "", "a"), ("a sentence without words",)),
-    (("interpolate", RUN, "<eos>", "a"), ("the reserved symbol '<eos>'",)),
-    (("interpolate", RUN, "a " * 201, "a"), ("a sentence of 201 words", "at most 200 words")),
-    (("interpolate", RUN, "a", "b", "--corpora", "none"), ("file not found", "corpus.json")),
-]
-
-
-@pytest.mark.parametrize(("arguments", "parts"), MISTAKES, ids=lambda value: " ".join(map(str, value))[:60])
-def test_a_mistake_is_one_message(
-    arguments: tuple[object, ...], parts: tuple[str, ...], refused: Refused
-) -> None:
-    message = refused(*arguments)
-    for part in parts:
-        assert part in message
-
-
 def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> None:
     folder = here / "results" / "runs" / RUN
     weights = folder / "model.safetensors"
