@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ class Batch:
 
     ``words`` (time, batch) without go and eos, padded with PAD; ``lengths`` (batch) in words; ``inputs``
     (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos; ``index`` (batch) the number of
-    each text in its split; ``places`` (real targets) where in the flattened targets those are that are no
-    padding.
+    each text in its split; ``places`` (real targets, or more) where in the flattened targets those are that
+    are no padding, and then some that are; ``tokens`` says how many targets are real.
     """
 
     words: Tensor
@@ -32,11 +33,7 @@ class Batch:
     targets: Tensor
     index: Tensor
     places: Tensor
-
-    @property
-    def tokens(self) -> int:
-        """How many targets are real, known without asking the device."""
-        return len(self.places)
+    tokens: int
 
     @property
     def real(self) -> Tensor:
@@ -48,7 +45,23 @@ class Batch:
         """Some of the texts, padded as they are."""
         words, targets = self.words[:, rows], self.targets[:, rows]
         places = self.real[:, rows].flatten().nonzero().squeeze(1)
-        return Batch(words, self.lengths[rows], self.inputs[:, rows], targets, self.index[rows], places)
+        return Batch(
+            words, self.lengths[rows], self.inputs[:, rows], targets, self.index[rows], places, len(places)
+        )
+
+    def copy(self) -> Batch:
+        """A batch with tensors of its own."""
+        cloned: dict[str, Any] = {name: tensor.clone() for name, tensor in self._tensors.items()}
+        return replace(self, **cloned)
+
+    def copy_(self, other: Batch) -> None:
+        """Put the texts of ``other``, a batch of the same shape, into these tensors; ``tokens`` stays."""
+        for name, tensor in self._tensors.items():
+            tensor.copy_(other._tensors[name])
+
+    @property
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
 
 class Collator:
@@ -57,10 +70,12 @@ class Collator:
     What depends on lengths alone is known on the CPU and sent along: the device is never waited for.
     """
 
-    def __init__(self, texts: Texts, device: torch.device | str = "cpu") -> None:
+    def __init__(self, texts: Texts, device: torch.device | str = "cpu", *, multiple: int = 1) -> None:
+        """Places are filled up with padding to a ``multiple``, as far as there is any: for fewer shapes."""
         self._tokens = texts.tokens.to(device=device, dtype=torch.int64)
         self._offsets = texts.offsets.to(device)
         self.lengths = texts.lengths.numpy()
+        self._multiple = multiple
 
     def __call__(self, index: Sequence[int] | np.ndarray) -> Batch:
         """The texts numbered ``index`` as a batch."""
@@ -68,16 +83,21 @@ class Collator:
         numbers = np.asarray(index, dtype=np.int64)
         chosen = self.lengths[numbers]
         real = np.arange(chosen.max() + 1)[:, None] <= chosen
-        rows, places = self._sent(numbers), self._sent(np.flatnonzero(real))
+        inside = np.flatnonzero(real)
+        rows, places = self._sent(numbers), self._sent(self._filled(inside, real))
         starts = self._offsets[rows]
         lengths = self._offsets[rows + 1] - starts
         steps = torch.arange(len(real) - 1, device=device)[:, None]
-        inside = steps < lengths
-        words = torch.where(inside, self._tokens[torch.where(inside, starts + steps, 0)], PAD)
+        held = steps < lengths
+        words = torch.where(held, self._tokens[torch.where(held, starts + steps, 0)], PAD)
         edge = torch.full_like(words[:1], PAD)
         targets = torch.cat([words, edge]).scatter_(0, lengths[None], EOS)
         inputs = torch.cat([torch.full_like(edge, GO), words])
-        return Batch(words, lengths, inputs, targets, rows, places)
+        return Batch(words, lengths, inputs, targets, rows, places, len(inside))
+
+    def _filled(self, inside: np.ndarray, real: np.ndarray) -> np.ndarray:
+        missing = -len(inside) % self._multiple
+        return np.concatenate([inside, np.flatnonzero(~real)[:missing]]) if missing else inside
 
     def _sent(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self._tokens.device, non_blocking=True)

@@ -75,7 +75,7 @@ def _evaluate(order: float, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     root = torch.sqrt(x.square() + v * v)
     p = v / root
     powers = p.unsqueeze(-1) ** torch.arange(3 * _TERMS + 1, device=x.device)
-    u, w = (powers @ torch.tensor(row, dtype=x.dtype, device=x.device) for row in _polynomials(v))
+    u, w = (powers @ row for row in _coefficients(v, x.dtype, x.device))
     logarithm = root + v * torch.log(x / (v + root)) - 0.5 * torch.log(2 * math.pi * root) + torch.log(u)
     correction = x / v * p.square() * w / u
     ratio = x / (v + root) - correction
@@ -88,6 +88,12 @@ def _evaluate(order: float, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rest = ratio * (2 * (lower + 1) / x - rest)
         logarithm = logarithm - torch.log(ratio)
     return logarithm, ratio, rest
+
+
+@functools.cache
+def _coefficients(order: float, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """The polynomials, copied to a device once: a copy waits for what the device is doing."""
+    return [torch.tensor(row, dtype=dtype, device=device) for row in _polynomials(order)]
 
 
 @functools.cache

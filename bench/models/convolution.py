@@ -105,6 +105,8 @@ class CNNDecoder(nn.Module):
     the running statistics stand in for them: then a text has a likelihood, and no text depends on another.
     """
 
+    reads_device = True  # where the real positions are
+
     def __init__(
         self,
         embedding: int,

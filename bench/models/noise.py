@@ -12,12 +12,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.models.packing import Packing
+from bench.models import packing
 from bench.seeds import derive_seed
 
 
 class Source(ABC):
     """Random numbers for the codes of a batch of texts; every draw returns (batch, *shape)."""
+
+    answers = True  # whether one can look at the numbers without waiting for a device
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
@@ -53,6 +55,7 @@ class BatchSource(Source):
     def __init__(self, generator: torch.Generator, batch: int, rows: slice = slice(None)) -> None:
         super().__init__(len(range(*rows.indices(batch))))
         self._generator, self._whole, self._rows = generator, batch, rows
+        self.answers = generator.device.type in packing.ANSWERING
 
     def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
         empty = torch.empty(self._whole, *shape, device=self._generator.device)
@@ -91,6 +94,17 @@ class Noise:
         self._part = part
         self._generators: dict[str, torch.Generator] = {}
 
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Those of the streams that were asked for so far."""
+        return list(self._generators.values())
+
+    def begin_as(self, other: Noise) -> None:
+        """Begin the streams of ``other``, of the whole batch, with the generators that are here."""
+        self._names = other._names
+        for stream, generator in self._generators.items():
+            generator.manual_seed(derive_seed(*self._names, stream))
+
     def part(self, rows: slice, texts: int) -> Noise:
         """What these streams, from their beginning, give to the ``rows`` of a batch of ``texts`` texts."""
         return Noise(*self._names, device=self._device, part=(rows, texts))
@@ -111,20 +125,20 @@ class Noise:
         return BatchSource(self.generator(stream), texts, rows)
 
     def dropout(
-        self, values: Tensor, probability: float, stream: str, packing: Packing | None = None
+        self, values: Tensor, probability: float, stream: str, packed: packing.Packing | None = None
     ) -> Tensor:
         """Zero each element (time, batch, ...) with ``probability``, scale the rest by 1 / (1 - probability).
 
-        The rows (n, ...) of a ``packing`` get what they would get at their positions in the whole batch.
+        The rows (n, ...) that are ``packed`` get what they would get at their positions in the whole batch.
         """
         if probability == 0:
             return values
-        shape = values.shape if packing is None else (*packing.shape, *values.shape[1:])
+        shape = values.shape if packed is None else (*packed.shape, *values.shape[1:])
         if self._part is not None:
             shape = (shape[0], self._part[1], *shape[2:])
         keep = values.new_empty(shape).bernoulli_(1 - probability, generator=self.generator(stream))
         if self._part is not None:
             keep = keep[:, self._part[0]]
-        if packing is not None:
-            keep = packing.take(keep)
+        if packed is not None:
+            keep = packed.take(keep)
         return values * keep.mul_(1 / (1 - probability))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.models.second_order import second_order
 
-SHRINKING = ("cpu",)  # kinds of device that can be asked, without a wait, how much padding there is
+ANSWERING = ("cpu",)  # kinds of device whose values can be looked at without a wait
 WORTH = 0.85  # a recurrence over more real positions than this is faster over all of them
 
 
@@ -44,7 +44,7 @@ class Packing:
 
         That is in batches of mixed lengths on the CPU; plain operations cannot shrink.
         """
-        known = lengths.device.type in SHRINKING and not second_order()
+        known = lengths.device.type in ANSWERING and not second_order()
         if known and int(lengths.sum()) < WORTH * time * len(lengths):
             return cls.of(lengths, time)
         every = torch.arange(time * len(lengths), device=lengths.device)

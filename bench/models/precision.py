@@ -34,8 +34,8 @@ def filled(values: Tensor, dtype: torch.dtype, *, columns: int = 0) -> Tensor:
     count, width = values.shape
     rows = values.new_empty(-(-count // _ROUND) * _ROUND, width + columns, dtype=dtype)
     rows[:count, :width] = values
-    rows[:count, width:] = 1
-    rows[count:] = 0
+    rows[:count, width:].fill_(1)
+    rows[count:].zero_()
     return rows
 
 

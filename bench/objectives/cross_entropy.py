@@ -43,7 +43,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         losses = _softmax_in_place(logits[:count], targets, row_weights if with_gradients else None)
         if with_gradients:
             gradient = logits
-            gradient[count:] = 0
+            gradient[count:].zero_()
             grad_rows = (gradient @ table)[:count, :-1].to(features.dtype)
             grad_table = (gradient.t() @ rows).to(weight.dtype)
             ctx.save_for_backward(grad_rows, grad_table)

@@ -7,10 +7,9 @@ posterior comes with a constant weight of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch
@@ -34,7 +33,7 @@ class Aggregate(Protocol):
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of the objective for one batch: ``total`` has a gradient, the others are batch means."""
+    """The terms of the objective for one batch, means over its texts; only ``total`` may have a gradient."""
 
     total: Tensor
     reconstruction: Tensor
@@ -61,7 +60,7 @@ class Objective:
         model: TextModel,
         batch: Batch,
         noise: Noise,
-        weight: float,
+        weight: float | Tensor,
         inferred: tuple[Tensor, Latent] | None = None,
     ) -> Terms:
         """Terms of the objective for ``batch`` with the given weight of the regulariser.
@@ -96,7 +95,9 @@ class Objective:
         rest = (_detached(term) for term in (reg, aggregate, rec_twin, match))
         return Terms(total, rec.detach(), *rest)
 
-    def backward(self, model: TextModel, batch: Batch, noise: Noise, weight: float, parts: int = 1) -> Terms:
+    def backward(
+        self, model: TextModel, batch: Batch, noise: Noise, weight: float | Tensor, parts: int = 1
+    ) -> Terms:
         """Add the gradients of the objective for ``batch`` to those of the parameters; returns its terms.
 
         With more ``parts`` than one, sub-batches are taken one after another and need less memory at once. Each
@@ -106,7 +107,7 @@ class Objective:
         if parts == 1:
             terms = self(model, batch, noise, weight)
             terms.total.backward()
-            return terms
+            return replace(terms, total=terms.total.detach())
         texts, sums = len(batch.lengths), dict[str, Tensor]()
         size = -(-texts // parts)
         for first in range(0, texts, size):
@@ -146,6 +147,6 @@ def reconstruction(
     features = branch.decoder(embedded, signal, batch.real, noise, stream)
     rows = features.flatten(0, 1).index_select(0, batch.places)
     targets = batch.targets.flatten().index_select(0, batch.places)
-    weights = torch.full((len(rows),), 1 / len(batch.lengths), device=rows.device)
+    weights = batch.real.flatten().index_select(0, batch.places) / len(batch.lengths)
     output = branch.output
     return weighted_cross_entropy(rows, output.weight, output.bias, targets, weights)[0]

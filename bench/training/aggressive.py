@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from bench.models.model import TextModel
-from bench.objectives.objective import Objective, Terms
+from bench.objectives.objective import Terms
 from bench.parts import part
-from bench.training.optimiser import Stepper
 from bench.training.procedures import Information, Standard, Step
+from bench.training.update import Update
 
 
 @part("procedure", "aggressive")
@@ -49,18 +49,14 @@ class Aggressive(Standard):
         self.inner, self.block, self.mixture = inner, block, mixture
         self.state = {"aggressive": True, "information": 0.0}
 
-    def __call__(
-        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
-    ) -> tuple[Terms, Tensor]:
+    def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         if not self.state["aggressive"]:
-            return super().__call__(model, objective, stepper, step)
-        self._catch_up(model, objective, stepper, step)
-        stepper.zero()
-        terms = objective.backward(model, step.batch, step.noise, step.weight, step.parts)
-        return terms, stepper.step(step.number, "generation")
+            return super().__call__(update, step)
+        self._catch_up(update, step)
+        return update(step, "generation")
 
-    def _catch_up(self, model: TextModel, objective: Objective, stepper: Stepper, step: Step) -> None:
+    def _catch_up(self, update: Update, step: Step) -> None:
         """The updates of the inference side."""
         before, tokens = 1e4, 0
         loss = torch.zeros((), dtype=torch.float64, device=step.batch.words.device)
@@ -68,10 +64,8 @@ class Aggressive(Standard):
             batch, noise = step.another(number)
             if number == 1:
                 batch = step.batch
-            stepper.zero()
-            total = objective.backward(model, batch, noise, step.weight, step.parts).total
-            stepper.step(step.number, "inference")
-            loss += total.detach().double() * len(batch.lengths)
+            terms, _ = update(replace(step, batch=batch, noise=noise), "inference")
+            loss += terms.total.double() * len(batch.lengths)
             tokens += batch.tokens
             if number % self.block == 0:
                 mean = float(loss) / tokens

@@ -16,15 +16,21 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there."""
+    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there.
+
+    All work of this process on a CUDA device goes to one stream, not its default one, which cannot be recorded.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("no CUDA device", where=f"device {name}", allowed=["auto", "cpu"])
     try:
-        return torch.device(name)
+        device = torch.device(name)
+        if device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(device))
     except RuntimeError as error:
         raise BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"]) from error
+    return device
 
 
 def product_type(device: torch.device, precision: Precision) -> torch.dtype:

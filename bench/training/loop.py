@@ -31,7 +31,6 @@ from bench.metrics.information import mutual_information
 from bench.metrics.likelihood import posteriors, text_likelihoods
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise, TextSource
-from bench.models.precision import products
 from bench.objectives.objective import Objective, looks_across
 from bench.parts import build
 from bench.seeds import derive_seed
@@ -43,6 +42,7 @@ from bench.training.plateau import Plateau
 from bench.training.procedures import Procedure, Step
 from bench.training.progress import Reporter
 from bench.training.state import Progress
+from bench.training.update import ReplayedUpdate, Update, recordable, replayable
 
 GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
 FINITE = (  # what makes a run diverge once it is not, in the order in which it is blamed
@@ -108,17 +108,27 @@ class Trainer:
         self.procedure = build_procedure(settings)
         self.stepper = Stepper(self.model, settings.optimiser)
         self.plateau = Plateau()
-        self.texts = {split: Collator(corpus.splits[split], device) for split in ("train", "valid")}
         self.dtype = product_type(device, settings.training.precision)
+        self.reporter = Reporter(settings.name, settings.training.steps)
+        self.update = self._update()
+        self.texts = {
+            "train": Collator(corpus.splits["train"], device, multiple=self.update.multiple),
+            "valid": Collator(corpus.splits["valid"], device),
+        }
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
-        self.reporter = Reporter(settings.name, settings.training.steps)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
         self._unread: list[tuple[int, Tensor]] = []  # steps and their terms, on the device
         self._terms: list[str] = []
         self._stop: int | None = None
         self._resume()
         self.progress.attempts += 1
+
+    def _update(self) -> Update:
+        parts = self.model, self.objective, self.stepper, self.dtype
+        if replayable(self.device) and recordable(self.model, self.procedure):
+            return ReplayedUpdate(*parts, say=self.reporter.say)
+        return Update(*parts)
 
     def _resume(self) -> None:
         try:
@@ -192,8 +202,7 @@ class Trainer:
         self.model.train()
         given = Step(step, batch, noise, weight, functools.partial(self._another, step), self.parts)
         try:
-            with products(self.device, self.dtype):
-                terms, norm = self.procedure(self.model, self.objective, self.stepper, given)
+            terms, norm = self.procedure(self.update, given)
         except Exception as error:
             self.settle()  # a step that nothing has looked at yet may have diverged: that is the reason then
             if out_of_memory(error):
@@ -202,7 +211,7 @@ class Trainer:
         self._note(step, {**terms.named(), "gradient_norm": norm})
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
-        self._log(step, batch.tokens, terms.total.detach())
+        self._log(step, batch.tokens, terms.total)
 
     @property
     def parts(self) -> int:
@@ -355,6 +364,7 @@ class Trainer:
             self.stepper.decays = self.plateau.decays
             self.model.load_state_dict(self.best)
             self.stepper.load({})  # what it remembers are gradients of other weights
+            self.update.forget()
             self.reporter.say(f"decay {self.plateau.decays}: the best weights are taken back")
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bench.models import packing
 from bench.models.model import TextModel
 from bench.settings import Optimiser
 
@@ -47,10 +48,13 @@ class Stepper:
 
     def __init__(self, model: TextModel, settings: Optimiser) -> None:
         self.settings, self.decays = settings, 0
+        # A device reads the rate, and Adam's count of steps, from tensors of its own: a recorded step can too.
+        self.device = model.embedding.weight.device
+        self.on_device = self.device.type not in packing.ANSWERING
         self.repeats = _repeats(model, settings)
         self.embedding = model.embedding.weight
         # To see that nothing is to be clipped saves the CPU a pass over all gradients; a device is waited for.
-        self.looks = self.embedding.device.type == "cpu"
+        self.looks = not self.on_device
         self.others = [p for p in model.parameters() if p is not self.embedding]
         self.optimisers = [self._optimiser([self.embedding]), self._optimiser(self.others)]
         inference = {id(p) for p in inference_side(model)}
@@ -62,21 +66,32 @@ class Stepper:
 
     def _optimiser(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
         s = self.settings
+        rate = torch.tensor(s.learning_rate, device=self.device) if self.on_device else s.learning_rate
         if s.kind == "sgd":
-            return torch.optim.SGD(parameters, lr=s.learning_rate, fused=True)
-        return torch.optim.Adam(parameters, lr=s.learning_rate, betas=s.betas, eps=s.epsilon, fused=True)
+            return torch.optim.SGD(parameters, lr=rate, fused=True)
+        return torch.optim.Adam(
+            parameters, lr=rate, betas=s.betas, eps=s.epsilon, fused=True, capturable=self.on_device
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate used at ``step`` (1-based)."""
         return self.settings.rate(step, self.decays)
+
+    def set_rate(self, step: int) -> None:
+        """Take the rate of ``step`` (1-based) for what comes."""
+        for group in (optimiser.param_groups[0] for optimiser in self.optimisers):
+            if self.on_device:
+                group["lr"].fill_(self.rate(step))
+            else:
+                group["lr"] = self.rate(step)
 
     def zero(self) -> None:
         """Forget the gradients."""
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
 
-    def step(self, step: int, side: Side = "all") -> Tensor:
-        """Clip, update with the rate of ``step`` (1-based); returns the global norm before clipping.
+    def step(self, side: Side = "all") -> Tensor:
+        """Clip, update with the rate that was set; returns the global norm before clipping.
 
         All gradients count in the norm, also where only the parameters of one side are updated.
         """
@@ -91,8 +106,6 @@ class Stepper:
             shared *= scale.double() ** self.repeats
         for parameter in self.waiting[side]:
             parameter.grad = None
-        for optimiser in self.optimisers:
-            optimiser.param_groups[0]["lr"] = self.rate(step)
         for _ in range(self.repeats):
             self.optimisers[0].step()
         self.optimisers[1].step()

@@ -12,9 +12,9 @@ from bench.corpora.batches import Batch
 from bench.metrics.likelihood import Infer, amortised
 from bench.models.model import TextModel
 from bench.models.noise import Noise
-from bench.objectives.objective import Objective, Terms
+from bench.objectives.objective import Terms
 from bench.parts import part
-from bench.training.optimiser import Stepper
+from bench.training.update import Update
 
 # The mutual information of texts and codes in nats, estimated from mixtures of so many texts of like length.
 Information = Callable[[int], float]
@@ -31,7 +31,7 @@ class Step:
     number: int
     batch: Batch
     noise: Noise
-    weight: float
+    weight: float | Tensor
     another: Callable[[int], tuple[Batch, Noise]]
     parts: int = 1
 
@@ -41,9 +41,7 @@ class Procedure(Protocol):
 
     state: dict[str, Any]
 
-    def __call__(
-        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
-    ) -> tuple[Terms, Tensor]:
+    def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         ...
 
@@ -64,13 +62,9 @@ class Standard:
         self.batch = batch
         self.state: dict[str, Any] = {}
 
-    def __call__(
-        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
-    ) -> tuple[Terms, Tensor]:
+    def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
-        stepper.zero()
-        terms = objective.backward(model, step.batch, step.noise, step.weight, step.parts)
-        return terms, stepper.step(step.number)
+        return update(step)
 
     def inference(self, model: TextModel) -> Infer:
         """The posteriors of the model's own networks."""

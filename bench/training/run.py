@@ -163,6 +163,7 @@ def _write(
             ),
             "precision": f"{str(trainer.dtype).removeprefix('torch.')} products",
             "accumulation": progress.accumulation,
+            "replayed_updates": trainer.update.replays,  # since the last resume
             "started": progress.started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -18,10 +19,10 @@ from bench.models.model import TextModel
 from bench.models.noise import Noise, Source, TextSource
 from bench.models.second_order import twice_differentiable
 from bench.objectives.divergences import KL, Regulariser
-from bench.objectives.objective import Objective, Terms, reconstruction
+from bench.objectives.objective import Terms, reconstruction
 from bench.parts import part
-from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard, Step
+from bench.training.update import Update
 
 
 @part("procedure", "semi-amortised")
@@ -58,13 +59,17 @@ class SemiAmortised(Standard):
         super().__init__(batch)
         self.ascents, self.rate, self.momentum, self.clip = ascents, rate, momentum, clip
 
-    def __call__(
-        self, model: TextModel, objective: Objective, stepper: Stepper, step: Step
-    ) -> tuple[Terms, Tensor]:
+    def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
 
         Raises :class:`BenchError` for a posterior that is no diagonal Gaussian.
         """
+        with update.products():
+            return self._step(update, step)
+
+    def _step(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
+        model, objective, stepper = update.model, update.objective, update.stepper
+        stepper.set_rate(step.number)
         stepper.zero()
         batch, noise = step.batch, step.noise
         encoded, start = _gaussian(model, batch, noise)
@@ -79,7 +84,7 @@ class SemiAmortised(Standard):
         terms = objective(model, batch, noise, step.weight, (encoded, latent))
         with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
             terms.total.backward()
-        return terms, stepper.step(step.number)
+        return replace(terms, total=terms.total.detach()), stepper.step()
 
     def inference(self, model: TextModel) -> Infer:
         """The refined posteriors; a text's does not depend on the batch it is in."""
@@ -143,7 +148,7 @@ def _bound(
     batch: Batch,
     source: Source,
     noise: Noise | None,
-    weight: float,
+    weight: float | Tensor,
 ) -> Tensor:
     """Reconstruction + weight * regulariser at one code of each text, averaged over the batch."""
     codes, densities = latent.sample(source, 1)

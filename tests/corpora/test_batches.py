@@ -13,6 +13,7 @@ from bench.corpora.vocabulary import EOS, GO, PAD
 from tests.plain import collator
 
 TEXTS = [[4, 5, 6], [7], [8, 9], [5, 5, 5, 5]]
+TENSORS = ("words", "lengths", "inputs", "targets", "index", "places")
 LENGTHS = 1 + np.random.default_rng(0).gamma(4, 5, size=3777).astype(int)  # 21 words, give or take 10
 
 
@@ -72,6 +73,22 @@ def test_tensors_of_a_batch() -> None:
     assert batch.real.t().tolist() == [[True, True, True, False], [True] * 4, [True, True, False, False]]
     assert batch.index.tolist() == [2, 0, 1]
     assert {t.dtype for t in (batch.words, batch.inputs, batch.targets, batch.index)} == {torch.int64}
+
+
+def test_places_filled_up_with_padding_count_for_nothing() -> None:
+    exact, batch = collator(TEXTS)([2, 0, 1]), collator(TEXTS, multiple=4)([2, 0, 1])
+    assert (len(exact.places), len(batch.places), batch.tokens) == (9, 12, 9)
+    assert batch.places[:9].tolist() == exact.places.tolist()
+    assert batch.real.flatten()[batch.places].tolist() == [True] * 9 + [False] * 3
+    assert len(collator(TEXTS, multiple=64)([2, 0, 1]).places) == 12  # there is no more padding
+
+
+def test_a_batch_takes_the_texts_of_another() -> None:
+    one, other = collator(TEXTS)([2, 0]), collator(TEXTS)([0, 2])
+    copied = one.copy()
+    copied.copy_(other)
+    assert all(torch.equal(getattr(copied, name), getattr(other, name)) for name in TENSORS)
+    assert one.index.tolist() == [2, 0]
 
 
 def test_a_batch_of_one_word_texts_alone() -> None:

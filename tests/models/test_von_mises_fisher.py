@@ -15,10 +15,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.errors import BenchError
+from bench.models import packing
 from bench.models.distributions import joined
 from bench.models.noise import BatchSource, TextSource
 from bench.models.priors import StandardNormal
-from bench.models.von_mises_fisher import UniformSphere, VonMisesFisher, VonMisesFisherPosterior
+from bench.models.von_mises_fisher import (
+    _ENOUGH,
+    UniformSphere,
+    VonMisesFisher,
+    VonMisesFisherPosterior,
+    _accepted,
+    _proposal,
+)
 
 Array = NDArray[np.float64]
 # Dimensions and concentrations: the least of both, around the change at k = 10, and the extremes.
@@ -181,9 +189,13 @@ def test_other_priors_have_no_closed_form() -> None:
 # Samples
 
 
+@pytest.mark.parametrize("devices", [("cpu",), ()], ids=["looking", "not looking"])
 @pytest.mark.parametrize(("latent", "k"), CASES)
-def test_the_cosines_follow_their_distribution(latent: int, k: float) -> None:
+def test_the_cosines_follow_their_distribution(
+    latent: int, k: float, devices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of the distribution function, and mean and mean square, against integrals over the angle."""
+    monkeypatch.setattr(packing, "ANSWERING", devices)
     count = 20_000 if latent < 1_000 else 2_000
     q = vmf(1, latent, k)
     z, log_density = q.sample(source(1), count)
@@ -260,6 +272,27 @@ def test_single_precision_at_any_concentration(sampler: Literal["exact", "releas
     (z.sum() + log_density.sum()).backward()
     assert k.grad is not None
     assert k.grad.isfinite().all()
+
+
+class Counting(BatchSource):
+    """Counts the gamma variates that are asked for."""
+
+    asked = 0
+
+    def gamma(self, concentration: float, *shape: int) -> Tensor:
+        self.asked += 1
+        return super().gamma(concentration, *shape)
+
+
+@pytest.mark.parametrize(("m", "share"), [(1, 0.658), (31, 0.705)])
+def test_enough_proposals_are_drawn_where_none_is_looked_at(m: int, share: float) -> None:
+    """The share of proposals that is accepted falls with the concentration, to these limits."""
+    k, codes = torch.full((1, 1), 1e6, dtype=torch.float64), 1_000
+    numbers = Counting(torch.Generator().manual_seed(1), 1)
+    for _ in range(codes):
+        _accepted(k, _proposal(k, m), m, numbers, 1)
+    assert codes / (numbers.asked / 2) == pytest.approx(share, abs=0.05)
+    assert (1 - share) ** _ENOUGH < 1e-14
 
 
 def test_a_concentration_that_is_not_a_number_is_not_waited_for() -> None:

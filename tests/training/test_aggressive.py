@@ -24,6 +24,7 @@ from bench.training.aggressive import Aggressive
 from bench.training.loop import Interrupted, Trainer, build_model, build_objective
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard, Step
+from bench.training.update import Update
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, collator
 from tests.training.resuming import assert_same, stop_after
@@ -84,12 +85,16 @@ def released(model: TextModel, objective: Objective, inner: int, block: int) -> 
     return terms
 
 
+def update(model: TextModel, objective: Objective) -> Update:
+    return Update(model, objective, Stepper(model, SGD))
+
+
 @pytest.mark.parametrize("system", ["vae", "coupled-vae"])
 @pytest.mark.parametrize(("inner", "block"), [(1, 15), (7, 2), (5, 1)])
 def test_one_step_equals_the_released_algorithm(system: str, inner: int, block: int) -> None:
     model, objective = built(system)
     reference = copy.deepcopy(model)
-    terms, _ = Aggressive(4, inner=inner, block=block)(model, objective, Stepper(model, SGD), step())
+    terms, _ = Aggressive(4, inner=inner, block=block)(update(model, objective), step())
     expected = released(reference, objective, inner, block)
     for name, value in terms.named().items():
         torch.testing.assert_close(value, expected.named()[name], msg=name)
@@ -110,7 +115,7 @@ def test_one_side_moves_at_a_time(system: str, monkeypatch: pytest.MonkeyPatch) 
         return found
 
     monkeypatch.setattr(Stepper, "step", watched)
-    Aggressive(4, inner=3)(model, objective, Stepper(model, SGD), step())
+    Aggressive(4, inner=3)(update(model, objective), step())
     names = {name for name, _ in model.named_parameters()}
     inference = {name for name in names if is_inference(name)}
     idle = {name for name in names if name.startswith("twin.posterior.log_std")}  # a twin's code is no sample
@@ -144,7 +149,7 @@ def scripted(model: TextModel, per_token: list[float]) -> Objective:
 def test_the_inner_updates_end_once_a_block_is_worse(losses: list[float], updates: int) -> None:
     model, _ = built("vae")
     calls = scripted(model, [*losses[:updates], 5.0])  # and the decoder's; the next one would find none
-    terms, _ = Aggressive(4, inner=7, block=2)(model, calls, Stepper(model, SGD), step())
+    terms, _ = Aggressive(4, inner=7, block=2)(update(model, calls), step())
     assert float(terms.reconstruction) == pytest.approx(5 * float(TEXTS(BATCHES[0]).real.sum()) / 4)
     with pytest.raises(StopIteration):
         calls(model, TEXTS([0]), Noise(), 1.0)
@@ -183,7 +188,7 @@ def test_once_it_has_ended_a_step_is_the_standard_one() -> None:
     procedure.validated(lambda _: -1.0)
     terms = []
     for which, one in ((model, procedure), (other, Standard(4))):
-        terms.append(one(which, objective, Stepper(which, SGD), step()))
+        terms.append(one(update(which, objective), step()))
     assert torch.equal(terms[0][0].total, terms[1][0].total)
     assert torch.equal(terms[0][1], terms[1][1])
     for a, b in zip(model.parameters(), other.parameters(), strict=True):

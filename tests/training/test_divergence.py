@@ -17,6 +17,7 @@ from bench.objectives.objective import Objective, Terms
 from bench.settings import RunSettings
 from bench.training.procedures import Standard, Step
 from bench.training.run import train_run
+from bench.training.update import Update
 from tests.conftest import tiny_settings
 
 
@@ -72,10 +73,10 @@ def test_a_step_that_stumbles_over_a_divergence_is_not_the_reason(
     spoil(monkeypatch, "regulariser", math.nan, 25 if at == 26 else 1000)
     original = Standard.__call__
 
-    def stumble(self: Standard, model: Any, objective: Any, stepper: Any, step: Step) -> Any:
+    def stumble(self: Standard, update: Update, step: Step) -> Any:
         if step.number == at:
             raise RuntimeError("broken on purpose")
-        return original(self, model, objective, stepper, step)
+        return original(self, update, step)
 
     monkeypatch.setattr(Standard, "__call__", stumble)
     if at == 31:  # the window before it was sound, so that this is a failure

@@ -28,14 +28,17 @@ class Reads(TorchDispatchMode):
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        if name in READS or (name in ("index", "index_put_", "_index_put_impl_") and _by_mask(args[1])):
-            self.found.append(name)
+        if read(func, args):
+            self.found.append(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
 
 
-def _by_mask(indices: Any) -> bool:
-    return any(index is not None and index.dtype == torch.bool for index in indices)
+def read(func: Any, args: Any) -> bool:
+    """Whether this operation is such."""
+    name = func.overloadpacket.__name__
+    if name in ("index", "index_put_", "_index_put_impl_"):
+        return any(index is not None and index.dtype == torch.bool for index in args[1])
+    return name in READS
 
 
 @contextmanager
@@ -46,14 +49,13 @@ def reads() -> Iterator[list[str]]:
 
 @pytest.fixture(autouse=True)
 def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU may be asked how much padding there is."""
-    monkeypatch.setattr(packing, "SHRINKING", ())
+    """The CPU may be looked at."""
+    monkeypatch.setattr(packing, "ANSWERING", ())
 
 
 def ready(system: str, corpus: Prepared, folder: Path, **changes: Any) -> Trainer:
     trainer = Trainer(tiny_settings(system, **changes), corpus, folder, torch.device("cpu"))
     trainer.reporter.every = float("inf")
-    trainer.stepper.looks = False  # as on a device: on the CPU it looks whether there is anything to clip
     trainer.one_step(1)
     return trainer
 

@@ -61,7 +61,8 @@ def test_the_rate_of_the_step_is_the_one_used() -> None:
     stepper = Stepper(model, Optimiser(clip=NO_CLIP, decay_after=10, decay_every=5))
     differentiate(model, objective)
     before = model.branch.output.bias.detach().clone()
-    stepper.step(21)  # after steps 15 and 20
+    stepper.set_rate(21)  # after steps 15 and 20
+    stepper.step()
     # Adam's first step moves each weight by the rate, but for epsilon beside the gradient.
     change = float((model.branch.output.bias.detach() - before).abs().max())
     assert change == pytest.approx(1e-3 / 4, rel=1e-3)
@@ -76,7 +77,7 @@ def test_largest_change_after_one_step_and_adams_counter(system: str, count: int
     repeats = {"deduplicated": 1, "as-released": count}.get(str(updates), updates)
     differentiate(model, objective)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    stepper.step(1)
+    stepper.step()
     changes = {n: float((v.detach() - before[n]).abs().max()) / 1e-3 for n, v in model.named_parameters()}
     # Within a hundredth: epsilon is small beside the largest gradients, float32 rounds the weights.
     assert changes.pop("embedding.weight") == pytest.approx(repeats, rel=0.01)
@@ -99,7 +100,7 @@ def test_clipping_scales_the_embedding_once_for_each_owner(system: str, count: i
     gradient = embedding.grad.clone()
     rest = torch.stack([g.square().sum() for g in before]).sum()
     expected = torch.sqrt(count * gradient.square().sum() + rest)
-    norm = stepper.step(1)
+    norm = stepper.step()
     torch.testing.assert_close(norm, expected)
     assert norm > 0.5
     scale = 0.5 / (norm + 1e-6)
@@ -112,7 +113,7 @@ def test_a_gradient_below_the_limit_is_left_alone() -> None:
     model, objective = built("vae")
     differentiate(model, objective)
     before = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-    norm = Stepper(model, Optimiser(clip=NO_CLIP)).step(1)
+    norm = Stepper(model, Optimiser(clip=NO_CLIP)).step()
     torch.testing.assert_close(norm, nn.utils.get_total_norm(before))
     after = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
@@ -135,7 +136,8 @@ def test_several_steps_equal_a_list_that_names_the_embedding_repeatedly(
     for step in range(1, 5):
         for which in (model, twin):
             differentiate(which, objective, step)
-        stepper.step(step)
+        stepper.set_rate(step)
+        stepper.step()
         nn.utils.clip_grad_norm_(listed, clip, foreach=False)
         adam.step()
     changed = dict(twin.named_parameters())
@@ -155,7 +157,8 @@ def test_plain_gradient_descent_equals_the_library(updates: str, clip: float) ->
     for step in (1, 2, 3):
         for which in (model, twin):
             differentiate(which, objective, step)
-        stepper.step(step)
+        stepper.set_rate(step)
+        stepper.step()
         listed = [twin.embedding.weight] * repeats + others(twin)
         nn.utils.clip_grad_norm_(listed, clip, foreach=False)
         rest = torch.optim.SGD(others(twin), lr=0.3, foreach=False)
@@ -181,7 +184,7 @@ def test_a_step_of_one_side_is_that_of_both_where_it_moves(kind: str, side: Side
     for which, chosen in ((model, side), (both, "all")):
         stepper = Stepper(which, settings)
         differentiate(which, objective)
-        norms.append(stepper.step(1, chosen))
+        norms.append(stepper.step(chosen))
     assert torch.equal(norms[0], norms[1])  # the gradients of all parameters
     moved, before = dict(both.named_parameters()), dict(built("coupled-vae")[0].named_parameters())
     for name, value in model.named_parameters():
@@ -202,7 +205,7 @@ def test_sides_take_turns_and_each_counts_its_own_steps(kind: str) -> None:
     for step, side in enumerate(turns, 1):
         for which in (model, apart):
             differentiate(which, objective, step)
-        stepper.step(1, side)
+        stepper.step(side)
         optimisers[side].step()
     for a, b in zip(model.parameters(), apart.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
@@ -215,13 +218,15 @@ def test_the_state_taken_back_goes_on_bit_for_bit(updates: str) -> None:
     stepper = Stepper(model, settings)
     for step in (1, 2, 3):
         differentiate(model, objective, step)
-        stepper.step(step)
+        stepper.set_rate(step)
+        stepper.step()
     again = copy.deepcopy(model)
     fresh = Stepper(again, settings)
     fresh.load({name: value.clone() for name, value in stepper.state().items()})
     for which, one in ((model, stepper), (again, fresh)):
         differentiate(which, objective, 4)
-        one.step(4)
+        one.set_rate(4)
+        one.step()
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     found, wanted = fresh.state(), stepper.state()

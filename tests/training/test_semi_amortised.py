@@ -27,6 +27,7 @@ from bench.training.loop import Interrupted, Trainer, build_model, build_objecti
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard, Step
 from bench.training.semi_amortised import SemiAmortised
+from bench.training.update import Update
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator
 from tests.training.resuming import assert_same, stop_after
@@ -56,7 +57,7 @@ def gradients(procedure: Standard, model: TextModel, objective: Objective) -> di
     model = copy.deepcopy(model)  # it is stepped
     stepper = Stepper(model, Optimiser(clip=LOOSE))
     given = Step(1, BATCH, Noise("step"), WEIGHT, lambda number: (BATCH, Noise("another", number)))
-    procedure(model, objective, stepper, given)
+    procedure(Update(model, objective, stepper), given)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 

@@ -1,0 +1,188 @@
+"""One update of a model's parameters, made anew or replayed from a recording of one before.
+
+The models are small: a GPU finishes their kernels faster than a processor can launch them, one by one. There an
+update is recorded once for each shape that a batch can have, as a CUDA graph, and then replayed with a single launch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from bench.corpora.batches import Batch
+from bench.models.model import TextModel
+from bench.models.noise import Noise
+from bench.models.precision import products
+from bench.objectives.objective import Objective, Terms
+from bench.training.device import out_of_memory
+from bench.training.optimiser import Side, Stepper
+
+if TYPE_CHECKING:
+    from bench.training.procedures import Step
+
+DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates
+WARM = (
+    3  # updates of a shape before one is recorded: the first make what stays, such as the optimiser's moments
+)
+MOST = 400  # shapes that are recorded; each takes some megabytes of the device
+
+Result = TypeVar("Result")
+
+
+class Update:
+    """Clipped gradients of the objective for a batch, and a step of the optimiser, with products in ``dtype``.
+
+    ``multiple`` is that of the places of its batches, ``replays`` counts updates that came from a recording.
+    """
+
+    multiple = 1
+    replays = 0
+
+    def __init__(
+        self, model: TextModel, objective: Objective, stepper: Stepper, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.model, self.objective, self.stepper = model, objective, stepper
+        self.device, self.dtype = model.embedding.weight.device, dtype
+
+    def products(self) -> torch.autocast:
+        """The context of one update: what it keeps of the weights in a narrow type must not outlive them."""
+        return products(self.device, self.dtype)
+
+    def __call__(self, step: Step, side: Side = "all") -> tuple[Terms, Tensor]:
+        """Update one side: the terms of the objective for the batch, and the norm of the gradient before clipping."""
+        self.stepper.set_rate(step.number)
+        return self.make(step, side)
+
+    def make(self, step: Step, side: Side) -> tuple[Terms, Tensor]:
+        """The update at the rate that has been set."""
+        with self.products():
+            self.stepper.zero()
+            terms = self.objective.backward(self.model, step.batch, step.noise, step.weight, step.parts)
+            return terms, self.stepper.step(side)
+
+    def forget(self) -> None:
+        """Told when tensors of the optimiser were replaced: recordings of the old ones are of no use."""
+
+
+class ReplayedUpdate(Update):
+    """An update that runs from recordings, on a device that can record.
+
+    The numbers are those of :class:`Update`. What differs from step to step is read from tensors that stay where
+    they are: the batch, the weight of the regulariser and the rate; and from generators that are seeded anew. The
+    first batches of a shape, and those of shapes beyond ``MOST``, are made without a recording; so is everything
+    after a recording that failed, which ``say`` is told.
+    """
+
+    multiple = 64
+
+    def __init__(
+        self,
+        model: TextModel,
+        objective: Objective,
+        stepper: Stepper,
+        dtype: torch.dtype,
+        say: Callable[[str], None],
+    ) -> None:
+        super().__init__(model, objective, stepper, dtype)
+        self._say = say
+        self._weight = torch.zeros((), device=self.device)
+        self._noise: Noise | None = None
+        self.works = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the recordings, with their memory."""
+        self._seen: Counter[tuple[object, ...]] = Counter()
+        self._recordings: dict[tuple[object, ...], _Recording] = {}
+        self._pool: Any = None
+
+    def __call__(self, step: Step, side: Side = "all") -> tuple[Terms, Tensor]:
+        """Update one side: the terms of the objective for the batch, and the norm of the gradient before clipping.
+
+        Both are overwritten by the next update, where they come from a recording.
+        """
+        if step.parts > 1 or not self.works:
+            return super().__call__(step, side)
+        self.stepper.set_rate(step.number)
+        self._weight.fill_(step.weight)
+        if self._noise is None:
+            self._noise = step.noise
+        self._noise.begin_as(step.noise)
+        fixed = replace(step, weight=self._weight, noise=self._noise)
+        shape = (side, *step.batch.targets.shape, len(step.batch.places))
+        recording = self._recordings.get(shape)
+        if recording is None:
+            self._seen[shape] += 1
+            if self._seen[shape] > WARM and len(self._recordings) < MOST:
+                recording = self._record(shape, fixed, side)
+            if not self.works:
+                return super().__call__(step, side)
+            if recording is None:
+                return self.make(fixed, side)
+        self.replays += 1
+        return recording(step.batch)
+
+    def _record(self, shape: tuple[object, ...], step: Step, side: Side) -> _Recording | None:
+        """A recording of this update, which is not made by that; None if it failed."""
+        batch = step.batch.copy()
+        assert self._noise is not None
+        try:
+            (terms, norm), replay, self._pool = record(
+                lambda: self.make(replace(step, batch=batch), side), self._noise.generators, self._pool
+            )
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            self.works, self._noise = False, None
+            self.forget()
+            self._say(f"goes on without CUDA graphs: {str(error).splitlines()[0]}")
+            return None
+        self._recordings[shape] = recording = _Recording(batch, terms, norm, replay)
+        return recording
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """What one recording reads, what it leaves, and how it is run again."""
+
+    batch: Batch
+    terms: Terms
+    norm: Tensor
+    replay: Callable[[], None]
+
+    def __call__(self, batch: Batch) -> tuple[Terms, Tensor]:
+        self.batch.copy_(batch)
+        self.replay()
+        return self.terms, self.norm
+
+
+def record(
+    function: Callable[[], Result], generators: Iterable[torch.Generator], pool: Any
+) -> tuple[Result, Callable[[], None], Any]:
+    """What ``function`` returns, how to run it again, and the memory that it shares with others of its ``pool``.
+
+    Its kernels are recorded, not run. A replay begins where the ``generators`` then stand. Raises RuntimeError if
+    the function does what cannot be recorded, such as to read from the device, and on the default stream.
+    """
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+        result = function()
+    return result, graph.replay, graph.pool()
+
+
+def replayable(device: torch.device) -> bool:
+    """Whether updates on this device are recorded; ``BENCH_GRAPHS=0`` says no."""
+    return device.type in DEVICES
+
+
+def recordable(model: TextModel, procedure: object) -> bool:
+    """Whether no part of a step reads from its device; those that do say so by an attribute ``reads_device``."""
+    return not any(getattr(part, "reads_device", False) for part in (procedure, *model.modules()))
