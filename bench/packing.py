@@ -8,6 +8,8 @@ nothing itself.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import json
 import os
 import signal
@@ -31,6 +33,7 @@ from bench.stages import Stage, next_stage
 POLL = 0.1  # seconds between two looks at the workers
 STOPPING = 30.0  # seconds at most, and a quarter of the budget, in which trainings save and end
 PACKAGE = Path(__file__).parents[1]
+PARENT_DIED = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 State = Literal["finished", "failed", "left"]
 
@@ -131,6 +134,9 @@ class _Pack:
         self.outcomes = {n: Outcome(n, "finished") for n, stage in self.stages.items() if stage is None}
         self.running: list[_Worker] = []
         self.signals = 0  # how often we were asked to stop
+        # Workers end with this process, however it ends, where the system can tell them.
+        linux = sys.platform == "linux"
+        self.bound = functools.partial(_bound, ctypes.CDLL(None), os.getpid()) if linux else None
         began = time.monotonic()
         budget = None if workers.minutes is None else 60 * workers.minutes
         self.end = None if budget is None else began + budget
@@ -198,6 +204,7 @@ class _Pack:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=self.bound,
             )
         return _Worker(name, process, log)
 
@@ -252,6 +259,13 @@ class _Pack:
                 worker.process.terminate()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _bound(library: ctypes.CDLL, parent: int) -> None:
+    """Called in a new process: it is told to stop, and saves, when its parent has died."""
+    library.prctl(PARENT_DIED, signal.SIGTERM)
+    if os.getppid() != parent:  # which happened before the call
+        os._exit(128 + signal.SIGTERM)
 
 
 @contextlib.contextmanager

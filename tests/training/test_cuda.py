@@ -37,7 +37,10 @@ def trained(system: str, corpus: Prepared, folder: Path, *kinds: str) -> Trainer
     "system", ["gru-lm", "dae", "coupled-vae-as-released", "coupled-vmf-vae", "coupled-wae-nf", "prefb-vae"]
 )
 def test_graphs_train_as_kernels_do(system: str, corpus: Prepared, tmp_path: Path) -> None:
-    one, other = trained(system, corpus, tmp_path / "one", "cuda"), trained(system, corpus, tmp_path / "other")
+    one, other = (
+        trained(system, corpus, tmp_path / "one", "cuda"),
+        trained(system, corpus, tmp_path / "other"),
+    )
     assert isinstance(one.update, ReplayedUpdate)
     assert one.update.works
     assert one.update.replays > 0

@@ -206,7 +206,9 @@ def test_runs_of_other_settings_and_damaged_ones_are_refused(story: Story, tmp_p
         unpack(CATALOG, tmp_path / "runs.tar.gz", tmp_path / "home", SETTINGS)
 
 
-def test_sigterm_stops_all_workers_and_they_save(corpora: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def started(corpora: Path, tmp_path: Path) -> subprocess.Popen[str]:
+    """A pack whose only training, which would take for ever, is under way."""
     settings = json.dumps(SETTINGS | {"training": SETTINGS["training"] | {"steps": 10**6}})
     command = [sys.executable, "-m", "bench", "pack", GRU, "--out", str(tmp_path), "--prepared", str(corpora)]
     command += ["--device", "cpu", "--threads", "1", "--workers", "1", "--settings", settings]
@@ -217,12 +219,27 @@ def test_sigterm_stops_all_workers_and_they_save(corpora: Path, tmp_path: Path) 
     while not saying(tmp_path, GRU):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate()
-    assert process.returncode == 143
+    return process
+
+
+def test_sigterm_stops_all_workers_and_they_save(started: subprocess.Popen[str], tmp_path: Path) -> None:
+    started.send_signal(signal.SIGTERM)
+    output, errors = started.communicate()
+    assert started.returncode == 143
     assert output.split() == [GRU, "left"]
     assert errors.endswith("0 finished, 0 failed, 1 left; the same command goes on from there\n")
     assert saying(tmp_path, GRU)["state"] == "stopped"  # so the training has ended by itself, and saved
+    assert any((tmp_path / "state").glob("*/checkpoint.safetensors"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_workers_of_a_killed_pack_save_and_end(started: subprocess.Popen[str], tmp_path: Path) -> None:
+    started.kill()
+    started.wait()
+    end = time.monotonic() + 60
+    while saying(tmp_path, GRU)["state"] != "stopped":
+        assert time.monotonic() < end
+        time.sleep(0.05)
     assert any((tmp_path / "state").glob("*/checkpoint.safetensors"))
 
 
