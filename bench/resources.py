@@ -80,10 +80,12 @@ def passes(run: RunSettings) -> int:
     """Forward and backward passes of one step, in those of a standard step without a twin.
 
     An aggressive step makes up to ``inner`` updates more; as it seldom makes all, and at some validation makes
-    no more, half of them count. Each ascent of a semi-amortised step is differentiated twice.
+    no more, half of them count, or those of two blocks, before which they cannot end. Each ascent of a
+    semi-amortised step is differentiated twice.
     """
-    inner, branches = int(run.procedure.options.get("inner", 0)), 1 if run.coupling.absent else 2
-    return branches * (1 + inner // 2) + 2 * ascents(run)
+    options, branches = run.procedure.options, 1 if run.coupling.absent else 2
+    inner, block = int(options.get("inner", 0)), int(options.get("block", 0))
+    return branches * (1 + max(min(inner, 2 * block), inner // 2)) + 2 * ascents(run)
 
 
 def ascents(run: RunSettings) -> int:
