@@ -11,8 +11,8 @@ from torch import Tensor
 
 from bench.objectives.objective import Terms
 from bench.parts import part
-from bench.training.procedures import Information, Standard, Step
-from bench.training.update import Update
+from bench.training.procedures import Information, Standard
+from bench.training.update import Step, Update
 
 
 @part("procedure", "aggressive")

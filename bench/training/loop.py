@@ -39,10 +39,10 @@ from bench.training import state as saved
 from bench.training.device import out_of_memory, product_type
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
-from bench.training.procedures import Procedure, Step
+from bench.training.procedures import Procedure
 from bench.training.progress import Reporter
 from bench.training.state import Progress
-from bench.training.update import ReplayedUpdate, Update, recordable, replayable
+from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
 
 GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
 FINITE = (  # what makes a run diverge once it is not, in the order in which it is blamed

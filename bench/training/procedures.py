@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from bench.corpora.batches import Batch
 from bench.metrics.likelihood import Infer, amortised
 from bench.models.model import TextModel
-from bench.models.noise import Noise
 from bench.objectives.objective import Terms
 from bench.parts import part
-from bench.training.update import Update
+from bench.training.update import Step, Update
 
 # The mutual information of texts and codes in nats, estimated from mixtures of so many texts of like length.
 Information = Callable[[int], float]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step is given. ``number`` is 1-based; ``weight`` is that of the regulariser.
-
-    ``another(i)`` gives the i-th further batch of the step, drawn uniformly with replacement, with its noise.
-    Each batch is taken in so many ``parts``, where memory does not hold it whole.
-    """
-
-    number: int
-    batch: Batch
-    noise: Noise
-    weight: float | Tensor
-    another: Callable[[int], tuple[Batch, Noise]]
-    parts: int = 1
 
 
 class Procedure(Protocol):

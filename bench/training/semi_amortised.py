@@ -21,8 +21,8 @@ from bench.models.second_order import twice_differentiable
 from bench.objectives.divergences import KL, Regulariser
 from bench.objectives.objective import Terms, reconstruction
 from bench.parts import part
-from bench.training.procedures import Standard, Step
-from bench.training.update import Update
+from bench.training.procedures import Standard
+from bench.training.update import Step, Update
 
 
 @part("procedure", "semi-amortised")

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,16 +23,29 @@ from bench.objectives.objective import Objective, Terms
 from bench.training.device import out_of_memory
 from bench.training.optimiser import Side, Stepper
 
-if TYPE_CHECKING:
-    from bench.training.procedures import Step
-
 DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates
 WARM = (
-    3  # updates of a shape before one is recorded: the first make what stays, such as the optimiser's moments
+    3  # updates of a shape before one is recorded: the first of them makes what stays, such as Adam's moments
 )
 MOST = 400  # shapes that are recorded; each takes some megabytes of the device
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step is given. ``number`` is 1-based; ``weight`` is that of the regulariser.
+
+    ``another(i)`` gives the i-th further batch of the step, drawn uniformly with replacement, with its noise.
+    Each batch is taken in so many ``parts``, where memory does not hold it whole.
+    """
+
+    number: int
+    batch: Batch
+    noise: Noise
+    weight: float | Tensor
+    another: Callable[[int], tuple[Batch, Noise]]
+    parts: int = 1
 
 
 class Update:

@@ -23,8 +23,8 @@ from bench.settings import Optimiser, RunSettings
 from bench.training.aggressive import Aggressive
 from bench.training.loop import Interrupted, Trainer, build_model, build_objective
 from bench.training.optimiser import Stepper
-from bench.training.procedures import Standard, Step
-from bench.training.update import Update
+from bench.training.procedures import Standard
+from bench.training.update import Step, Update
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, collator
 from tests.training.resuming import assert_same, stop_after

@@ -15,9 +15,9 @@ from bench.files import read_json
 from bench.metrics.evaluate import evaluate_run
 from bench.objectives.objective import Objective, Terms
 from bench.settings import RunSettings
-from bench.training.procedures import Standard, Step
+from bench.training.procedures import Standard
 from bench.training.run import train_run
-from bench.training.update import Update
+from bench.training.update import Step, Update
 from tests.conftest import tiny_settings
 
 

@@ -25,9 +25,9 @@ from bench.settings import Optimiser
 from bench.training import semi_amortised
 from bench.training.loop import Interrupted, Trainer, build_model, build_objective
 from bench.training.optimiser import Stepper
-from bench.training.procedures import Standard, Step
+from bench.training.procedures import Standard
 from bench.training.semi_amortised import SemiAmortised
-from bench.training.update import Update
+from bench.training.update import Step, Update
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator
 from tests.training.resuming import assert_same, stop_after

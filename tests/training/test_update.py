@@ -28,8 +28,7 @@ from bench.settings import Optimiser
 from bench.training import update as updates
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.optimiser import Stepper
-from bench.training.procedures import Step
-from bench.training.update import ReplayedUpdate, Update, recordable
+from bench.training.update import ReplayedUpdate, Step, Update, recordable
 from tests.conftest import CORPUS, TINY
 from tests.training.test_no_waiting import read
 
