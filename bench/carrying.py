@@ -18,8 +18,8 @@ from bench.files import read_json, replacing, sha256_file
 from bench.plan import find_run
 from bench.published import EVALUATION, LAST, TRAINING
 from bench.settings import RunSettings
+from bench.stages import WEIGHTS
 
-WEIGHTS = "model.safetensors"
 FIRST = "runs.json"  # the names of the runs, each after that with which it begins
 
 

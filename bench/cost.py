@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from bench.metrics.likelihood import text_likelihoods
 from bench.plan import Plan, with_starts
 from bench.provenance import describe_device
 from bench.recorded import BYTES, Cost, Records, recorded_cost, validations
+from bench.resources import Sizes
 from bench.settings import RunSettings
 from bench.stages import Standing, standing
 from bench.training.device import choose_device, prepare_process, product_type
@@ -31,15 +32,6 @@ from bench.training.loop import Trainer
 STEPS = 6  # timed, after two that are not
 TEXTS = 12  # of the validation split, timed once
 SENTENCES = 500  # drawn of a generated corpus, to know its words
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What is assumed of a corpus that is not prepared yet: words in all, texts, words per text."""
-
-    words: int = 10_000
-    texts: Mapping[str, int] = field(default_factory=lambda: {"train": 40_000, "valid": 4_000, "test": 4_000})
-    length: int = 20
 
 
 def estimate(
@@ -147,7 +139,7 @@ def sizes_of(entry: CorpusEntry) -> Sizes:
     size = str(entry.reader.options["size"])
     _, texts = sample(size, SENTENCES, 0)
     words = {word for text in texts for word in text}
-    return Sizes(len(words), load_grammar(size).splits, round(sum(map(len, texts)) / len(texts)))
+    return Sizes(len(words), sum(map(len, texts)) / len(texts), texts=load_grammar(size).splits)
 
 
 def stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
@@ -155,11 +147,11 @@ def stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
     count = min(sizes.words, run.text.max_words or sizes.words)
     words = [*SPECIALS, *(f"word{i}" for i in range(count))]
     random = torch.Generator().manual_seed(0)
-    splits = {}
+    splits, length = {}, round(sizes.mean)
     for split in SPLITS:
         texts = sizes.texts[split]
-        ids = torch.randint(len(SPECIALS), len(words), (texts * sizes.length,), generator=random)
-        splits[str(split)] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * sizes.length)
+        ids = torch.randint(len(SPECIALS), len(words), (texts * length,), generator=random)
+        splits[str(split)] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * length)
     return Prepared(
         folder=Path(),
         name=run.corpus,

@@ -9,6 +9,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.files import read_json, replacing, sha256_file, write_json
 from bench.plan import parse_name
+from bench.stages import WEIGHTS
 
 TRAINING = ("training.parquet", "validation.parquet")
 EVALUATION = ("sentences.parquet", "texts.json", "histograms.json")  # a run that diverged has none
@@ -33,7 +34,7 @@ def publish(results: Path, name: str) -> Path:
                 where=source,
                 remedy="commit, then run it again",
             )
-    if measured["weights_sha256"] != run["files"]["model.safetensors"]:
+    if measured["weights_sha256"] != run["files"][WEIGHTS]:
         raise BenchError(
             "the measurements are of other weights", where=source, remedy="evaluate the run again"
         )

@@ -8,7 +8,8 @@ limits that few jobs meet rather than the most that any could need. How long a j
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.recorded import validations
@@ -26,13 +27,15 @@ TENSORS = 3  # float32 tensors as large as the logits of a batch that a step hol
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a job's cost depends on in a corpus: words a text on average and at most, in all, texts of a split."""
+    """How large a corpus is: words in all, words a text on average and at most, texts of each split.
 
+    What is not given is assumed.
+    """
+
+    words: int = 10_000
     mean: float = 20.0
     longest: int = 100
-    words: int = 10_000
-    valid: int = 4_000
-    test: int = 4_000
+    texts: Mapping[str, int] = field(default_factory=lambda: {"train": 40_000, "valid": 4_000, "test": 4_000})
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,15 @@ class Needs:
 
 
 def sizes_of(card: Path) -> Sizes:
-    """The sizes of a prepared corpus by its ``card.json``, and usual ones as long as it is not prepared."""
+    """The sizes of a prepared corpus by its ``card.json``, and assumed ones as long as it is not prepared."""
     try:
         content = json.loads(card.read_text(encoding="utf-8"))
         splits = content["splits"]
         return Sizes(
+            words=content["vocabulary_size"],
             mean=splits["train"]["length"]["mean"],
             longest=splits["train"]["length"]["max"],
-            words=content["vocabulary_size"],
-            valid=splits["valid"]["texts"],
-            test=splits["test"]["texts"],
+            texts={split: found["texts"] for split, found in splits.items()},
         )
     except (OSError, ValueError, KeyError):
         return Sizes()
@@ -63,7 +65,7 @@ def training_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) ->
     """What a training asks for at its ``attempt``, 1-based: of steps, lengths, procedure and device."""
     training = run.training
     steps = training.steps * training.batch * passes(run)
-    scored = validations(run) * sizes.valid * (training.validation_samples + ascents(run))
+    scored = validations(run) * sizes.texts["valid"] * (training.validation_samples + ascents(run))
     tokens = (steps + scored / SCORING) * (sizes.mean + 1)
     return _needs(run, sizes, tokens, device, attempt, 1 + ascents(run))
 
@@ -71,8 +73,8 @@ def training_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) ->
 def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) -> Needs:
     """What an evaluation asks for at its ``attempt``, 1-based; decoded words are counted as if scored."""
     wanted = run.evaluation
-    texts = sizes.test * (wanted.samples + 2 * wanted.reconstructions + ascents(run))
-    gradients = 2 * min(wanted.gradient_texts or sizes.test, sizes.test)
+    texts = sizes.texts["test"] * (wanted.samples + 2 * wanted.reconstructions + ascents(run))
+    gradients = 2 * min(wanted.gradient_texts or sizes.texts["test"], sizes.texts["test"])
     return _needs(run, sizes, (texts / SCORING + gradients) * (sizes.mean + 1), device, attempt)
 
 

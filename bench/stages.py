@@ -12,6 +12,7 @@ from bench.provenance import code_hash
 from bench.settings import RunSettings
 
 Stage = Literal["train", "evaluate"]
+WEIGHTS = "model.safetensors"  # in the folder of a run
 
 
 def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> Stage | None:
@@ -25,7 +26,7 @@ def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> 
         return "train"
     if _measured(run, results, trained):
         return None
-    return "evaluate" if (results / "runs" / run.name / "model.safetensors").exists() else "train"
+    return "evaluate" if (results / "runs" / run.name / WEIGHTS).exists() else "train"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def trained_record(run: RunSettings, runs: Path, data_hash: str | None) -> dict[
 
 def _measured(run: RunSettings, results: Path, trained: dict[str, Any]) -> bool:
     content = _content(results / "runs" / run.name / "measurements.json")
-    weights = trained.get("files", {}).get("model.safetensors")
+    weights = trained.get("files", {}).get(WEIGHTS)
     same = content.get("identity") == run.identity and content.get("weights_sha256") == weights
     return same and _code(content) == code_hash("evaluate", run=run)
 

@@ -47,7 +47,7 @@ def test_what_the_catalog_knows_is_not_assumed() -> None:
     tiny = sizes_of(CATALOG.corpus(CORPUS))
     assert tiny.texts == {"train": 600, "valid": 100, "test": 100}
     assert 80 <= tiny.words <= 99
-    assert 5 <= tiny.length <= 12
+    assert 5 <= tiny.mean <= 12
 
 
 def test_a_run_that_others_begin_with_is_trained_and_not_measured(corpora: Path) -> None:

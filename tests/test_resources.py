@@ -15,8 +15,8 @@ from bench.resources import DAY, Sizes, evaluation_needs, passes, sizes_of, trai
 from bench.settings import RunSettings
 from tests.conftest import CORPUS
 
-PTB = Sizes(mean=21.1, longest=82, words=10_002, valid=3_370, test=3_761)
-LONG = Sizes(mean=79.1, longest=200, words=20_000, valid=10_000, test=10_000)
+PTB = Sizes(mean=21.1, longest=82, words=10_002, texts={"valid": 3_370, "test": 3_761})
+LONG = Sizes(mean=79.1, longest=200, words=20_000, texts={"valid": 10_000, "test": 10_000})
 ROOT = Path(__file__).parents[1]
 
 
@@ -84,7 +84,7 @@ def test_what_was_measured_stays_within_what_would_be_asked_for(published: Path)
 
 def test_sizes_are_those_of_the_card_once_there_is_one(corpora: Path, tmp_path: Path) -> None:
     found = sizes_of(corpora / "coupled-vae" / CORPUS / "card.json")
-    assert (found.valid, found.test) == (100, 100)
+    assert (found.texts["valid"], found.texts["test"]) == (100, 100)
     assert found.mean < found.longest < 40 < found.words < 1000
     assert sizes_of(tmp_path / "card.json") == Sizes()
     write_json(tmp_path / "card.json", {})

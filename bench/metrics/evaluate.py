@@ -36,6 +36,7 @@ from bench.models.noise import TextSource
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
 from bench.settings import RunSettings
+from bench.stages import WEIGHTS
 from bench.training.device import choose_device, prepare_process, product_type
 from bench.training.loop import build_model, build_objective, build_procedure
 from bench.training.state import STATUS, failure_noted
@@ -86,7 +87,7 @@ def _evaluated(
         "data_hash": corpus.data_hash,
         "state": run["state"],
         "reason": run["reason"],
-        "weights_sha256": run["files"]["model.safetensors"],
+        "weights_sha256": run["files"][WEIGHTS],
         "provenance": {
             **provenance(
                 code_hash("evaluate", run=settings),
@@ -108,10 +109,10 @@ def check_run(run: dict[str, Any], corpus: Prepared, folder: Path) -> None:
     again = f"train the run again: bench train {run['name']}"
     if run["data_hash"] != corpus.data_hash:
         raise BenchError("the run was trained on other data", where=folder, remedy=again)
-    weights = folder / "model.safetensors"
+    weights = folder / WEIGHTS
     if not weights.exists():
         raise BenchError("the weights of the run are not there", where=weights, remedy=again)
-    found, expected = sha256_file(weights), run["files"]["model.safetensors"]
+    found, expected = sha256_file(weights), run["files"][WEIGHTS]
     if found != expected:
         raise BenchError(
             f"damaged weights: expected sha256 {expected}, found {found}", where=folder, remedy=again
@@ -126,7 +127,7 @@ class Evaluation:
         self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
         self.wanted = settings.evaluation
         self.model: TextModel = build_model(settings, len(corpus.vocabulary))
-        self.model.load_state_dict(load_file(folder / "model.safetensors"))
+        self.model.load_state_dict(load_file(folder / WEIGHTS))
         self.model.to(device).eval().requires_grad_(False)
         self.infer = build_procedure(settings).inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)

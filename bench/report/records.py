@@ -18,11 +18,11 @@ from bench.files import read_json, sha256_file
 from bench.plan import Plan
 from bench.report.changes import changed
 from bench.settings import RunSettings
+from bench.stages import WEIGHTS
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
 Origin = Literal["own", "published"]
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
-WEIGHTS = "model.safetensors"
 DOCUMENTS = ("texts.json", "histograms.json")
 LOG_TAIL = 12
 TOLD = 4  # changed settings that a reason names

@@ -19,12 +19,12 @@ from bench.errors import BenchError
 from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
-from bench.stages import state_folder, trained_record
+from bench.stages import WEIGHTS, state_folder, trained_record
 from bench.training import state as saved
 from bench.training.device import choose_device, prepare_process
 from bench.training.loop import Diverged, OutOfMemory, Trainer
 
-FILES = ("model.safetensors", "training.parquet", "validation.parquet")
+FILES = (WEIGHTS, "training.parquet", "validation.parquet")
 
 
 def train_run(
@@ -110,9 +110,9 @@ def _begin(trainer: Trainer, runs: Path) -> None:
     first = read_json(folder / "run.json")
     if RunSettings.model_validate(first["settings"]).training_identity != start.identity:
         raise BenchError("the run to begin with has another configuration", where=folder, remedy=remedy)
-    if sha256_file(folder / FILES[0]) != first["files"][FILES[0]]:
+    if sha256_file(folder / WEIGHTS) != first["files"][WEIGHTS]:
         raise BenchError("the weights to begin with are damaged", where=folder, remedy=remedy)
-    weights = load_file(folder / FILES[0])
+    weights = load_file(folder / WEIGHTS)
     own = trainer.model.state_dict()
     for module in start.modules:
         wanted = {key: value.shape for key, value in own.items() if key.startswith(f"{module}.")}
@@ -133,7 +133,7 @@ def _write(
     for name in ("run.json", saved.STATUS):  # a failed evaluation was that of other weights
         (folder / name).unlink(missing_ok=True)
     write_with(
-        folder / FILES[0], lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path)
+        folder / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path)
     )
     for name, rows in (("training", progress.history), ("validation", progress.validations)):
         write_with(folder / f"{name}.parquet", pandas.DataFrame(rows).to_parquet)

@@ -24,9 +24,7 @@ from bench.training.device import out_of_memory
 from bench.training.optimiser import Side, Stepper
 
 DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates
-WARM = (
-    3  # updates of a shape before one is recorded: the first of them makes what stays, such as Adam's moments
-)
+WARM = 3  # updates of a shape before one is recorded; the first makes what stays, as Adam's moments
 MOST = 400  # shapes that are recorded; each takes some megabytes of the device
 
 Result = TypeVar("Result")
