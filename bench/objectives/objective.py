@@ -120,14 +120,18 @@ class Objective:
         return Terms(**sums)
 
 
+def parts_of(model: TextModel, objective: Objective, procedure: object) -> list[object]:
+    """All parts that take part in a step; some say by attributes what they do to the texts or to the device."""
+    return [procedure, objective.regulariser, objective.aggregate, objective.twin, *model.modules()]
+
+
 def looks_across(model: TextModel, objective: Objective, procedure: object) -> list[str]:
     """What makes a step depend on the texts of a batch together, and not on each by itself.
 
     Parts say it themselves, by an attribute ``across_texts``; a test finds those that should and do not.
     """
     found = ["a penalty on the aggregated posterior"] if objective.aggregate is not None else []
-    parts = (procedure, objective.regulariser, objective.twin, *model.modules())
-    found += [getattr(part, "across_texts", "") for part in parts]
+    found += [getattr(part, "across_texts", "") for part in parts_of(model, objective, procedure)]
     return [reason for reason in dict.fromkeys(found) if reason]
 
 

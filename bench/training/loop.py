@@ -126,7 +126,7 @@ class Trainer:
 
     def _update(self) -> Update:
         parts = self.model, self.objective, self.stepper, self.dtype
-        if replayable(self.device) and recordable(self.model, self.procedure):
+        if replayable(self.device) and recordable(self.model, self.objective, self.procedure):
             return ReplayedUpdate(*parts, say=self.reporter.say)
         return Update(*parts)
 

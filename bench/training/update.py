@@ -19,7 +19,7 @@ from bench.corpora.batches import Batch
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
-from bench.objectives.objective import Objective, Terms
+from bench.objectives.objective import Objective, Terms, parts_of
 from bench.training.device import out_of_memory
 from bench.training.optimiser import Side, Stepper
 
@@ -194,6 +194,6 @@ def replayable(device: torch.device) -> bool:
     return device.type in DEVICES
 
 
-def recordable(model: TextModel, procedure: object) -> bool:
+def recordable(model: TextModel, objective: Objective, procedure: object) -> bool:
     """Whether no part of a step reads from its device; those that do say so by an attribute ``reads_device``."""
-    return not any(getattr(part, "reads_device", False) for part in (procedure, *model.modules()))
+    return not any(getattr(part, "reads_device", False) for part in parts_of(model, objective, procedure))

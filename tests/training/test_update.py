@@ -188,7 +188,7 @@ def test_what_reads_its_device_says_so_and_is_not_recorded(
     system: str, corpus: Prepared, tmp_path: Path
 ) -> None:
     trainer = built(system, corpus, tmp_path)
-    assert not recordable(trainer.model, trainer.procedure)
+    assert not recordable(trainer.model, trainer.objective, trainer.procedure)
     assert type(trainer.update) is Update
     with Tape() as tape:
         trainer.one_step(1)
@@ -207,10 +207,13 @@ def test_a_recording_that_fails_is_told_once_and_nothing_is_lost(
     said: list[str] = []
     monkeypatch.setattr(one.update, "_say", said.append)
 
-    def nothing(*_: Any) -> Any:
+    def fails(function: Callable[[], Any], *_: Any) -> Any:
+        with Tape() as tape:
+            function()
+        tape.undo()  # nothing was run, but all of it was gone through
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    monkeypatch.setattr(updates, "record", nothing)
+    monkeypatch.setattr(updates, "record", fails)
     assert isinstance(one.update, ReplayedUpdate)
     one.update.forget()
     assert same(advanced(one, 20), advanced(other, 20))
