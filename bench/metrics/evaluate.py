@@ -306,20 +306,27 @@ class Evaluation:
                 self.sheet.add_mean(metric, f"squared-{mode}-mode", column, power=2)
 
     def _interpolations(self, latent: Latent, pairs: int = 3, inner: int = 5) -> None:
-        """Greedy texts on straight lines between the centres of two texts."""
+        """Greedy texts between the centres of two texts."""
         texts = self.corpus.raw(SPLIT)
         chosen = self._chosen(2 * pairs)
         for a, b in zip(chosen[0::2], chosen[1::2], strict=False):
-            steps = self.interpolate(latent.center()[a], latent.center()[b], inner)
+            steps = self.interpolate(latent, a, b, inner)
             self.shown["interpolations"].append(
                 {"from": " ".join(texts[a]), "to": " ".join(texts[b]), "steps": steps}
             )
 
-    def interpolate(self, first: Tensor, last: Tensor, inner: int) -> list[str]:
-        """Greedy texts of two codes (d,) and of ``inner`` codes at equal distances between them."""
+    def interpolate(self, latent: Latent, first: int, last: int, inner: int) -> list[str]:
+        """Greedy texts of two texts' centres and of ``inner`` codes between them.
+
+        These are the codes nearest to points at equal distances on the straight line.
+        """
         shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
-        line = torch.lerp(first, last, shares)
-        return [" ".join(words) for words in self.words(greedy(self.model, line, self.wanted.longest))]
+        center = latent.center()
+        return self._decoded(latent.nearest(torch.lerp(center[first], center[last], shares)))
+
+    def _decoded(self, codes: Tensor) -> list[str]:
+        """The greedy texts of codes (n, d)."""
+        return [" ".join(words) for words in self.words(greedy(self.model, codes, self.wanted.longest))]
 
     @torch.no_grad()
     def _traversals(self, latent: Latent, dimensions: int = 4) -> None:
@@ -335,7 +342,7 @@ class Evaluation:
         for unit in center.var(0).topk(min(dimensions, center.shape[1])).indices.tolist():
             line = center[chosen].repeat(len(shifts), 1)
             line[:, unit] += shifts * spread[unit]
-            steps = [" ".join(words) for words in self.words(greedy(self.model, line, self.wanted.longest))]
+            steps = self._decoded(latent.nearest(line))
             self.shown["traversals"].append(
                 {
                     "from": source,

@@ -28,7 +28,7 @@ def between(
     device: str,
     threads: int | None,
 ) -> tuple[tuple[str, str], list[str]]:
-    """The sentences as the model read them, and greedy texts on the straight line between their centres.
+    """The sentences as the model read them, and greedy texts on the way from one centre to the other.
 
     ``run`` is the content of the ``run.json`` in ``folder``; the texts are those of both centres and of
     ``inner`` codes between them. Raises :class:`BenchError` if the weights or the corpus are not there or are
@@ -44,9 +44,9 @@ def between(
     evaluation = Evaluation(settings, corpus, folder, place)
     flat = torch.tensor([index for words in ids for index in words], dtype=torch.int32)
     texts = Texts(flat, torch.tensor([0, len(ids[0]), len(flat)]))
-    first, last = evaluation.infer(Collator(texts, place)([0, 1])).center()
+    latent = evaluation.infer(Collator(texts, place)([0, 1]))
     read = [" ".join(corpus.vocabulary.decode(words)) for words in ids]
-    return (read[0], read[1]), evaluation.interpolate(first, last, inner)
+    return (read[0], read[1]), evaluation.interpolate(latent, 0, 1, inner)
 
 
 def _encoded(sentence: str, corpus: Prepared) -> list[int]:

@@ -51,6 +51,10 @@ class Latent(ABC):
     def map(self, change: Callable[[Tensor], Tensor]) -> Latent:
         """The distributions with each of ``parameters`` changed, in their order: in precision, to some texts."""
 
+    def nearest(self, z: Tensor) -> Tensor:
+        """The possible codes (..., d) nearest to ``z`` (..., d): ``z`` itself, if a code may be anywhere."""
+        return z
+
 
 @dataclass(frozen=True)
 class DiagonalGaussian(Latent):

@@ -87,6 +87,10 @@ class VonMisesFisher(Latent):
         """Distributions with changed modes and concentrations, and the same sampler."""
         return VonMisesFisher(change(self.direction), change(self.concentration), self.sampler)
 
+    def nearest(self, z: Tensor) -> Tensor:
+        """``z`` (..., d) on the sphere."""
+        return F.normalize(z, dim=-1)
+
     def _log_constant(self) -> Tensor:
         """ln C_d(k) + k (batch,) in double precision: the log-density at the mode."""
         k, half = self.concentration.double(), self.direction.shape[-1] / 2
