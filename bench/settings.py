@@ -60,7 +60,9 @@ class Optimiser(Model):
     the validation criterion, after ``decay_after``: once it has been above its reference at ``patience``
     validations in a row, the best weights are taken back, the rate decays and that value is the reference from
     then on, as is any value that is not above it; the last of ``most_decays`` ends the training (He et al.
-    2019, released code). ``betas`` and ``epsilon`` are those of Adam; ``sgd`` has no momentum.
+    2019, released code). ``from-plateau``: likewise, but at the first plateau and at every validation from then
+    on, and no weights are taken back (Kim et al. 2018, released code). ``betas`` and ``epsilon`` are those of
+    Adam; ``sgd`` has no momentum.
 
     ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
     it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does; a
@@ -72,7 +74,7 @@ class Optimiser(Model):
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: float = Field(1e-8, gt=0)
     clip: float = Field(30.0, gt=0, description="global norm of the gradient")
-    decay: Literal["steps", "plateau"] = "steps"
+    decay: Literal["steps", "plateau", "from-plateau"] = "steps"
     decay_factor: float = Field(0.5, gt=0, le=1)
     decay_after: int = Field(30_000, ge=0, description="steps before which the rate does not decay")
     decay_every: Positive = Field(2_000, description="steps between two decays")

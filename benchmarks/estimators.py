@@ -170,7 +170,7 @@ def _information(nats: float, std: float, texts: int, number: int) -> dict[str, 
     prior = StandardNormal(LATENT)
     terms = q.kl_terms(prior)
     assert terms is not None
-    found = mutual_information(q, codes, terms.sum(-1), prior, texts)
+    found = mutual_information(q, codes, terms.sum(-1), torch.ones(texts), prior, texts)
     return {
         "leave-one-out": float(found.leave_one_out.mean()) - nats,
         "self-included": float(found.self_included.mean()) - nats,

@@ -30,6 +30,11 @@ _GRADIENTS = {
     "grad_norm_reg": "Gradient of the unweighted regulariser with respect to e.",
     "signal_sensitivity": "Frobenius norm of dh/de over the norm of h, the sampled noise held fixed.",
 }
+_RELEASED: tuple[tuple[str, str, str, str, Literal["lower"] | None], ...] = (
+    ("nll", "importance-sampling", NATS, "Importance-sampled NLL", "lower"),
+    ("ppl", "importance-sampling", "none", "Perplexity of the importance-sampled NLL", "lower"),
+    ("kl", "monte-carlo", NATS, "Mean of ln q(z|x) - ln p(z)", None),
+)
 _MODES = {
     "squared-training-mode": _SQUARED,
     "norm-training-mode": "Mean of the norms, dropout on.",
@@ -60,6 +65,16 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         better="lower",
         main=True,
     ),
+    **{
+        (metric, f"{estimator}-released-sampler"): Definition(
+            unit,
+            "not a bound",
+            f"{what} with codes of the released vMF sampler.",
+            "Above a concentration of 10 the codes are not those whose density is divided by.",
+            better,
+        )
+        for metric, estimator, unit, what, better in _RELEASED
+    },
     ("elbo", "one-bound"): Definition(
         NATS,
         "lower bound",
@@ -81,13 +96,20 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         NATS,
         "upper bound",
         "Mean of ln q(z|x) minus ln of the mean density under the other texts of a block, in file order.",
-        "Too high, without limit: it can exceed the KL, which no mutual information can.",
+        "Too high, without limit: it can exceed the KL, which no mutual information can. Too low where texts of a"
+        " block are more alike than any of the split.",
     ),
     ("mi", "self-included"): Definition(
         NATS,
         "lower bound",
         "The same with the own text kept in the mixture of the block.",
-        "Too low: it cannot exceed ln(texts in the block).",
+        "Too low: it cannot exceed ln(texts in the block), and texts of a block may be alike.",
+    ),
+    ("mi", "like-length"): Definition(
+        NATS,
+        "lower bound",
+        "Self-included, in mixtures of 32 texts of like length, as the code of Lagging-VAE estimates it.",
+        "Too low: it cannot exceed ln 32 = 3.47, and texts of like length may be alike.",
     ),
     ("mi", "aggregate"): Definition(
         NATS,

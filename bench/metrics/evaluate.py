@@ -21,7 +21,7 @@ from bench.files import locked, read_json, remove_parts, sha256_file, write_json
 from bench.metrics.decoding import greedy
 from bench.metrics.gradients import gradient_norms
 from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
-from bench.metrics.likelihood import posteriors, text_likelihoods
+from bench.metrics.likelihood import Infer, posteriors, text_likelihoods
 from bench.metrics.measures import measures
 from bench.metrics.ngrams import (
     COUNTS,
@@ -164,13 +164,15 @@ class Evaluation:
         """Names that seed random numbers of this run's evaluation."""
         return ("evaluation", self.settings.corpus, self.settings.seed, *names)
 
-    def _likelihood(self) -> None:
-        sheet, count = self.sheet, self.wanted.samples
+    def likelihoods(self, infer: Infer) -> dict[str, np.ndarray]:
+        """Columns of the test split's likelihoods with the posteriors of ``infer``."""
         dtype = product_type(self.device, self.settings.training.precision)
         names = self.noise("codes")
-        sheet.columns |= text_likelihoods(
-            self.model, self.texts, count, *names, infer=self.infer, dtype=dtype
-        )
+        return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer, dtype=dtype)
+
+    def _likelihood(self) -> None:
+        sheet, count = self.sheet, self.wanted.samples
+        sheet.columns |= self.likelihoods(self.infer)
         language_model = self.model.encoder is None
         samples = None if language_model else count
         if "nll" in sheet.columns:
@@ -208,7 +210,8 @@ class Evaluation:
         name = "kl_analytic" if "kl_analytic" in sheet.columns else "kl_monte_carlo"
         kl = torch.as_tensor(sheet.columns[name], device=self.device)
         block = self.wanted.information_block
-        found = mutual_information(latent, codes, kl, self.model.prior, block)
+        lengths = torch.as_tensor(self.texts.lengths, device=self.device)
+        found = mutual_information(latent, codes, kl, lengths, self.model.prior, block)
         for name, values in vars(found).items():
             most = AGGREGATE_CODES if name == "aggregate" else self.wanted.samples
             sheet.columns[f"mi_{name}"] = values.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Mutual information of texts and latent codes, three estimators on the posteriors of one split.
+"""Mutual information of texts and latent codes, four estimators on the posteriors of one split.
 
 All start from E_x E_{q(z|x)} [ln q(z|x) - ln q(z)] and differ in the mixture that stands for the aggregated
 posterior q(z). Leaving the own text out of the mixture (Wu et al. 2020, appendix E) gives an upper bound in
@@ -19,28 +19,56 @@ from torch import Tensor
 from bench.models.distributions import Latent
 from bench.objectives.divergences import Prior
 
+BATCH = 32  # texts in a mixture of like length
 AGGREGATE_CODES = 10  # codes per text for the mixture of all texts
 _CELLS = 8_000_000  # densities held at once
 
 
 @dataclass(frozen=True)
 class Information:
-    """Per text, in nats (texts,): the two estimators on blocks, and ln q(z) - ln p(z) under all texts."""
+    """Per text, in nats (texts,): two estimators on blocks, one on all texts, one on batches of like length."""
 
     leave_one_out: Tensor
     self_included: Tensor
     aggregate: Tensor
+    like_length: Tensor
 
 
-def mutual_information(latent: Latent, codes: Tensor, kl: Tensor, prior: Prior, block: int) -> Information:
-    """The estimators for posteriors of n texts, codes (n, samples, d) of them and their KL (n,).
+def mutual_information(
+    latent: Latent, codes: Tensor, kl: Tensor, lengths: Tensor, prior: Prior, block: int
+) -> Information:
+    """The estimators for posteriors of n texts, codes (n, samples, d) of them, their KL and lengths (n,).
 
     The first two use consecutive blocks of ``block`` texts (the last may be smaller), as the released code
     does; ``aggregate`` is KL_x minus the mean of ln q(z) - ln p(z) with q(z) the mixture of all n texts, over
-    the first codes of each text.
+    the first codes of each text; ``like_length`` is :func:`within_batches`.
     """
     wide = latent.map(Tensor.double)
     codes = codes.double()
+    out, included = _on_blocks(wide, codes, block)
+    few = codes[:, :AGGREGATE_CODES]
+    aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)
+    return Information(
+        leave_one_out=out,
+        self_included=included,
+        aggregate=kl.double() - aggregated.mean(1),
+        like_length=within_batches(latent, codes, lengths),
+    )
+
+
+def within_batches(latent: Latent, codes: Tensor, lengths: Tensor, batch: int = BATCH) -> Tensor:
+    """The self-included estimate (n,), in nats, with the mixtures of batches of texts of like length.
+
+    He et al. 2019, released code, with the density of codes (n, samples, d) where that has the entropy in
+    closed form. ``lengths`` (n,) are those of the texts.
+    """
+    order = torch.argsort(lengths, stable=True)
+    _, included = _on_blocks(latent.map(lambda value: value[order].double()), codes[order].double(), batch)
+    return torch.empty_like(included).index_copy_(0, order, included)
+
+
+def _on_blocks(wide: Latent, codes: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """Per text (n,): leave-one-out and self-included estimates in consecutive blocks, the last may be smaller."""
     own = wide.log_prob(codes)  # (n, samples)
     out, included = torch.empty_like(own), torch.empty_like(own)
     for start in range(0, len(codes), block):
@@ -51,13 +79,7 @@ def mutual_information(latent: Latent, codes: Tensor, kl: Tensor, prior: Prior, 
         others = _log_sum(mixture, codes[part], without_own=True)
         included[part] = torch.logaddexp(others, own[part]) - math.log(size)
         out[part] = others - math.log(size - 1) if size > 1 else torch.nan
-    few = codes[:, :AGGREGATE_CODES]
-    aggregated = _log_sum(wide, few) - math.log(len(codes)) - prior.log_prob(few)
-    return Information(
-        leave_one_out=(own - out).mean(1),
-        self_included=(own - included).mean(1),
-        aggregate=kl.double() - aggregated.mean(1),
-    )
+    return (own - out).mean(1), (own - included).mean(1)
 
 
 def _log_sum(mixture: Latent, codes: Tensor, *, without_own: bool = False) -> Tensor:

@@ -6,7 +6,7 @@ the state as well, trains hardly faster, and fails on processors without the ins
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -60,10 +60,11 @@ class LSTMEncoder(nn.Module):
 
 @part("decoder", "lstm")
 class LSTMDecoder(nn.Module):
-    """One LSTM layer that reads [word; h] at each step, from a cell c = W h and a hidden state tanh(c).
+    """One LSTM layer that reads [word; h] at each step. The features are the hidden states.
 
-    Without a signal (``signal_size`` 0) it is a plain language model: words only, zero initial state. The
-    features are the hidden states (He et al. 2019, released code).
+    ``start``: from a ``cell`` c = W h and a hidden state tanh(c) (He et al. 2019, released code), or from a
+    ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code). Without a signal (``signal_size``
+    0) it is a plain language model: words only, zero initial state.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class LSTMDecoder(nn.Module):
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        start: Literal["cell", "state"] = "cell",
     ) -> None:
         super().__init__()
-        self.dropout, self.features = dropout, hidden
+        self.dropout, self.features, self.starts_with = dropout, hidden, start
         self.lstm = nn.LSTM(embedding + signal_size, hidden)
-        self.first_cell = nn.Linear(signal_size, hidden, bias=False) if signal_size else None
+        self.first = nn.Linear(signal_size, hidden, bias=start == "state") if signal_size else None
 
     def forward(
         self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
@@ -107,10 +109,11 @@ class LSTMDecoder(nn.Module):
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
         """The state (batch, 2 * hidden) from which generation starts: hidden state and cell side by side."""
-        if signal is None or self.first_cell is None:
+        if signal is None or self.first is None:
             return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
-        cell = self.first_cell(signal).to(signal.dtype)
-        return torch.cat([torch.tanh(cell), cell], dim=-1)
+        first = self.first(signal).to(signal.dtype)
+        pair = [torch.tanh(first), first] if self.starts_with == "cell" else [first, torch.zeros_like(first)]
+        return torch.cat(pair, dim=-1)
 
     def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         """One word (batch, E) of generation: features (batch, hidden) and the next state."""

@@ -33,7 +33,8 @@ class VonMisesFisher(Latent):
 
     ``sampler``: "exact", or "released", the sampler of the code that the Coupled-VAE paper released, which
     replaces b by its limit for large k above k = 10 and so draws from another distribution than the density
-    says. That changes the cosines and their gradient; densities and KL stay those of q.
+    says. That changes the cosines and their gradient; densities and KL stay those of q, so what is estimated
+    from such codes is no likelihood.
     """
 
     direction: Tensor
@@ -198,7 +199,7 @@ def log_surface(dimension: int) -> float:
 class VonMisesFisherPosterior(nn.Module):
     """An affine map of e over its norm is the mode, softplus of another plus one the concentration.
 
-    ``sampler``: see :class:`VonMisesFisher`.
+    ``sampler``: see :class:`VonMisesFisher`; in evaluation mode codes are drawn exactly, whatever it is.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class VonMisesFisherPosterior(nn.Module):
         """e (batch, features) to q(z|x) with direction (batch, d) and concentration >= 1 (batch,)."""
         direction = F.normalize(self.direction(encoded), dim=-1)
         concentration = F.softplus(self.concentration(encoded)).squeeze(-1) + 1
-        return VonMisesFisher(direction, concentration, self.sampler)
+        return VonMisesFisher(direction, concentration, self.sampler if self.training else "exact")
 
 
 @part("prior", "uniform-sphere")

@@ -27,7 +27,7 @@ from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.metrics.gradients import gradient_norms
-from bench.metrics.information import mutual_information
+from bench.metrics.information import within_batches
 from bench.metrics.likelihood import posteriors, text_likelihoods
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise, TextSource
@@ -356,16 +356,20 @@ class Trainer:
     def _decay_on_plateau(self, value: float) -> None:
         """Where the rate decays on plateaus of the criterion and this is one: take the best weights back."""
         optimiser = self.settings.optimiser
-        if optimiser.decay != "plateau":
+        if optimiser.decay == "steps":
             return
         allowed = self.progress.step > optimiser.decay_after
-        if self.plateau.decays_at(value, optimiser.patience, allowed=allowed):
-            self._close_window()  # of the steps before, which had another rate
-            self.stepper.decays = self.plateau.decays
-            self.model.load_state_dict(self.best)
-            self.stepper.load({})  # what it remembers are gradients of other weights
-            self.update.forget()
-            self.reporter.say(f"decay {self.plateau.decays}: the best weights are taken back")
+        onwards = optimiser.decay == "from-plateau"
+        if not self.plateau.decays_at(value, optimiser.patience, allowed=allowed, onwards=onwards):
+            return
+        self._close_window()  # of the steps before, which had another rate
+        self.stepper.decays = self.plateau.decays
+        if onwards:
+            return
+        self.model.load_state_dict(self.best)
+        self.stepper.load({})  # what it remembers are gradients of other weights
+        self.update.forget()
+        self.reporter.say(f"decay {self.plateau.decays}: the best weights are taken back")
 
     @torch.no_grad()
     def _information(self, block: int) -> float:
@@ -375,14 +379,12 @@ class Trainer:
         """
         self.model.eval()
         texts, infer = self.texts["valid"], self.procedure.inference(self.model)
-        order = np.argsort(texts.lengths, kind="stable")
-        latent = posteriors(infer, texts, order)
+        index = np.arange(len(texts.lengths))
+        latent = posteriors(infer, texts, index)
         names = ("information", self.settings.corpus, self.settings.seed)
-        source = TextSource(torch.as_tensor(order, device=self.device), *names)
-        codes, _ = latent.sample(source, 1)
-        kl = latent.log_prob(codes) - self.model.prior.log_prob(codes)
-        found = mutual_information(latent, codes, kl.squeeze(1), self.model.prior, block)
-        return float(found.self_included.mean())
+        codes, _ = latent.sample(TextSource(torch.as_tensor(index, device=self.device), *names), 1)
+        lengths = torch.as_tensor(texts.lengths, device=self.device)
+        return float(within_batches(latent, codes, lengths, block).mean())
 
     def _gradient_norms(self) -> dict[str, float]:
         """Mean norms in evaluation mode, mean squared norms in training mode, on some validation texts."""

@@ -1,4 +1,8 @@
-"""When the learning rate decays on a plateau of the validation criterion (He et al. 2019, released code)."""
+"""When the learning rate decays on a plateau of the validation criterion.
+
+Two rules: each plateau is one decay (He et al. 2019, released code), or the first plateau begins a decay at
+every validation (Kim et al. 2018, released code).
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,15 @@ class Plateau:
     above: int = 0
     decays: int = 0
 
-    def decays_at(self, value: float, patience: int, *, allowed: bool) -> bool:
+    def decays_at(self, value: float, patience: int, *, allowed: bool, onwards: bool = False) -> bool:
         """Take note of a validation's ``value``; whether the rate decays now.
 
         It decays at the ``patience``-th value in a row above the reference, or at the next one at which that
-        is ``allowed``.
+        is ``allowed``; ``onwards``, and then at every one.
         """
+        if onwards and self.decays:
+            self.decays += 1
+            return True
         if self.reference is None or value <= self.reference:
             self.reference, self.above = value, 0
             return False

@@ -37,7 +37,7 @@ AUTOENCODER = {
 VARIATIONAL = AUTOENCODER | {
     ("nll", "importance-sampling-5"), ("ppl", "importance-sampling-5"), ("elbo", "one-bound"),
     ("excess_nll", "over-true-probability"), ("kl", "analytic"), ("kl", "monte-carlo"),
-    ("mi", "leave-one-out"), ("mi", "self-included"), ("mi", "aggregate"),
+    ("mi", "leave-one-out"), ("mi", "self-included"), ("mi", "aggregate"), ("mi", "like-length"),
     ("active_units", "variance-of-means"),
     ("dist1", "prior-samples"), ("dist2", "prior-samples"), *(("grad_norm_reg", mode) for mode in MODES),
 }  # fmt: skip

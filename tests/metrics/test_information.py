@@ -16,6 +16,7 @@ from bench.metrics.information import (
     active_units,
     mutual_information,
     sigma_histogram,
+    within_batches,
 )
 from bench.models.distributions import DiagonalGaussian
 from bench.models.priors import StandardNormal
@@ -34,7 +35,7 @@ def looped(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
         Independent(Normal(m, s.exp()), 1) for m, s in zip(q.mean.double(), q.log_std.double(), strict=True)
     ]
     prior = Independent(Normal(torch.zeros(codes.shape[2]).double(), 1.0), 1)
-    columns: dict[str, list[float]] = {"leave_one_out": [], "self_included": [], "aggregate": []}
+    columns: dict[str, list[float]] = {f: [] for f in Information.__dataclass_fields__}
     kl = closed_kl(DiagonalGaussian(q.mean.double(), q.log_std.double()))
 
     def mean_density(which: list[int], z: Tensor) -> Tensor:
@@ -49,6 +50,7 @@ def looped(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
             density = texts[i].log_prob(z)
             rows["leave_one_out"].append(density - mean_density(without, z))
             rows["self_included"].append(density - mean_density(here, z))
+            rows["like_length"].append(density - mean_density(list(range(len(codes))), z))  # fewer than 32
             if number < AGGREGATE_CODES:
                 everything = mean_density(list(range(len(codes))), z)
                 rows["aggregate"].append(kl[i] - (everything - prior.log_prob(z)))
@@ -58,7 +60,8 @@ def looped(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
 
 
 def estimated(q: DiagonalGaussian, codes: Tensor, block: int) -> Information:
-    return mutual_information(q, codes, closed_kl(q), StandardNormal(codes.shape[2]), block)
+    lengths, prior = torch.arange(len(codes)), StandardNormal(codes.shape[2])
+    return mutual_information(q, codes, closed_kl(q), lengths, prior, block)
 
 
 # The last: own densities of e^100 to e^1000 times the others', where a difference of sums has no digits left.
@@ -74,6 +77,17 @@ def test_every_estimator_equals_the_double_loop(log_std: float, monkeypatch: pyt
         for name, values in vars(wanted).items():
             # The KL of the aggregate is float32; the expanded squares cancel to some ten digits.
             torch.testing.assert_close(getattr(found, name), values, rtol=1e-6, atol=1e-5, msg=name)
+
+
+def test_batches_of_like_length_are_blocks_of_the_sorted_texts() -> None:
+    torch.manual_seed(0)
+    q = DiagonalGaussian(torch.randn(11, 3), torch.zeros(11, 3))
+    codes = q.sample(numbers(11), 2)[0]
+    lengths = torch.tensor([5, 9, 1, 5, 7, 2, 5, 8, 3, 5, 4])
+    order = torch.tensor([2, 5, 8, 10, 0, 3, 6, 9, 4, 7, 1])  # equal lengths in the order of the file
+    sorted_texts = looped(q.map(lambda values: values[order]), codes[order], block=4)
+    found = within_batches(q, codes, lengths, batch=4)
+    torch.testing.assert_close(found[order], sorted_texts.self_included, rtol=1e-6, atol=1e-5)
 
 
 def test_a_block_of_one_text_has_no_neighbours() -> None:

@@ -295,7 +295,7 @@ def test_mutual_information_is_that_of_the_base() -> None:
     start, _ = q.base.sample(source(12), SAMPLES)
     z, _ = q.sample(source(12), SAMPLES)
     found, base = (
-        mutual_information(d, c.detach(), torch.zeros(12), StandardNormal(LATENT), 5)
+        mutual_information(d, c.detach(), torch.zeros(12), torch.ones(12), StandardNormal(LATENT), 5)
         for d, c in ((q, z), (q.base, start))
     )
     torch.testing.assert_close(found.leave_one_out, base.leave_one_out, rtol=1e-7, atol=1e-7)

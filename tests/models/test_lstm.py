@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,9 +19,12 @@ REAL = torch.arange(TIME)[:, None] < LENGTHS
 SIGNALS = [SIZE, 3, 0]  # sizes: as large as a word, another one, none
 
 
-def decoder(signal: int = SIZE) -> LSTMDecoder:
+STARTS: list[Literal["cell", "state"]] = ["cell", "state"]
+
+
+def decoder(signal: int = SIZE, start: Literal["cell", "state"] = "cell") -> LSTMDecoder:
     torch.manual_seed(0)
-    return LSTMDecoder(SIZE, signal, hidden=HIDDEN, dropout=0.3).double()
+    return LSTMDecoder(SIZE, signal, hidden=HIDDEN, dropout=0.3, start=start).double()
 
 
 def signal_of(size: int) -> Tensor | None:
@@ -50,15 +55,20 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
     if signal is None:
         zero = words.new_zeros(BATCH, HIDDEN)
         return cell_by_cell(ours.lstm, words, zero, zero)
-    assert ours.first_cell is not None
-    cell = signal @ ours.first_cell.weight.t()
+    assert ours.first is not None
+    first = signal @ ours.first.weight.t()
     inputs = torch.stack([torch.cat([word, signal], dim=1) for word in words])
-    return cell_by_cell(ours.lstm, inputs, torch.tanh(cell), cell)
+    if ours.first.bias is None:
+        return cell_by_cell(ours.lstm, inputs, torch.tanh(first), first)
+    return cell_by_cell(ours.lstm, inputs, first + ours.first.bias, torch.zeros_like(first))
 
 
+@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("size", SIGNALS)
-def test_values_and_gradients_are_those_of_the_equations(size: int, words: Tensor) -> None:
-    ours, h = decoder(size), signal_of(size)
+def test_values_and_gradients_are_those_of_the_equations(
+    start: Literal["cell", "state"], size: int, words: Tensor
+) -> None:
+    ours, h = decoder(size, start), signal_of(size)
     expected, found = plain(ours, words, h), ours(words, h, REAL, None, "decoder")
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(expected)
@@ -102,9 +112,12 @@ def test_many_samples_equal_one_at_a_time(size: int, words: Tensor) -> None:
         torch.testing.assert_close(found[:, :, sample], expected)
 
 
+@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("size", SIGNALS)
-def test_one_word_at_a_time_equals_the_whole_text(size: int, words: Tensor) -> None:
-    ours, h = decoder(size), signal_of(size)
+def test_one_word_at_a_time_equals_the_whole_text(
+    start: Literal["cell", "state"], size: int, words: Tensor
+) -> None:
+    ours, h = decoder(size, start), signal_of(size)
     expected, state = ours(words, h, REAL, None, "decoder"), ours.start(h, BATCH)
     assert state.shape == (BATCH, 2 * HIDDEN)
     assert bool(state.any()) == bool(size)

@@ -466,6 +466,7 @@ def test_the_posterior_maps_to_a_mode_and_a_concentration_above_one() -> None:
     torch.testing.assert_close(q.concentration, 1 + torch.log1p(scale.exp()))
     assert q.sampler == "released"
     assert VonMisesFisherPosterior(6, 4)(e).sampler == "exact"
+    assert posterior.eval()(e).sampler == "exact"  # what is measured
     z, _ = q.sample(source(7), 1)
     (z.sum() + q.kl_terms(UniformSphere(4)).sum()).backward()
     for parameter in posterior.parameters():

@@ -55,6 +55,25 @@ def test_the_rule(values: list[float], patience: int, first: int, expected: list
     assert rule.decays == len(expected)
 
 
+def test_the_first_plateau_may_begin_a_decay_at_every_validation() -> None:
+    rule = Plateau()
+    values = [5, 6, 4, 3, 4, 3, 2, 1]
+    decayed = [rule.decays_at(v, 1, allowed=n >= 4, onwards=True) for n, v in enumerate(values, 1)]
+    assert decayed == [False] * 4 + [True] * 4
+    assert rule.decays == 4
+
+
+def test_a_decay_from_the_first_plateau_on_goes_on_with_the_weights_at_hand(
+    corpus: Prepared, tmp_path: Path
+) -> None:
+    trainer = trained(corpus, tmp_path, decay="from-plateau", most_decays=3)
+    assert trainer.plateau.decays == 3
+    last = trainer.progress.step
+    rates = {int(row["step"]): row["learning_rate"] for row in trainer.progress.history}
+    assert [rates[last - 4], rates[last - 2], rates[last]] == [1, 1 / 2, 1 / 4]  # two steps a validation
+    assert any(not torch.equal(v, trainer.best[name]) for name, v in trainer.model.state_dict().items())
+
+
 @pytest.mark.parametrize(("decays", "rate"), [(0, 0.8), (1, 0.2), (3, 0.0125)])
 def test_the_rate_depends_on_the_decays_and_not_on_the_step(decays: int, rate: float) -> None:
     settings = Optimiser(decay="plateau", learning_rate=0.8, decay_factor=0.25, decay_after=10)

@@ -1,0 +1,59 @@
+"""Likelihoods of systems that were trained with the released vMF sampler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bench.corpora.prepared import Prepared
+from bench.metrics.evaluate import Evaluation
+from bench.metrics.released_sampler import likelihoods_as_released
+from bench.training.loop import build_model
+from tests.conftest import tiny_settings
+
+ESTIMATORS = {
+    ("nll", "importance-sampling-released-sampler"),
+    ("ppl", "importance-sampling-released-sampler"),
+    ("kl", "monte-carlo-released-sampler"),
+}
+
+
+def evaluated(corpus: Prepared, folder: Path, system: str, concentration: float) -> Evaluation:
+    """The likelihoods of weights whose posteriors all have about this concentration, the same for any sampler."""
+    settings = tiny_settings(system, latent=32)
+    torch.manual_seed(0)
+    model = build_model(settings, len(corpus.vocabulary))
+    weights = model.state_dict()
+    weights["branch.posterior.concentration.bias"].fill_(concentration - 1)
+    save_file(weights, folder / "model.safetensors")
+    evaluation = Evaluation(settings, corpus, folder, torch.device("cpu"))
+    evaluation._likelihood()
+    likelihoods_as_released(evaluation, evaluation.posteriors(evaluation.texts))
+    return evaluation
+
+
+def values(evaluation: Evaluation) -> dict[tuple[str, str], float]:
+    return {(m["metric"], m["estimator"]): m["value"] for m in evaluation.sheet.measurements}
+
+
+@pytest.mark.parametrize("concentration", [5, 30])
+def test_the_sampler_of_training_changes_nothing_that_claims_to_be_a_likelihood(
+    concentration: float, corpus: Prepared, tmp_path: Path
+) -> None:
+    exact = values(evaluated(corpus, tmp_path, "vmf-vae", concentration))
+    released = evaluated(corpus, tmp_path, "vmf-vae-released-sampler", concentration)
+    found = values(released)
+    assert set(found) - set(exact) == ESTIMATORS
+    assert {key: found[key] for key in exact} == exact
+    nll, as_released = found["nll", "importance-sampling-5"], released.sheet.columns["nll_released_sampler"]
+    assert found["nll", "importance-sampling-released-sampler"] == pytest.approx(np.mean(as_released))
+    if concentration < 10:  # up to there the samplers are one
+        assert found["nll", "importance-sampling-released-sampler"] == nll
+        assert found["kl", "monte-carlo-released-sampler"] == found["kl", "monte-carlo"]
+    else:  # codes far from the mode, divided by a density that is small there: better than any model can be
+        assert found["nll", "importance-sampling-released-sampler"] < nll - 1
+        assert found["kl", "monte-carlo-released-sampler"] < found["kl", "monte-carlo"] - 0.3
