@@ -13,6 +13,7 @@ from pydantic import Field, RootModel, model_validator
 
 from bench.corpora.entry import CorpusEntry, load_corpora
 from bench.errors import BenchError, unknown
+from bench.metrics.definitions import DEFINITIONS
 from bench.parts import CHOICES
 from bench.questions import Audit, Audits, Claim, Claims, CurveName, Pair
 from bench.settings import Model, Name
@@ -73,11 +74,12 @@ class Measure(Model):
 
 
 class Row(Model):
-    """One row of a printed table."""
+    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's."""
 
     label: str
     system: Name
     setting: str = ""
+    estimators: dict[str, str] = Field(default_factory=dict)
 
 
 class Table(Model):
@@ -128,6 +130,13 @@ class Reported(Model):
     note: str
 
 
+class StandIn(Model):
+    """A corpus in place of another: it has the differences of that one, and ``scale`` times its schedules."""
+
+    of: Name
+    scale: float = Field(gt=0, le=1)
+
+
 class Paper(Model):
     """A paper: its protocol, what it prints, the numbers in its tables, our audits of it and its claims."""
 
@@ -143,6 +152,7 @@ class Paper(Model):
     protocol: dict[str, Any]
     by_corpus: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     by_system: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    stand_ins: dict[Name, StandIn] = Field(default_factory=dict)
     measures: dict[str, Measure]
     tables: tuple[Table, ...]
     texts: tuple[Texts, ...] = ()
@@ -150,6 +160,11 @@ class Paper(Model):
     audits: dict[Name, Audit] = Field(default_factory=dict)
     claims: dict[Name, Claim] = Field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
+
+    def differences(self, corpus: str) -> tuple[str, ...]:
+        """The corpora whose differences hold for ``corpus``, itself last."""
+        stand_in = self.stand_ins.get(corpus)
+        return (stand_in.of, corpus) if stand_in else (corpus,)
 
 
 class Tier(Model):
@@ -281,10 +296,13 @@ def _read_paper(path: Path, systems: dict[str, System], corpora: dict[str, Corpu
     found = {key: _read_if_there(models[key], paths[key]) for key in paths}
     reported = _read_reported(path.with_name("reported.csv"))
     paper = validated(Paper, read_yaml(path) | {"reported": reported}, path).model_copy(update=found)
-    for key in ("corpora", "by_corpus"):  # a protocol may speak of a corpus that stands in for a printed one
+    for key in ("corpora", "by_corpus", "stand_ins"):
         for corpus in getattr(paper, key):
             if corpus not in corpora:
                 raise unknown("corpus", corpus, corpora, where=f"{path}: {key}")
+    for corpus, stand_in in paper.stand_ins.items():
+        if stand_in.of not in paper.corpora:
+            raise unknown("corpus", stand_in.of, paper.corpora, where=f"{path}: stand_ins: {corpus}")
     for place, names in _corpora_of(paper, path, paths):
         for corpus in names:
             if corpus not in paper.corpora:
@@ -297,6 +315,16 @@ def _read_paper(path: Path, systems: dict[str, System], corpora: dict[str, Corpu
         for column in table.columns:
             if column not in paper.measures:
                 raise unknown("metric", column, paper.measures, where=f"{path}: {table.id}")
+        for row in table.rows:
+            for column, estimator in row.estimators.items():
+                where = f"{path}: {table.id}: {row.label}"
+                if column not in table.columns:
+                    raise unknown("column", column, table.columns, where=where)
+                metric = paper.measures[column].metric
+                if (metric, estimator) not in DEFINITIONS:
+                    raise unknown(
+                        "estimator", estimator, [e for m, e in DEFINITIONS if m == metric], where=where
+                    )
     tables = [table.id for table in paper.tables]
     for key, claim in paper.claims.items():
         if claim.differences and claim.differences.table not in (None, *tables):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from bench.corpora.rules import TextRules
-from bench.declarations import Catalog, Tier
+from bench.declarations import Catalog
 from bench.errors import BenchError, unknown
 from bench.parts import CHOICES, NONE, registry
 from bench.settings import Model, RunSettings
@@ -98,19 +98,24 @@ def resolve(
 ) -> RunSettings:
     """The settings of one run: protocol, then corpus, system, the paper's exceptions, tier, the user's own.
 
+    A corpus that stands in for another comes after that one.
     Raises :class:`BenchError` for unknown names, unknown keys and wrong values.
     """
     declared, spent = catalog.paper(paper), catalog.tier(tier)
     catalog.corpus(corpus)
-    values = merge(declared.protocol, declared.by_corpus.get(corpus, {}))
+    values, corpora = declared.protocol, declared.differences(corpus)
+    for place in corpora:
+        values = merge(values, declared.by_corpus.get(place, {}))
     for name in _ancestry(catalog, system):
         if reason := catalog.systems[name].missing:
             raise BenchError(f"system {system!r} cannot be built: {reason}", where=f"paper {paper}")
         values = merge(values, catalog.systems[name].parts())
         exceptions = declared.by_system.get(name, {})
         values = merge(values, {k: v for k, v in exceptions.items() if k != "by_corpus"})
-        values = merge(values, exceptions.get("by_corpus", {}).get(corpus, {}))
-    values = _scaled(values, catalog.tiers.scaled, spent)
+        for place in corpora:
+            values = merge(values, exceptions.get("by_corpus", {}).get(place, {}))
+    scale = declared.stand_ins[corpus].scale if corpus in declared.stand_ins else 1.0
+    values = _scaled(values, catalog.tiers.scaled, scale * spent.scale)
     names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
     spent_on = [spent.overrides, *(spent.by_system.get(name, {}) for name in _ancestry(catalog, system))]
     for layer in (*(_fitting(layer, values, f"tier {tier}") for layer in spent_on), settings or {}):
@@ -139,13 +144,13 @@ def _ancestry(catalog: Catalog, system: str) -> list[str]:
     return names[::-1]
 
 
-def _scaled(values: dict[str, Any], paths: Sequence[str], tier: Tier) -> dict[str, Any]:
-    """Multiply each of the numbers at ``paths`` by the tier's scale, at least 1 unless it was 0."""
+def _scaled(values: dict[str, Any], paths: Sequence[str], scale: float) -> dict[str, Any]:
+    """Multiply each of the numbers at ``paths`` by ``scale``, at least 1 unless it was 0."""
     for path in paths:
         group, key = path.split(".")
         held = values.get(group)
         if isinstance(held, Mapping) and key in held:
-            number = max(1, round(held[key] * tier.scale)) if held[key] else 0
+            number = max(1, round(held[key] * scale)) if held[key] else 0
             values[group] = {**held, key: number}
     return values
 
@@ -244,7 +249,8 @@ def text_rules(
     for key in settings or {}:
         if key not in RunSettings.model_fields:
             raise unknown("key", key, RunSettings.model_fields, where="settings")
-    for layer in (declared.by_corpus.get(corpus, {}), settings or {}):
+    layers = [declared.by_corpus.get(place, {}) for place in declared.differences(corpus)]
+    for layer in (*layers, settings or {}):
         values = merge(values, {k: v for k, v in layer.items() if k == "text"})
     return validated(TextRules, values["text"], f"paper {paper}, corpus {corpus}", "text")
 

@@ -186,6 +186,24 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ("papers/coupled-vae/audits.yaml", "checks: [bold-cells]", "checks: [bald-cells]", "is 'bald-cells'"),
         ("papers/coupled-vae/audits.yaml", "corpora: [ptb]", "corpora: [ptp]", "unknown corpus 'ptp'"),
         (
+            "papers/coupled-vae/paper.yaml",
+            "estimators: {mi: like-length}}\n",
+            "estimators: {mi: like-lenght}}\n",
+            "unknown estimator 'like-lenght'(.|\n)*Coupled-Lagging-VAE(.|\n)*'like-length'",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "estimators: {mi: like-length}}\n",
+            "estimators: {nll: like-length}}\n",
+            "unknown column 'nll'(.|\n)*Coupled-Lagging-VAE",
+        ),
+        (
+            "papers/coupled-vae/paper.yaml",
+            "yahoo-lite: {of: yahoo,",
+            "yahoo-lite: {of: yahu,",
+            "unknown corpus 'yahu'(.|\n)*stand_ins: yahoo-lite",
+        ),
+        (
             "papers/coupled-vae/claims.yaml",
             "metrics: [ppl]",
             "metrics: [pppl]",

@@ -141,6 +141,22 @@ def test_a_number_is_scaled_to_at_least_one_and_zero_stays(catalog: Catalog) -> 
     assert (run.schedule.options["start"], run.training.steps) == (0, 1)
 
 
+@pytest.mark.parametrize("system", ["vae", "coupled-vmf-vae", "cnn-vae", "cycann-vae", "vae-late-decay"])
+def test_a_corpus_in_place_of_another_has_its_settings_and_shorter_schedules(
+    system: str, catalog: Catalog
+) -> None:
+    there, here = (resolve(catalog, "paper", "coupled-vae", c, system, 0) for c in ("yahoo", "yahoo-lite"))
+    assert (here.encoder, here.decoder, here.coupling) == (there.encoder, there.decoder, there.coupling)
+    scale = catalog.paper("coupled-vae").stand_ins["yahoo-lite"].scale
+    for path in catalog.tiers.scaled:
+        group, key = path.split(".")
+        held = getattr(there, group), getattr(here, group)
+        whole, short = (one.options[key] if group == "schedule" else getattr(one, key) for one in held)
+        assert short == round(whole * scale), path
+    assert here.text == there.text.model_copy(update={"oov": "unknown"})
+    assert here.evaluation.samples == 25
+
+
 def test_an_override_that_a_system_has_no_part_for_is_left_out(catalog: Catalog) -> None:
     settings = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}, "schedule": {"start": 1}}
     run = find_run(catalog, f"demo/{PAPER}/ptb/gru-lm/seed0", settings)

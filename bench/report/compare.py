@@ -161,6 +161,8 @@ def _places(paper: Paper, table: Table, ran: Sequence[str], corpora: Sequence[st
                 printed = numbers.get((row.label, row.setting, corpus, metric), [])
                 here = printed[earlier[row.label, row.setting] :]
                 measure = paper.measures.get(metric) or Measure(metric=metric, estimator=None, decimals=1)
+                if metric in row.estimators:
+                    measure = measure.model_copy(update={"estimator": row.estimators[metric]})
                 of_table = position < len(table.rows)
                 yield Place(
                     table, position, row, corpus, metric, measure, here[0] if here else None, of_table

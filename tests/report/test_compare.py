@@ -123,6 +123,13 @@ def test_percent_and_ratio(results: Any, catalog: Catalog) -> None:
     assert "illegible" in percent["note"]
 
 
+def test_a_row_may_be_measured_by_another_procedure_than_the_rest(results: Any, catalog: Catalog) -> None:
+    frame = compare(catalog, records(results, catalog), PAPER)
+    for label, estimator in (("VAE", "leave-one-out"), ("Coupled-Lagging-VAE", "like-length")):
+        assert cell(frame, table="table2", label=label, metric="mi")["estimator"] == estimator
+    assert "at most 3.47" in cell(frame, table="table2", label="Lagging-VAE", metric="mi")["note"]
+
+
 def test_a_finished_run_without_the_measurement(results: Any, catalog: Catalog) -> None:
     results.corpus()
     results.run(f"{prefix()}/vae/seed0")
