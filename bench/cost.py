@@ -19,14 +19,14 @@ from bench.corpora.prepared import Prepared, Texts
 from bench.corpora.rules import SPLITS
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.declarations import Catalog
-from bench.metrics.likelihood import text_likelihoods
+from bench.device import choose_device, prepare_process, product_type
+from bench.estimators.likelihood import text_likelihoods
 from bench.plan import Plan, with_starts
 from bench.provenance import describe_device
 from bench.recorded import BYTES, Cost, Records, recorded_cost, validations
 from bench.resources import Sizes
 from bench.settings import RunSettings
 from bench.stages import Standing, standing
-from bench.training.device import choose_device, prepare_process, product_type
 from bench.training.loop import Trainer
 
 STEPS = 6  # timed, after two that are not

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import BenchError
-from bench.files import read_json, stable_hash
+from bench.files import read_json, stable_hash, write_json
 from bench.provenance import code_hash
 from bench.settings import RunSettings
 
 Stage = Literal["train", "evaluate"]
 WEIGHTS = "model.safetensors"  # in the folder of a run
+STATUS = "status.json"  # how far a run is, or why it failed
 
 
 def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> Stage | None:
@@ -43,7 +46,7 @@ def standing(run: RunSettings, results: Path) -> Standing:
     if trained is not None:
         return Standing(1.0, _measured(run, results, trained))
     corpus = _corpus(run, results, None)
-    status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / "status.json")
+    status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / STATUS)
     return Standing(status.get("step", 0) / run.training.steps, False)
 
 
@@ -91,3 +94,15 @@ def _content(path: Path) -> dict[str, Any]:
     except BenchError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+@contextlib.contextmanager
+def failure_noted(folder: Path, name: str) -> Iterator[None]:
+    """Leave the reason of a failure in ``status.json``, for the report; the failure goes on."""
+    try:
+        yield
+    except Exception as error:
+        failed = {"name": name, "state": "failed", "reason": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(Exception):  # the failure itself matters more, and a full disk is one
+            write_json(folder / STATUS, failed)
+        raise

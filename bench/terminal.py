@@ -170,7 +170,7 @@ def show_interpolation(
     threads: int | None,
 ) -> None:
     """Print greedy texts on the line between the centres of two sentences, ``inner`` between the ends."""
-    from bench.metrics.interpolate import between
+    from bench.interpolate import between
 
     run = find_run(results, name)
     if run.origin == "published":

@@ -24,17 +24,17 @@ from torch import Tensor, nn
 
 from bench.corpora.batches import Batch, Collator
 from bench.corpora.prepared import Texts
+from bench.device import prepare_process
+from bench.estimators import likelihood
+from bench.estimators.information import mutual_information
+from bench.estimators.likelihood import text_likelihoods
 from bench.files import write_json
-from bench.metrics import likelihood
 from bench.metrics.attributes import probe_information
-from bench.metrics.information import mutual_information
-from bench.metrics.likelihood import text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.noise import BatchSource
 from bench.models.priors import StandardNormal
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
-from bench.training.device import prepare_process
 
 OUT = Path("bench/report/measured/estimators.json")
 LATENT = 32  # as in the papers

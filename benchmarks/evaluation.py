@@ -18,14 +18,14 @@ import torch
 from plain import PlainVAE, corpus_from
 from turns import Sides, Work, parser, print_table, sides_from
 
+from bench.composition import build_model
 from bench.corpora.batches import Collator, by_length
 from bench.corpora.prepared import Texts
 from bench.declarations import load_catalog
+from bench.device import prepare_process, product_type
+from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.decoding import greedy
-from bench.metrics.likelihood import text_likelihoods
 from bench.plan import resolve
-from bench.training.device import prepare_process, product_type
-from bench.training.loop import build_model
 
 PLAIN = "plain"
 PLAIN_ROWS = 8_192  # target tokens decoded at once, over texts and samples

@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from turns import Work, parser, print_table, sides_from
 
 from bench.declarations import load_catalog
+from bench.device import prepare_process
 from bench.plan import resolve
-from bench.training.device import prepare_process
 from bench.training.loop import Trainer
 
 SIZES = {"vocabulary": 10_000, "length": 20, "batch": 32, "hidden": 256}

@@ -23,8 +23,8 @@ from turns import Work, parser, print_table, sides_from
 
 from bench.corpora.batches import Collator, epoch_order
 from bench.declarations import load_catalog
+from bench.device import prepare_process
 from bench.plan import resolve, systems_of
-from bench.training.device import prepare_process
 from bench.training.loop import Trainer
 
 PAPER, PLAIN = "coupled-vae", "plain"

@@ -14,7 +14,8 @@ import bench
 from bench import provenance
 from bench.declarations import load_catalog
 from bench.errors import BenchError
-from bench.provenance import PACKAGE, code_hash, modules_of
+from bench.plan import find_run
+from bench.provenance import PACKAGE, code_hash, modules_of, modules_that_count
 from tests.conftest import tiny_settings
 
 PROBE = """
@@ -97,6 +98,17 @@ def test_only_the_parts_of_a_run_count() -> None:
     assert len({code_hash(stage) for stage in provenance.ROOTS}) == len(provenance.ROOTS)
     with pytest.raises(BenchError, match="unknown stage 'trian'"):
         code_hash("trian")
+
+
+@pytest.mark.parametrize("system", ["vae", "coupled-lagging-vae", "sa-vae"])
+def test_neither_training_nor_evaluation_counts_for_the_other(system: str) -> None:
+    run = find_run(load_catalog(), f"paper/coupled-vae/ptb/{system}/seed0")
+    trained, measured = (set(modules_that_count(stage, run)) for stage in ("train", "evaluate"))
+    assert "bench.estimators.likelihood" in trained & measured
+    assert not any(name.startswith("bench.metrics") for name in trained)
+    of_training = {name for name in measured if name.startswith("bench.training.")}
+    procedures = {"vae": "procedures", "coupled-lagging-vae": "aggressive", "sa-vae": "semi_amortised"}
+    assert of_training == {"bench.training.procedures", f"bench.training.{procedures[system]}"}
 
 
 def test_imports_are_followed_but_not_for_type_checking() -> None:

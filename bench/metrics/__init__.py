@@ -1,1 +1,1 @@
-"""What is measured: likelihood, information, reconstruction, diversity, gradients."""
+"""What is measured of a finished run: reconstruction, diversity, attributes, and the tables they go to."""

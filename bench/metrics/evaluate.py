@@ -14,14 +14,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from bench.composition import build_model, build_objective, build_procedure
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
+from bench.device import choose_device, prepare_process, product_type
 from bench.errors import BenchError
+from bench.estimators.gradients import gradient_norms
+from bench.estimators.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
+from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
 from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.metrics.decoding import greedy
-from bench.metrics.gradients import gradient_norms
-from bench.metrics.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
-from bench.metrics.likelihood import Infer, posteriors, text_likelihoods
 from bench.metrics.measures import measures
 from bench.metrics.ngrams import (
     COUNTS,
@@ -36,10 +38,7 @@ from bench.models.noise import TextSource
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
 from bench.settings import RunSettings
-from bench.stages import WEIGHTS
-from bench.training.device import choose_device, prepare_process, product_type
-from bench.training.loop import build_model, build_objective, build_procedure
-from bench.training.state import STATUS, failure_noted
+from bench.stages import STATUS, WEIGHTS, failure_noted
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
@@ -12,7 +12,9 @@ from torch import Tensor
 from bench.objectives.objective import Terms
 from bench.parts import part
 from bench.training.procedures import Information, Standard
-from bench.training.update import Step, Update
+
+if TYPE_CHECKING:
+    from bench.training.update import Step, Update
 
 
 @part("procedure", "aggressive")

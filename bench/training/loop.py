@@ -12,34 +12,32 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.composition import build_model, build_objective, build_procedure, build_schedule
 from bench.corpora.batches import Batch, Collator, epoch_order
 from bench.corpora.prepared import Prepared
+from bench.device import out_of_memory, product_type
 from bench.errors import BenchError
+from bench.estimators.gradients import gradient_norms
+from bench.estimators.information import within_batches
+from bench.estimators.likelihood import posteriors, text_likelihoods
 from bench.files import write_json
-from bench.metrics.gradients import gradient_norms
-from bench.metrics.information import within_batches
-from bench.metrics.likelihood import posteriors, text_likelihoods
-from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise, TextSource
-from bench.objectives.objective import Objective, looks_across
-from bench.parts import build
+from bench.objectives.objective import looks_across
 from bench.seeds import derive_seed
-from bench.settings import Part, RunSettings
+from bench.settings import RunSettings
+from bench.stages import STATUS
 from bench.training import state as saved
-from bench.training.device import out_of_memory, product_type
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
-from bench.training.procedures import Procedure
 from bench.training.progress import Reporter
 from bench.training.state import Progress
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
@@ -69,32 +67,6 @@ class Interrupted(BaseException):
     """The process was asked to stop; the state has been saved."""
 
 
-def build_model(settings: RunSettings, words: int) -> TextModel:
-    """The model of a run, with the initial values of its seed."""
-    model = TextModel(settings.parts(), words=words, embedding=settings.embedding, latent=settings.latent)
-    initialise(model, settings.seed, **settings.initial.model_dump())
-    return model
-
-
-def build_objective(settings: RunSettings) -> Objective:
-    """The objective of a run."""
-    return Objective(
-        regulariser=_part("regulariser", settings.regulariser),
-        aggregate=_part("aggregate", settings.aggregate),
-        twin=_part("coupling", settings.coupling),
-    )
-
-
-def build_procedure(settings: RunSettings) -> Procedure:
-    """The procedure of a run, which knows how many texts its batches hold."""
-    procedure: Procedure = build("procedure", *settings.procedure.pair(), settings.training.batch)
-    return procedure
-
-
-def _part(choice: str, part: Part) -> Any:
-    return None if part.absent else build(choice, *part.pair())
-
-
 class Trainer:
     """One run in progress. ``train()`` takes it to its last step, from wherever it stands."""
 
@@ -104,7 +76,7 @@ class Trainer:
         self.identity = f"{settings.training_identity}/{corpus.data_hash}"
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
         self.objective = build_objective(settings)
-        self.schedule: Callable[[int], float] = _part("schedule", settings.schedule) or (lambda _: 0.0)
+        self.schedule = build_schedule(settings)
         self.procedure = build_procedure(settings)
         self.stepper = Stepper(self.model, settings.optimiser)
         self.plateau = Plateau()
@@ -414,7 +386,7 @@ class Trainer:
         """Say in a small file how far the run is, for those who watch."""
         done = {"name": self.settings.name, "state": state, "step": self.progress.step}
         more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
-        write_json(self.folder / saved.STATUS, done | more)
+        write_json(self.folder / STATUS, done | more)
 
     @contextlib.contextmanager
     def _stopping_on_signals(self) -> Iterator[None]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
-from bench.metrics.likelihood import Infer, amortised
+from bench.estimators.likelihood import Infer, amortised
 from bench.models.model import TextModel
 from bench.objectives.objective import Terms
 from bench.parts import part
-from bench.training.update import Step, Update
+
+if TYPE_CHECKING:
+    from bench.training.update import Step, Update
 
 # The mutual information of texts and codes in nats, estimated from mixtures of so many texts of like length.
 Information = Callable[[int], float]

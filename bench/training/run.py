@@ -15,13 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.corpora.prepared import Prepared
+from bench.device import choose_device, prepare_process
 from bench.errors import BenchError
 from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
-from bench.stages import WEIGHTS, state_folder, trained_record
-from bench.training import state as saved
-from bench.training.device import choose_device, prepare_process
+from bench.stages import STATUS, WEIGHTS, failure_noted, state_folder, trained_record
 from bench.training.loop import Diverged, OutOfMemory, Trainer
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
@@ -57,7 +56,7 @@ def train_run(
     with locked(folder, settings.name, wait=wait) as waited:
         content = _already_there(settings, corpus, out) if waited else None
         if content is None:
-            with saved.failure_noted(folder, settings.name):
+            with failure_noted(folder, settings.name):
                 trainer, reason = _trained(settings, corpus, folder, chosen, out)
                 content = _write(trainer, corpus, out / settings.name, reason, threads)
         shutil.rmtree(folder)
@@ -130,7 +129,7 @@ def _write(
     progress, settings = trainer.progress, trainer.settings
     weights = trainer.best or trainer.model.state_dict()
     remove_parts(folder)
-    for name in ("run.json", saved.STATUS):  # a failed evaluation was that of other weights
+    for name in ("run.json", STATUS):  # a failed evaluation was that of other weights
         (folder / name).unlink(missing_ok=True)
     write_with(
         folder / WEIGHTS, lambda path: save_file({k: v.contiguous() for k, v in weights.items()}, path)

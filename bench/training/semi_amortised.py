@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.corpora.batches import Batch
 from bench.errors import BenchError
-from bench.metrics.likelihood import Infer
+from bench.estimators.likelihood import Infer
 from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.model import TextModel
 from bench.models.noise import Noise, Source, TextSource
@@ -22,7 +22,9 @@ from bench.objectives.divergences import KL, Regulariser
 from bench.objectives.objective import Terms, reconstruction
 from bench.parts import part
 from bench.training.procedures import Standard
-from bench.training.update import Step, Update
+
+if TYPE_CHECKING:
+    from bench.training.update import Step, Update
 
 
 @part("procedure", "semi-amortised")

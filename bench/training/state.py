@@ -6,9 +6,7 @@ best weights so far, the history and the step. It is one file, replaced atomical
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.files import replacing, write_json
+from bench.files import replacing
 
 FILE = "checkpoint.safetensors"
-STATUS = "status.json"  # how far a run is, or why it failed
 
 
 @dataclass
@@ -94,18 +91,6 @@ def load(folder: Path, identity: str) -> Checkpoint | None:
             remedy="delete it, or give --state another folder",
         )
     return Checkpoint(tensors, Progress(**json.loads(metadata["progress"])))
-
-
-@contextlib.contextmanager
-def failure_noted(folder: Path, name: str) -> Iterator[None]:
-    """Leave the reason of a failure in ``status.json``, for the report; the failure goes on."""
-    try:
-        yield
-    except Exception as error:
-        failed = {"name": name, "state": "failed", "reason": f"{type(error).__name__}: {error}"}
-        with contextlib.suppress(Exception):  # the failure itself matters more, and a full disk is one
-            write_json(folder / STATUS, failed)
-        raise
 
 
 def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

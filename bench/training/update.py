@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch
+from bench.device import out_of_memory
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
 from bench.objectives.objective import Objective, Terms, parts_of
-from bench.training.device import out_of_memory
 from bench.training.optimiser import Side, Stepper
 
 DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates

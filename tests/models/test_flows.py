@@ -15,7 +15,7 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from bench.metrics.information import mutual_information
+from bench.estimators.information import mutual_information
 from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.flows import Flowed, PlanarFlow, PlanarFlowPosterior
 from bench.models.noise import BatchSource

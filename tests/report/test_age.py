@@ -61,14 +61,14 @@ def test_without_them_git_tells(results: Any, catalog: Catalog, monkeypatch: pyt
 
     def changed_since(commit: str, modules: tuple[str, ...]) -> list[str]:
         asked.append((commit, list(modules)))
-        return ["bench.metrics.likelihood"]
+        return ["bench.estimators.likelihood"]
 
     age._since.cache_clear()
     monkeypatch.setattr(age, "changed_since", changed_since)
     run = load(results, catalog, evaluate={"code_hash": "older"})
-    assert told(run) == "measured by older code (aaaaaaaaaaaa); changed since: bench.metrics.likelihood"
+    assert told(run) == "measured by older code (aaaaaaaaaaaa); changed since: bench.estimators.likelihood"
     assert asked[0][0] == "a" * 40
-    assert "bench.metrics.likelihood" in asked[0][1]
+    assert "bench.estimators.likelihood" in asked[0][1]
     age._since.cache_clear()
 
 

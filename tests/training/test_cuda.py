@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bench.corpora.prepared import Prepared
-from bench.metrics.likelihood import text_likelihoods
+from bench.device import choose_device
+from bench.estimators.likelihood import text_likelihoods
 from bench.training import update
-from bench.training.device import choose_device
 from bench.training.loop import Trainer
 from bench.training.update import ReplayedUpdate
 from tests.conftest import tiny_settings

@@ -158,7 +158,7 @@ def test_another_fault_is_not_taken_for_the_end_of_memory(
 
 
 def test_the_library_is_understood_when_memory_is_gone() -> None:
-    from bench.training.device import out_of_memory
+    from bench.device import out_of_memory
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.composition import build_model, build_objective
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.metrics.likelihood import amortised, text_likelihoods
+from bench.estimators.likelihood import amortised, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.model import TextModel
 from bench.models.noise import Noise, TextSource
@@ -23,7 +24,7 @@ from bench.objectives.divergences import KL
 from bench.objectives.objective import Objective
 from bench.settings import Optimiser
 from bench.training import semi_amortised
-from bench.training.loop import Interrupted, Trainer, build_model, build_objective
+from bench.training.loop import Interrupted, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard
 from bench.training.semi_amortised import SemiAmortised

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.composition import build_model
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file, write_json
 from bench.settings import RunSettings, Start
-from bench.training.loop import build_model
 from bench.training.run import train_run
 from tests.conftest import tiny_settings
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from bench.metrics import information
-from bench.metrics.information import (
+from bench.estimators import information
+from bench.estimators.information import (
     AGGREGATE_CODES,
     Information,
     active_units,

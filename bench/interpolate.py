@@ -10,10 +10,10 @@ import torch
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared, Texts
 from bench.corpora.vocabulary import SPECIALS, UNK
+from bench.device import choose_device, prepare_process
 from bench.errors import BenchError
 from bench.metrics.evaluate import Evaluation, check_run
 from bench.settings import RunSettings
-from bench.training.device import choose_device, prepare_process
 
 
 @torch.no_grad()
