@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
 from bench.declarations import Catalog, load_catalog
@@ -22,7 +22,7 @@ from bench.metrics.evaluate import evaluate_run
 from bench.models.noise import Noise
 from bench.objectives.objective import looks_across
 from bench.parts import CHOICES, build, registry
-from bench.plan import Plan, Request, make_plan, resolve, systems_of
+from bench.plan import Plan, Request, make_plan, resolve, systems_of, text_rules
 from bench.report.compare import measured_elsewhere
 from bench.report.records import load_records
 from bench.settings import RunSettings
@@ -34,7 +34,21 @@ ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog()
 PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]
 BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
-RUNS = [(paper, system) for paper in CATALOG.papers for system in BUILT]
+
+
+def of_papers() -> dict[str, list[str]]:
+    """The buildable systems that each paper's tables, texts, figures and audits name; the first has the rest too."""
+    named: dict[str, set[str]] = {}
+    for name, paper in CATALOG.papers.items():
+        shown = [one.systems for one in paper.texts] + [one.systems for one in paper.audits.values()]
+        shown += [one.systems + one.beside for one in paper.figures]
+        named[name] = {*systems_of(CATALOG, name), *itertools.chain(*shown)}
+    named[next(iter(named))] |= set(BUILT).difference(*named.values())
+    return {name: [system for system in BUILT if system in systems] for name, systems in named.items()}
+
+
+OF_PAPERS = of_papers()
+RUNS = [(paper, system) for paper, systems in OF_PAPERS.items() for system in systems]
 SIZE = 8
 SMALL = {
     **{"hidden": SIZE, "projection": SIZE, "channels": SIZE, "start": 2, "length": 10},
@@ -117,11 +131,12 @@ def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice
 class World:
     """A results folder in which a system is trained and measured, once, when a test first asks for it."""
 
-    def __init__(self, folder: Path, corpora: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for paper in CATALOG.papers:
-            shutil.copytree(corpora / "coupled-vae" / CORPUS, folder / "corpora" / paper / CORPUS)
+            rules = text_rules(CATALOG, paper, CORPUS)
+            prepare(CATALOG.corpus(CORPUS), {}, rules, folder / "corpora" / paper / CORPUS)
 
     def measured(self, paper: str, system: str) -> list[dict[str, Any]]:
         """The measurements of a system after a few steps."""
@@ -137,13 +152,13 @@ class World:
 
     def numbers(self, paper: str) -> list[dict[str, Any]]:
         """All measurements of all systems."""
-        return [number for system in BUILT for number in self.measured(paper, system)]
+        return [number for system in OF_PAPERS[paper] for number in self.measured(paper, system)]
 
 
 @pytest.fixture(scope="module")
-def world(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """All systems under all papers on the tiny corpus."""
-    return World(tmp_path_factory.mktemp("conformance"), corpora)
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """All systems under their papers' protocols on the tiny corpus."""
+    return World(tmp_path_factory.mktemp("conformance"))
 
 
 def definition_of(number: dict[str, Any]) -> tuple[str, str]:
@@ -190,12 +205,12 @@ def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
 @pytest.mark.parametrize("paper", CATALOG.papers)
 def test_every_system_has_a_row_of_numbers_in_the_report(paper: str, world: World) -> None:
     assert world.numbers(paper)
-    settings = [small_run(paper, system) for system in BUILT]
+    settings = [small_run(paper, system) for system in OF_PAPERS[paper]]
     records = load_records(world.folder, Plan(Request(papers=(paper,)), {s.name: s for s in settings}))
     assert {record.state for record in records.runs} == {"finished"}
     assert not [fault for record in records.runs for fault in record.faults]
     frame = measured_elsewhere(CATALOG, records, paper, CORPUS, ("own", "demo"))
-    for system in BUILT:
+    for system in OF_PAPERS[paper]:
         rows = frame[frame["system"] == system]
         without = rows[[value is None for value in rows["measured"]]]
         assert len(without) < len(rows), f"{system} has no number at all"
@@ -272,7 +287,7 @@ def test_every_tier_names_what_exists(tier: str) -> None:
 
 def test_a_pair_differs_in_its_coupling_alone() -> None:
     catalog: Catalog = CATALOG
-    for paper, name in itertools.product(catalog.papers, BUILT):
+    for paper, name in RUNS:
         couples = catalog.systems[name].couples
         if couples is None:
             continue

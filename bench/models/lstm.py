@@ -62,9 +62,9 @@ class LSTMEncoder(nn.Module):
 class LSTMDecoder(nn.Module):
     """One LSTM layer that reads [word; h] at each step. The features are the hidden states.
 
-    ``start``: from a ``cell`` c = W h and a hidden state tanh(c) (He et al. 2019, released code), or from a
-    ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code). Without a signal (``signal_size``
-    0) it is a plain language model: words only, zero initial state.
+    ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), or
+    with a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code). Without a signal
+    (``signal_size`` 0) it is a plain language model: words only, zero initial state.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class LSTMDecoder(nn.Module):
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-        start: Literal["cell", "state"] = "cell",
+        first: Literal["cell", "state"] = "cell",
     ) -> None:
         super().__init__()
-        self.dropout, self.features, self.starts_with = dropout, hidden, start
+        self.dropout, self.features, self.begins_with = dropout, hidden, first
         self.lstm = nn.LSTM(embedding + signal_size, hidden)
-        self.first = nn.Linear(signal_size, hidden, bias=start == "state") if signal_size else None
+        self.first = nn.Linear(signal_size, hidden, bias=first == "state") if signal_size else None
 
     def forward(
         self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
@@ -112,7 +112,7 @@ class LSTMDecoder(nn.Module):
         if signal is None or self.first is None:
             return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
         first = self.first(signal).to(signal.dtype)
-        pair = [torch.tanh(first), first] if self.starts_with == "cell" else [first, torch.zeros_like(first)]
+        pair = [torch.tanh(first), first] if self.begins_with == "cell" else [first, torch.zeros_like(first)]
         return torch.cat(pair, dim=-1)
 
     def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,12 +19,12 @@ REAL = torch.arange(TIME)[:, None] < LENGTHS
 SIGNALS = [SIZE, 3, 0]  # sizes: as large as a word, another one, none
 
 
-STARTS: list[Literal["cell", "state"]] = ["cell", "state"]
+FIRST: list[Literal["cell", "state"]] = ["cell", "state"]
 
 
-def decoder(signal: int = SIZE, start: Literal["cell", "state"] = "cell") -> LSTMDecoder:
+def decoder(signal: int = SIZE, first: Literal["cell", "state"] = "cell") -> LSTMDecoder:
     torch.manual_seed(0)
-    return LSTMDecoder(SIZE, signal, hidden=HIDDEN, dropout=0.3, start=start).double()
+    return LSTMDecoder(SIZE, signal, hidden=HIDDEN, dropout=0.3, first=first).double()
 
 
 def signal_of(size: int) -> Tensor | None:
@@ -63,12 +63,12 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
     return cell_by_cell(ours.lstm, inputs, first + ours.first.bias, torch.zeros_like(first))
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("size", SIGNALS)
 def test_values_and_gradients_are_those_of_the_equations(
-    start: Literal["cell", "state"], size: int, words: Tensor
+    first: Literal["cell", "state"], size: int, words: Tensor
 ) -> None:
-    ours, h = decoder(size, start), signal_of(size)
+    ours, h = decoder(size, first), signal_of(size)
     expected, found = plain(ours, words, h), ours(words, h, REAL, None, "decoder")
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(expected)
@@ -112,12 +112,12 @@ def test_many_samples_equal_one_at_a_time(size: int, words: Tensor) -> None:
         torch.testing.assert_close(found[:, :, sample], expected)
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("size", SIGNALS)
 def test_one_word_at_a_time_equals_the_whole_text(
-    start: Literal["cell", "state"], size: int, words: Tensor
+    first: Literal["cell", "state"], size: int, words: Tensor
 ) -> None:
-    ours, h = decoder(size, start), signal_of(size)
+    ours, h = decoder(size, first), signal_of(size)
     expected, state = ours(words, h, REAL, None, "decoder"), ours.start(h, BATCH)
     assert state.shape == (BATCH, 2 * HIDDEN)
     assert bool(state.any()) == bool(size)
