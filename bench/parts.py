@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -40,6 +40,8 @@ CHOICES = (
 )
 NONE = "none"  # a choice that a system does without
 REQUIRED = ("decoder", "procedure")  # choices that no system does without
+# Bases that parts have from elsewhere and that take no options.
+WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")
 
 _C = TypeVar("_C", bound=type)
 
@@ -122,7 +124,7 @@ def _parts_in(file: Path, package: Path) -> list[Registered]:
                 if choice not in CHOICES:
                     raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
                 about = (ast.get_docstring(node) or "").split("\n")[0]
-                options = _options(node, file, kind)
+                options = _options(node, tree, file, kind)
                 found.append(Registered(choice, kind, module, node.name, file, options, about))
     return found
 
@@ -135,14 +137,47 @@ def _marked(decorator: ast.expr) -> tuple[str, str] | None:
     return str(choice), str(kind)
 
 
-def _options(node: ast.ClassDef, file: Path, kind: str) -> type[Options]:
+def _options(node: ast.ClassDef, tree: ast.Module, file: Path, kind: str) -> type[Options]:
     """A validated model of the constructor's keyword-only arguments."""
     fields: dict[str, Any] = {}
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            for argument, default in zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True):
-                fields[argument.arg] = _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
+    constructor = _constructor(node, tree, file)
+    if constructor is not None:
+        arguments = constructor.args
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            fields[argument.arg] = _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
     return create_model(f"{node.name}Options", __base__=Options, **fields)
+
+
+def _constructor(node: ast.ClassDef, tree: ast.Module, file: Path) -> ast.FunctionDef | None:
+    """The ``__init__`` of a class or its first base with one; raises for one that cannot be looked into."""
+    for found in _lineage(node, tree):
+        if isinstance(found, ast.ClassDef):
+            if (own := _method(found, "__init__")) is not None:
+                return own
+            continue
+        base = ast.unparse(found)
+        if base.partition("[")[0].rpartition(".")[2] not in WITHOUT_OPTIONS:
+            raise BenchError(
+                f"the options of {node.name} cannot be read: no __init__ of its own, and {base} is elsewhere",
+                where=file,
+                remedy=f"give {node.name} an __init__ that names its options and calls that of {base}",
+            )
+    return None
+
+
+def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef | ast.expr]:
+    """A class and its bases, depth first: the classes of the same file, and what names one from elsewhere."""
+    yield node
+    above = {c.name: c for c in tree.body if isinstance(c, ast.ClassDef) and c.lineno < node.lineno}
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id in above:
+            yield from _lineage(above[base.id], tree)
+        else:
+            yield base
+
+
+def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == name), None)
 
 
 def _field(argument: ast.arg, default: ast.expr | None, what: str, file: Path) -> tuple[Any, Any]:

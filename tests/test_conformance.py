@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import math
 import re
@@ -119,6 +121,13 @@ WIRING = {
 def test_every_part_builds_from_its_least_options(choice: str, kind: str) -> None:
     assert build(choice, kind, least_options(choice, kind), *WIRING.get(choice, ())) is not None
     assert registry()[choice][kind].about.endswith(".")
+
+
+@pytest.mark.parametrize(("choice", "kind"), PARTS)
+def test_the_options_of_every_part_are_those_that_its_class_takes(choice: str, kind: str) -> None:
+    entry = registry()[choice][kind]
+    taken = inspect.signature(getattr(importlib.import_module(entry.module), entry.name)).parameters.values()
+    assert list(entry.options.model_fields) == [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)

@@ -20,6 +20,8 @@ from pydantic import Field
 from bench.parts import part
 """
 
+INHERITS = '@part("schedule", "x")\nclass S(models.Base):\n    def __call__(self): ...\n'
+
 Package = Callable[..., None]
 
 
@@ -92,6 +94,17 @@ def test_options_are_checked_against_the_constructor(
         validated(lookup("schedule", "steps").options, value, "schedule steps")
 
 
+@pytest.mark.parametrize("base", ["Base", "Middle", "Protocol, Base"])
+def test_options_are_those_of_an_inherited_constructor(base: str, package: Package) -> None:
+    classes = """
+class Base:
+    def __init__(self, wiring: int, *, size: int = 2) -> None: ...
+class Middle(nn.Module, Base): ...
+"""
+    package(a=f'{classes}\n@part("schedule", "steps")\nclass S({base}): ...\n')
+    assert validated(lookup("schedule", "steps").options, {}, "here").model_dump() == {"size": 2}
+
+
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
@@ -104,6 +117,10 @@ def test_options_are_checked_against_the_constructor(
         ({"a": schedule("x", "size")}, r"option 'size' of 'x' has no type(.|\n)*a\.py"),
         ({"a": schedule("x", "size: Path")}, r"'size' of 'x' has another type: name 'Path'(.|\n)*Annotated"),
         ({"a": schedule("x", "size: int = f()")}, "'size' of 'x' has a default that is not a literal"),
+        (
+            {"a": INHERITS},
+            r"options of S cannot be read: no __init__ of its own, and models\.Base is(.|\n)*a\.py(.|\n)*give S an",
+        ),
         ({"a": "def f(:"}, r"cannot read the parts in this file: invalid syntax(.|\n)*a\.py"),
     ],
 )
