@@ -160,6 +160,12 @@ def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, pri
     assert rows["verdict"].eq("not comparable").all()
 
 
+def test_a_new_reader_is_a_function_in_a_file(checkout: Path, printed: str) -> None:
+    folder = checkout / "results" / "corpora" / "coupled-vae" / "birds"
+    assert read_json(folder / "corpus.json")["sizes"] == {"train": 2, "valid": 2, "test": 2}
+    assert (folder / "test.txt").read_text(encoding="utf-8") == "a bird sang\nthe cat sang\n"
+
+
 def test_a_new_metric_is_measured_and_explained(checkout: Path, printed: str) -> None:
     run = read_json(
         checkout / "results/runs/demo/coupled-vae/generated-tiny/constant-vae/seed0/measurements.json"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.corpora.readers import kinds, read
-from bench.corpora.readers.sentences import divide
+from bench.corpora.readers import kinds, read, reader
+from bench.corpora.readers.sentences import divide, read_sentences
 from bench.errors import BenchError
 
 Make = Callable[..., Any]
@@ -199,3 +199,12 @@ def test_every_reader_is_registered() -> None:
             "yelp13",
         ]
     )
+
+
+def test_two_readers_of_one_name_are_told_apart() -> None:
+    options, function = kinds()["lines"]
+    with pytest.raises(
+        BenchError, match=r"two readers are named 'lines'(.|\n)*readers\.lines and .*sentences"
+    ):
+        reader("lines", options)(read_sentences)
+    assert kinds()["lines"] == (options, function)

@@ -1,9 +1,13 @@
-"""One reader per format, registered by kind: verified files in, token lists out."""
+"""One reader per format, registered by kind: verified files in, token lists out.
+
+A reader is a function in any file of this room, marked by the decorator.
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
     from bench.corpora.entry import CorpusEntry
 
 Files = Mapping[str, Path]
-MODULES = ("dailydialog", "generated", "lines", "sentences", "switchboard", "yelp13")
 
 
 class Options(BaseModel):
@@ -34,9 +37,18 @@ _READERS: dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]
 
 
 def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, Files], RawCorpus]], Any]:
-    """Register ``function(name, options, files) -> RawCorpus`` as the reader of ``kind``."""
+    """Register ``function(name, options, files) -> RawCorpus`` as the reader of ``kind``.
+
+    Raises :class:`BenchError` when two functions share a kind.
+    """
 
     def register(function: Callable[[str, Any, Files], RawCorpus]) -> Any:
+        if kind in _READERS:
+            raise BenchError(
+                f"two readers are named {kind!r}",
+                where=f"{_READERS[kind][1].__module__} and {function.__module__}",
+                remedy="rename one of them",
+            )
         _READERS[kind] = (options, function)
         return function
 
@@ -45,8 +57,8 @@ def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, F
 
 def kinds() -> dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]]:
     """All readers by kind: (model of the options, function)."""
-    for module in MODULES:
-        import_module(f"{__name__}.{module}")
+    for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
+        importlib.import_module(f"{__name__}.{module}")
     return _READERS
 
 
