@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -48,8 +49,12 @@ class Latent(ABC):
         """Terms (batch, terms) whose sum is KL(q || prior) in nats, or None where no closed form is known."""
 
     @abstractmethod
-    def map(self, change: Callable[[Tensor], Tensor]) -> Latent:
-        """The distributions with each of ``parameters`` changed, in their order: in precision, to some texts."""
+    def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
+        """Distributions of the same kind with other ``parameters``, by the same names."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The distributions with each of ``parameters`` changed: in precision, to some texts."""
+        return self.with_parameters({name: change(value) for name, value in self.parameters.items()})
 
     def nearest(self, z: Tensor) -> Tensor:
         """The possible codes (..., d) nearest to ``z`` (..., d): ``z`` itself, if a code may be anywhere."""
@@ -101,9 +106,9 @@ class DiagonalGaussian(Latent):
             return None
         return 0.5 * (self.mean.square() + (2 * self.log_std).exp() - 1) - self.log_std
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> DiagonalGaussian:
-        """Gaussians with changed means and logarithms of the standard deviation."""
-        return DiagonalGaussian(change(self.mean), change(self.log_std))
+    def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
+        """Gaussians with other means and logarithms of the standard deviation."""
+        return replace(self, **parameters)
 
 
 @dataclass(frozen=True)
@@ -138,13 +143,12 @@ class Point(Latent):
         """A point has no KL."""
         return None
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Point:
-        """Points with changed codes."""
-        return Point(change(self.code))
+    def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
+        """Other codes."""
+        return replace(self, code=parameters["mean"])
 
 
 def joined(parts: Sequence[Latent]) -> Latent:
     """The distributions of several batches as one batch."""
-    columns = zip(*(part.parameters.values() for part in parts), strict=True)
-    values = iter([torch.cat(column) for column in columns])
-    return parts[0].map(lambda _: next(values))
+    names = parts[0].parameters
+    return parts[0].with_parameters({n: torch.cat([part.parameters[n] for part in parts]) for n in names})

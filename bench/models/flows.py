@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Annotated, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Self, cast
 
 import torch
 from pydantic import Field
@@ -127,9 +127,9 @@ class Flowed(Latent):
         """No closed form is known."""
         return
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Flowed:
-        """The same flows on a changed base; they follow the precision of the codes."""
-        return Flowed(self.base.map(change), self.flows)
+    def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
+        """The same flows on another base; they follow the precision of the codes."""
+        return replace(self, base=self.base.with_parameters(parameters))
 
     def _push(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (..., d) through all flows, and the sum of the log-determinants (...)."""

@@ -9,9 +9,9 @@ double precision, because k (w - 1) and ln C_d(k) + k are small differences of l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +84,9 @@ class VonMisesFisher(Latent):
         kl = k * (cosine - 1) + self._log_constant() + log_surface(dimension)
         return kl.to(self.concentration).unsqueeze(-1)
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> VonMisesFisher:
-        """Distributions with changed modes and concentrations, and the same sampler."""
-        return VonMisesFisher(change(self.direction), change(self.concentration), self.sampler)
+    def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
+        """Distributions with other modes and concentrations, and the same sampler."""
+        return replace(self, direction=parameters["direction"], concentration=parameters["concentration"])
 
     def nearest(self, z: Tensor) -> Tensor:
         """``z`` (..., d) on the sphere."""

@@ -102,3 +102,5 @@ def test_parts_of_a_batch_are_joined_again(kind: str, gaussian: DiagonalGaussian
     assert type(whole) is type(latent)
     assert all(torch.equal(whole.parameters[name], value) for name, value in latent.parameters.items())
     assert whole.map(Tensor.double).center().dtype == torch.double
+    turned = {name: -value for name, value in reversed(latent.parameters.items())}  # by name, in any order
+    assert all(torch.equal(latent.with_parameters(turned).parameters[name], turned[name]) for name in turned)
