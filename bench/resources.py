@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.parts import effort
 from bench.recorded import validations
 from bench.settings import RunSettings
 
@@ -81,18 +82,15 @@ def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) 
 def passes(run: RunSettings) -> int:
     """Forward and backward passes of one step, in those of a standard step without a twin.
 
-    An aggressive step makes up to ``inner`` updates more; as it seldom makes all, and at some validation makes
-    no more, half of them count, or those of two blocks, before which they cannot end. Each ascent of a
-    semi-amortised step is differentiated twice.
+    Each ascent of a posterior is differentiated twice.
     """
-    options, branches = run.procedure.options, 1 if run.coupling.absent else 2
-    inner, block = int(options.get("inner", 0)), int(options.get("block", 0))
-    return branches * (1 + max(min(inner, 2 * block), inner // 2)) + 2 * ascents(run)
+    updates, _ = effort(*run.procedure.pair())
+    return updates * (1 if run.coupling.absent else 2) + 2 * ascents(run)
 
 
 def ascents(run: RunSettings) -> int:
     """Steps by which each posterior is refined."""
-    return int(run.procedure.options.get("ascents", 0))
+    return effort(*run.procedure.pair())[1]
 
 
 def _needs(

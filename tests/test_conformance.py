@@ -23,7 +23,7 @@ from bench.metrics.definitions import DEFINITIONS
 from bench.metrics.evaluate import evaluate_run
 from bench.models.noise import Noise
 from bench.objectives.objective import looks_across
-from bench.parts import CHOICES, build, registry
+from bench.parts import CHOICES, build, effort, registry
 from bench.plan import Plan, Request, make_plan, resolve, systems_of, text_rules
 from bench.report.compare import measured_elsewhere
 from bench.report.records import load_records
@@ -128,6 +128,15 @@ def test_the_options_of_every_part_are_those_that_its_class_takes(choice: str, k
     entry = registry()[choice][kind]
     taken = inspect.signature(getattr(importlib.import_module(entry.module), entry.name)).parameters.values()
     assert list(entry.options.model_fields) == [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
+
+
+@pytest.mark.parametrize("kind", registry()["procedure"])
+def test_every_procedure_says_what_a_step_takes(kind: str) -> None:
+    options = least_options("procedure", kind)
+    updates, ascents = effort(kind, options)
+    assert updates >= 1
+    assert ascents >= 0
+    assert build("procedure", kind, options, *WIRING["procedure"]).effort(options) == (updates, ascents)
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import Field
@@ -60,6 +60,11 @@ class SemiAmortised(Standard):
     ) -> None:
         super().__init__(batch)
         self.ascents, self.rate, self.momentum, self.clip = ascents, rate, momentum, clip
+
+    @staticmethod
+    def effort(options: Mapping[str, Any]) -> tuple[int, int]:
+        """One update, at posteriors after all ascents."""
+        return 1, options["ascents"]
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
