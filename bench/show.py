@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from bench.declarations import Catalog, System
 from bench.errors import BenchError
@@ -24,6 +24,7 @@ from bench.stages import standing
 NARROW = 90  # columns below which a row is stacked
 SILENT = 300  # seconds without news after which a training is presumed dead; it reports each minute
 Rows = Iterable[Sequence[str]]
+Row = Sequence[str | Text]
 
 
 def span(seconds: float) -> str:
@@ -36,27 +37,52 @@ def span(seconds: float) -> str:
 
 def print_rows(console: Console, rows: Rows, header: Sequence[str] = (), numbers: bool = False) -> None:
     """Print ``rows``; the first column is a name; with ``numbers``, all the others lean right."""
-    cells = [[" ".join(text.split()) for text in row] for row in rows]
-    if not console.is_terminal:
-        for row in ([list(header)] if header else []) + cells:
-            print("\t".join(row), file=console.file)
-    elif console.width < NARROW and not numbers:
-        for name, *more in cells:
-            console.print(name, markup=False, highlight=False, style="bold")
-            text = Table.grid()
-            for line in filter(None, more):
-                text.add_row(escape(line))
-            console.print(Padding(text, (0, 0, 0, 2)), highlight=False)
+    rows = list(rows)
+    if numbers:  # in a narrow table of numbers, the names give way
+        columns = range(1, max(map(len, [*rows, header]), default=0))
+        print_grid(console, rows, header, columns, whole=columns)
+    elif console.is_terminal and console.width < NARROW:
+        for name, *more in rows:
+            console.print(Text(one_line(name), "bold"), highlight=False)
+            for line in filter(None, map(one_line, more)):
+                console.print(Padding(Text(line), (0, 0, 0, 2)), highlight=False)
     else:
-        table = Table(box=None, show_header=bool(header), pad_edge=False)
-        for index in range(max(map(len, [*cells, header]), default=0)):
-            title = header[index] if header else ""
-            number = numbers and index > 0
-            whole = number or not (numbers or index)  # in a narrow table of numbers, the names give way
-            table.add_column(title, justify="right" if number else "left", no_wrap=whole, overflow="fold")
-        for row in cells:
-            table.add_row(*map(escape, row))
-        console.print(table, highlight=False)
+        print_grid(console, rows, header)
+
+
+def print_grid(
+    console: Console,
+    rows: Sequence[Row],
+    header: Sequence[str] = (),
+    numbers: Collection[int] = (),
+    whole: Collection[int] = (0,),
+    gap: int = 0,
+) -> None:
+    """Columns under their titles, ``gap`` lines between rows: of ``numbers`` leaning right, ``whole`` unbroken."""
+    if not console.is_terminal:
+        for row in [*([header] if header else []), *rows]:
+            print_line(console, *(cell.plain if isinstance(cell, Text) else cell for cell in row))
+        return
+    grid = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, gap, 0))
+    for index in range(max(map(len, [*rows, header]), default=0)):
+        title, right = header[index] if header else "", index in numbers
+        grid.add_column(title, justify="right" if right else "left", no_wrap=index in whole, overflow="fold")
+    for row in rows:
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(one_line(cell)) for cell in row))
+    console.print(grid, highlight=False)
+
+
+def print_line(console: Console, *parts: str) -> None:
+    """Print ``parts`` on one line, between them blanks or, in a pipe, tabs."""
+    if console.is_terminal:
+        console.print(Text("  ".join(map(one_line, parts))), highlight=False, soft_wrap=True)
+    else:
+        print("\t".join(map(one_line, parts)), file=console.file)
+
+
+def one_line(text: str) -> str:
+    """``text`` without line ends and control characters: a text of a corpus must not move the cursor."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def declared(catalog: Catalog, what: str) -> Iterator[tuple[str, str, str]]:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.declarations import Catalog, Table
@@ -32,7 +31,7 @@ from bench.report.records import Measurement, RunRecord, load_records, run_names
 from bench.report.statistics import Difference, difference
 from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, table_view
 from bench.settings import RunSettings
-from bench.show import check_results
+from bench.show import Row, check_results, print_grid, print_line
 from bench.validation import validated
 
 TEXTS = "texts.json"
@@ -51,7 +50,6 @@ STYLES = {
     "notrun": "dim",
     "notprinted": "dim",
 }
-Row = Sequence[str | Text]
 
 
 def terminal() -> Console:
@@ -72,7 +70,7 @@ def show_table(console: Console, catalog: Catalog, results: Path, name: str, cor
     for number, (shown, view) in enumerate(views.items()):
         if corpus is None or shown == corpus:
             if number and corpus is None:
-                _print_line(console, "")
+                print_line(console, "")
             _print_view(console, material, shown, view)
 
 
@@ -86,7 +84,7 @@ def show_claims(console: Console, catalog: Catalog, results: Path, paper: str | 
             of_claim = [(_claim_sign(r.word), _effect(r), " ".join(r.source)) for r in judged.rulings]
             for verdict, found, source in of_claim or [(_claim_sign(judged.word), "", "")]:
                 rows.append((judged.key if paper else f"{name}/{judged.key}", verdict, found, source))
-    _print_grid(console, ("claim", "verdict", "effect [95 %]", "tier"), rows)
+    print_grid(console, rows, ("claim", "verdict", "effect [95 %]", "tier"))
 
 
 def show_difference(
@@ -109,21 +107,21 @@ def show_difference(
         values = (significant(one.first.value, 5), significant(one.second.value, 5))
         rows.append((metric_name(one.first.metric), *values, change, ", ".join(estimators)))
     for word, run in (("first", first), ("second", second)):
-        _print_line(console, word, run.name, f"seed {run.seed}, {run.origin}")
-    _print_line(console, "")
+        print_line(console, word, run.name, f"seed {run.seed}, {run.origin}")
+    print_line(console, "")
     header = ("metric", "first", "second", "second minus first [95 % over texts]", "estimator")
-    _print_grid(console, header, rows, numbers=(1, 2))
+    print_grid(console, rows, header, numbers=(1, 2))
     if not by_text:
         return
     chosen = by_text[metric] if metric else next(iter(by_text.values()))
-    _print_line(console, "")
-    _print_line(console, f"texts that differ most in {metric_name(chosen.first.metric)}")
+    print_line(console, "")
+    print_line(console, f"texts that differ most in {metric_name(chosen.first.metric)}")
     texts = _texts(results, first, chosen.first.split) or _texts(results, second, chosen.first.split)
     lines = [
         (str(i), visible(a, 3), visible(b, 3), fixed(b - a, 3, signed=True), texts.get(i, ""))
         for i, a, b in _farthest(first, second, chosen, count)
     ]
-    _print_grid(console, ("index", "first", "second", "difference", "text"), lines, numbers=(0, 1, 2, 3))
+    print_grid(console, lines, ("index", "first", "second", "difference", "text"), numbers=(0, 1, 2, 3))
 
 
 def show_texts(console: Console, results: Path, name: str, what: str, count: int | None) -> None:
@@ -142,7 +140,7 @@ def show_texts(console: Console, results: Path, name: str, what: str, count: int
     if not shown:
         remedy = "a language model has no codes, and a model without a posterior density is not sampled from"
         raise BenchError(f"this run has no {what}", where=path, remedy=remedy)
-    _print_grid(console, (), rows)
+    print_grid(console, rows)
 
 
 def _decoded(what: str, number: int, one: Any, texts: Mapping[int, str]) -> list[Row]:
@@ -181,7 +179,7 @@ def show_interpolation(
         run.run, run.folder, settings, corpora, sentences, inner, device=device, threads=threads
     )
     shares = (f"{step / (inner + 1):.2f}" for step in range(inner + 2))
-    _print_grid(console, (), [("from", first), *zip(shares, texts, strict=True), ("to", last)])
+    print_grid(console, [("from", first), *zip(shares, texts, strict=True), ("to", last)])
 
 
 def load(catalog: Catalog, results: Path, paper: str) -> Material:
@@ -285,10 +283,10 @@ def _print_view(console: Console, material: Material, corpus: str, view: TableVi
         title = f"{view.heading}: {material.corpus_title(corpus)}"
         console.print(Text(title, "bold"), highlight=False)
         console.print(Text("ours, the printed number, the verdict", "dim"), highlight=False)
-        _print_grid(console, ("", *names), rows, numbers=range(1, len(names) + 1), gap=1)
+        print_grid(console, rows, ("", *names), numbers=range(1, len(names) + 1), gap=1)
     else:
         header = [part for name in names for part in (name, f"{name} printed", f"{name} verdict")]
-        _print_grid(console, ("corpus", "row", "runs", *header), rows)
+        print_grid(console, rows, ("corpus", "row", "runs", *header))
 
 
 def _numbers(cell: dict[str, Any] | None) -> tuple[Text, Text, Text]:
@@ -390,34 +388,3 @@ def _texts(results: Path, run: RunRecord, split: str) -> dict[int, str]:
 def _lines(name: str, texts: Sequence[tuple[str, str | None]]) -> list[Row]:
     """Rows of (name, what, text); a sentence of the corpus that may not be published is left out as such."""
     return [(name, what, Text("(not published)", "dim") if text is None else text) for what, text in texts]
-
-
-def _print_line(console: Console, *parts: str) -> None:
-    if console.is_terminal:
-        console.print(Text("  ".join(map(_clean, parts))), highlight=False, soft_wrap=True)
-    else:
-        print("\t".join(map(_clean, parts)), file=console.file)
-
-
-def _print_grid(
-    console: Console, header: Sequence[str], rows: Sequence[Row], numbers: Sequence[int] = (), gap: int = 0
-) -> None:
-    """Columns under their titles, those of ``numbers`` leaning right, ``gap`` lines between rows; or tabs."""
-    if not console.is_terminal:
-        lines: list[Row] = [*([header] if header else []), *rows]
-        for row in lines:
-            plain = (cell.plain if isinstance(cell, Text) else cell for cell in row)
-            print("\t".join(map(_clean, plain)), file=console.file)
-        return
-    grid = Grid(box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, gap, 0))
-    for index in range(max(map(len, [*rows, header]), default=0)):
-        title, right = header[index] if header else "", index in numbers
-        grid.add_column(title, justify="right" if right else "left", no_wrap=index == 0, overflow="fold")
-    for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(_clean(cell)) for cell in row))
-    console.print(grid, highlight=False)
-
-
-def _clean(text: str) -> str:
-    """One line without control characters: a text of a corpus must not move the cursor."""
-    return "".join(character for character in " ".join(text.split()) if character.isprintable())

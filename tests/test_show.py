@@ -16,7 +16,17 @@ from bench.errors import BenchError
 from bench.files import write_json
 from bench.plan import Request, make_plan
 from bench.recorded import Cost
-from bench.show import check_results, counts, plan_rows, plan_summary, print_rows, progress, span
+from bench.show import (
+    check_results,
+    counts,
+    plan_rows,
+    plan_summary,
+    print_grid,
+    print_line,
+    print_rows,
+    progress,
+    span,
+)
 
 LONG = "A text that is longer than a narrow terminal is wide, and so has to be broken into lines."
 ROWS = [("first", "One [b]title[/b]", LONG), ("second", "", "Short\n and   broken.")]
@@ -48,6 +58,19 @@ def test_a_terminal_is_not_exceeded_and_no_word_is_lost(width: int) -> None:
         assert text.splitlines()[0] == "first"
     words = set(" ".join(word for row in ROWS for word in row).split())
     assert words <= set(text.split())
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("width", [40, 120])
+def test_no_text_moves_the_cursor(width: int, terminal: bool) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+    print_rows(console, [("a\x1b[2J", "failed", "no\rsuch \x07file")])
+    print_grid(console, [("a\x1b[2J", "no\rsuch \x07file")])
+    print_line(console, "a\x1b[2J", "no\rsuch \x07file")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert text.count("a[2J") == text.count("no such file") == 3
+    assert all(character.isprintable() for line in text.split("\n") for character in line.replace("\t", ""))
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])

@@ -20,7 +20,7 @@ from bench.report.data import CELLS, MEASUREMENTS, read_data
 from bench.report.export import rows_of
 from bench.report.numbers import metric_name, significant
 from bench.report.statistics import prediction_interval
-from bench.show import print_rows
+from bench.show import print_line, print_rows
 
 GROUP = ("origin", "tier", "paper", "corpus", "system", "metric", "estimator")
 CELL = ("paper", "table", "row", "label", "setting", "corpus", "metric", "origin", "tier")
@@ -183,15 +183,11 @@ def show_diff(console: Console, before: Path, after: Path) -> None:
         systems = list(dict.fromkeys("/".join(group[:5]) for group in groups))
         if systems:
             print_rows(console, [(name, f"{len(groups)} numbers", " ".join(systems))])
-    _say(
+    print_line(
         console,
         f"{found.shared} numbers in both: {len(found.moves)} changed, {len(beyond)} beyond noise; "
         f"{len(found.flips)} verdicts flipped; {len(found.gone)} numbers gone, {len(found.new)} new",
     )
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _strength(move: Move) -> float:
