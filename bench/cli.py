@@ -106,8 +106,8 @@ def _pack(o: argparse.Namespace) -> int:
 
     from bench.carrying import archive
     from bench.declarations import load_catalog
-    from bench.packing import Workers, pack, summary
     from bench.plan import Plan, find_run, make_plan
+    from bench.pool import Workers, pack, summary
     from bench.show import print_rows
 
     catalog, request = load_catalog(), _request(o)

@@ -19,15 +19,15 @@ from typing import Any
 import pytest
 import torch
 
-from bench import packing
+from bench import pool
 from bench.carrying import Taken, archive, unpack
 from bench.cli import main
 from bench.cost import estimate
 from bench.declarations import load_catalog
 from bench.errors import BenchError
 from bench.files import read_json, write_json
-from bench.packing import Outcome, Workers, in_order, pack
 from bench.plan import Plan, Request, find_run, make_plan, with_starts
+from bench.pool import Outcome, Workers, in_order, pack
 from bench.recorded import BYTES, Records
 from bench.show import recorded_summary
 from bench.stages import next_stage, standing, state_folder
@@ -73,8 +73,8 @@ def hurried(results: Path) -> Iterator[None]:
     """Time is nearly up for a pack as soon as the DAE is being trained."""
     clock = SimpleNamespace(monotonic=lambda: 59.0 if saying(results, DAE) else 0.0, sleep=time.sleep)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "time", clock)
-        patch.setattr(packing, "POLL", 0.02)
+        patch.setattr(pool, "time", clock)
+        patch.setattr(pool, "POLL", 0.02)
         yield
 
 
@@ -265,7 +265,7 @@ def test_pairs_stay_together_starts_come_first_and_then_the_longest() -> None:
 
 def test_without_records_the_longest_run_is_found_by_counting(tmp_path: Path) -> None:
     plan = plan_of("gru-lm", "coupled-vae", "lagging-vae", settings={})
-    counted = packing.expected_seconds(plan, tmp_path)
+    counted = pool.expected_seconds(plan, tmp_path)
     assert sorted(counted, key=lambda name: counted[name]) == list(plan.runs)
 
 
