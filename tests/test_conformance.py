@@ -73,7 +73,7 @@ def shrunk(settings: RunSettings) -> RunSettings:
     dump = settings.model_dump(mode="json")
     for choice in CHOICES:
         options = dump[choice]["options"]
-        options |= {key: value for key, value in SMALL.items() if key in options}
+        options |= {key: value for key, value in SMALL.items() if isinstance(options.get(key), int)}
     dump |= {"embedding": SIZE, "latent": 4}
     dump["training"] |= FEW | {"precision": "float32"}
     dump["evaluation"] |= MEASURED
