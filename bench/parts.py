@@ -8,8 +8,10 @@ A part is one class in one file of the room it belongs to::
 
 Positional arguments are wiring that the composer supplies; keyword-only arguments are the options that a
 declaration may set. Names and options are read from the source text, so that a configuration is checked,
-with its types and defaults, without importing torch. So is the static method ``effort`` of a procedure, from
-which resources are counted.
+with its types and defaults, without importing torch.
+
+An option of a procedure that says how often a step repeats something is marked for the count of resources by
+``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior.
 """
 
 from __future__ import annotations
@@ -44,7 +46,6 @@ REQUIRED = ("decoder", "procedure")  # choices that no system does without
 # Bases that parts have from elsewhere and that take no options.
 WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")
 
-Effort = Callable[[Mapping[str, Any]], tuple[int, int]]
 _C = TypeVar("_C", bound=type)
 
 
@@ -56,7 +57,7 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Registered:
-    """Where a part is defined, which options its constructor takes, and the effort of a procedure."""
+    """Where a part is defined and which options its constructor takes."""
 
     choice: str
     kind: str
@@ -65,7 +66,6 @@ class Registered:
     file: Path
     options: type[Options]
     about: str
-    effort: Effort | None
 
 
 def part(choice: str, kind: str) -> Callable[[_C], _C]:
@@ -112,23 +112,6 @@ def build(choice: str, kind: str, options: Mapping[str, Any], *wiring: Any) -> A
     return getattr(importlib.import_module(entry.module), entry.name)(*wiring, **options)
 
 
-def effort(kind: str, options: Mapping[str, Any]) -> tuple[int, int]:
-    """Updates in one step of the procedure ``kind``, and ascents of each posterior, as its class counts them.
-
-    Raises :class:`BenchError` for a class that does not, or by more than its options.
-    """
-    entry = lookup("procedure", kind)
-    where = f"{entry.file}: {entry.name}"
-    if entry.effort is None:
-        remedy = "give its class a static method effort, as those of bench/training have"
-        raise BenchError(f"procedure {kind!r} does not say what a step takes", where=where, remedy=remedy)
-    try:
-        return entry.effort(options)
-    except (KeyError, NameError, TypeError) as error:
-        remedy = "make it a static method that counts with its options and Python's own functions alone"
-        raise BenchError(f"effort of procedure {kind!r}: {error!r}", where=where, remedy=remedy) from error
-
-
 def _parts_in(file: Path, package: Path) -> list[Registered]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
@@ -145,8 +128,7 @@ def _parts_in(file: Path, package: Path) -> list[Registered]:
                     raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
                 about = (ast.get_docstring(node) or "").split("\n")[0]
                 options = _options(node, tree, file, kind)
-                counted = _effort(node, tree) if choice == "procedure" else None
-                found.append(Registered(choice, kind, module, node.name, file, options, about, counted))
+                found.append(Registered(choice, kind, module, node.name, file, options, about))
     return found
 
 
@@ -184,19 +166,6 @@ def _constructor(node: ast.ClassDef, tree: ast.Module, file: Path) -> ast.Functi
                 remedy=f"give {node.name} an __init__ that names its options and calls that of {base}",
             )
     return None
-
-
-def _effort(node: ast.ClassDef, tree: ast.Module) -> Effort | None:
-    """The function ``effort`` of a class or of its first base of the same file that has one, by itself."""
-    classes = (found for found in _lineage(node, tree) if isinstance(found, ast.ClassDef))
-    method = next(filter(None, (_method(found, "effort") for found in classes)), None)
-    if method is None:
-        return None
-    method.decorator_list = []
-    names: dict[str, Any] = {}
-    exec(compile(ast.Module([method], type_ignores=[]), "<effort>", "exec"), names)  # our own source
-    found: Effort = names["effort"]
-    return found
 
 
 def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef | ast.expr]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.parts import effort
+from bench.parts import lookup
 from bench.recorded import validations
 from bench.settings import RunSettings
 
@@ -82,15 +82,25 @@ def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) 
 def passes(run: RunSettings) -> int:
     """Forward and backward passes of one step, in those of a standard step without a twin.
 
-    Each ascent of a posterior is differentiated twice.
+    Of the updates that a step may make besides its own, half count: it seldom makes all, and in an aggressive
+    training none after some validation. Each ascent of a posterior is differentiated twice.
     """
-    updates, _ = effort(*run.procedure.pair())
+    updates = 1 + _repeated(run, "updates") // 2
     return updates * (1 if run.coupling.absent else 2) + 2 * ascents(run)
 
 
 def ascents(run: RunSettings) -> int:
     """Steps by which each posterior is refined."""
-    return effort(*run.procedure.pair())[1]
+    return _repeated(run, "ascents")
+
+
+def _repeated(run: RunSettings, what: str) -> int:
+    """How often a step repeats ``what``, by the options of its procedure that are marked so."""
+    kind, options = run.procedure.pair()
+    marked = lookup("procedure", kind).options.model_fields
+    return sum(
+        options[name] for name, field in marked.items() if field.json_schema_extra == {"repeats": what}
+    )
 
 
 def _needs(

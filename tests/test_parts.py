@@ -11,7 +11,7 @@ import pytest
 
 from bench import parts
 from bench.errors import BenchError
-from bench.parts import CHOICES, NONE, REQUIRED, build, effort, lookup, part, registry
+from bench.parts import CHOICES, NONE, REQUIRED, build, lookup, part, registry
 from bench.validation import validated
 
 HEAD = """from __future__ import annotations
@@ -128,37 +128,6 @@ def test_a_mistake_in_a_part_is_explained(sources: dict[str, str], message: str,
     package(**sources)
     with pytest.raises(BenchError, match=message):
         registry()
-
-
-def procedure(body: str, bases: str = "") -> str:
-    head = f'\n@part("procedure", "mine")\nclass P({bases}):\n'
-    return f"{head}    def __init__(self, batch, *, inner: int): ...\n{body}"
-
-
-def counting(result: str) -> str:
-    signature = "effort(options: Mapping[str, Any]) -> tuple[int, int]"
-    return f"    @staticmethod\n    def {signature}:\n        return {result}\n"
-
-
-def test_the_effort_of_a_procedure_is_read_from_its_class_or_a_base(package: Package) -> None:
-    base = "class Base:\n" + counting('max(options["inner"] // 2, 1), 3')
-    package(a="import torch_that_is_not_there\n" + base + procedure("", "elsewhere.Standard, Base"))
-    assert effort("mine", {"inner": 8}) == (4, 3)
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("", r"procedure 'mine' does not say what a step takes(.|\n)*a\.py: P"),
-        (counting("torch.zeros(2)"), r"effort of procedure 'mine': .*name 'torch'(.|\n)*a\.py: P"),
-        (counting("1, 0").replace("(options", "(self, options"), "effort of procedure 'mine': TypeError"),
-        (counting('options["outer"], 0'), r"effort of procedure 'mine': KeyError\('outer'\)"),
-    ],
-)
-def test_a_mistake_in_an_effort_is_explained(body: str, message: str, package: Package) -> None:
-    package(a=procedure(body, "Standard"))
-    with pytest.raises(BenchError, match=message):
-        effort("mine", {"inner": 8})
 
 
 def test_other_decorators_are_no_parts(package: Package) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
@@ -44,22 +43,13 @@ class Aggressive(Standard):
         self,
         batch: int,
         *,
-        inner: Annotated[int, Field(ge=1)] = 99,
+        inner: Annotated[int, Field(ge=1, json_schema_extra={"repeats": "updates"})] = 99,
         block: Annotated[int, Field(ge=1)] = 15,
         mixture: Annotated[int, Field(ge=2)] = 32,
     ) -> None:
         super().__init__(batch)
         self.inner, self.block, self.mixture = inner, block, mixture
         self.state = {"aggressive": True, "information": 0.0}
-
-    @staticmethod
-    def effort(options: Mapping[str, Any]) -> tuple[int, int]:
-        """Half of the inner updates: a step seldom makes all, and after some validation it makes none.
-
-        At least those of two blocks, before which they cannot end.
-        """
-        inner = options["inner"]
-        return 1 + max(min(inner, 2 * options["block"]), inner // 2), 0
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""

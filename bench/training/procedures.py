@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
@@ -24,15 +24,6 @@ class Procedure(Protocol):
 
     state: dict[str, Any]
 
-    @staticmethod
-    def effort(options: Mapping[str, Any]) -> tuple[int, int]:
-        """Updates in one step, and ascents of each posterior, with all ``options``.
-
-        What a run asks of a machine is counted from these, without loading this file: nothing of it is known
-        inside.
-        """
-        ...
-
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
         ...
@@ -53,11 +44,6 @@ class Standard:
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.state: dict[str, Any] = {}
-
-    @staticmethod
-    def effort(options: Mapping[str, Any]) -> tuple[int, int]:
-        """One update."""
-        return 1, 0
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field
@@ -53,18 +53,13 @@ class SemiAmortised(Standard):
         self,
         batch: int,
         *,
-        ascents: Annotated[int, Field(ge=0)] = 20,
+        ascents: Annotated[int, Field(ge=0, json_schema_extra={"repeats": "ascents"})] = 20,
         rate: Annotated[float, Field(gt=0)] = 1.0,
         momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5,
         clip: Annotated[float, Field(gt=0)] = 5.0,
     ) -> None:
         super().__init__(batch)
         self.ascents, self.rate, self.momentum, self.clip = ascents, rate, momentum, clip
-
-    @staticmethod
-    def effort(options: Mapping[str, Any]) -> tuple[int, int]:
-        """One update, at posteriors after all ascents."""
-        return 1, options["ascents"]
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping.
