@@ -5,7 +5,6 @@ Nothing is skipped in silence: a file that cannot be read becomes a fault of its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -128,9 +127,11 @@ def load_records(results: Path, plan: Plan) -> Records:
     absent = {(c.paper, c.corpus): c.fault for c in corpora if c.fault}
     runs: list[RunRecord] = []
     statuses, faults = _statuses(results / "state")
+    logs = _logs(results / "logs")
     for name, settings in plan.runs.items():
         record = _load_run(results / "runs" / name, name, "own", settings)
         fault = absent.get((settings.paper, settings.corpus), "")
+        record.logs = logs.get(name, [])
         _find_state(record, results / "logs", statuses.get(name), fault)
         runs.append(record)
     published = results / "published"
@@ -272,7 +273,6 @@ def _load_files(record: RunRecord) -> None:
 
 def _find_state(record: RunRecord, logs: Path, status: dict[str, Any] | None, corpus_fault: str) -> None:
     """For a planned run without a result: what its status file and its logs tell."""
-    record.logs = list(_logs(logs, record.name))
     if record.state in ("finished", "diverged"):
         return
     if corpus_fault and not record.run:
@@ -312,14 +312,15 @@ def _statuses(state: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     return found, faults
 
 
-def _logs(folder: Path, name: str) -> Iterator[Path]:
-    """Log files of a run, the oldest first: those whose path holds the parts of its name in this order."""
-    parts = name.split("/")
+def _logs(folder: Path) -> dict[str, list[Path]]:
+    """Log files by run, the oldest first: those whose path holds the parts of its name in this order."""
+    found: dict[str, list[Path]] = {}
     files = (p for p in folder.rglob("*") if p.is_file())
     for path in sorted(files, key=lambda p: (p.stat().st_mtime, str(p))):
-        words = list(path.relative_to(folder).with_suffix("").parts)
-        if parts in (words[-5:], words[-6:-1]):  # .../seed0.log or .../seed0/train.log
-            yield path
+        words = path.relative_to(folder).with_suffix("").parts
+        for name in {words[-5:], words[-6:-1]}:  # .../seed0.log or .../seed0/train.log
+            found.setdefault("/".join(name), []).append(path)
+    return found
 
 
 def _load_corpus(root: Path, paper: str, corpus: str, origin: Origin) -> CorpusRecord:

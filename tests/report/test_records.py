@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,41 @@ def test_states_without_a_result(results: Any, plan: Plan) -> None:
     record = load(results, plan)
     assert (record.state, record.reason) == ("failed", "MemoryError: no room")
     assert record.log_tail.endswith("last words")
+
+
+def test_the_logs_are_read_through_once_for_all_runs(
+    results: Any, catalog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"paper/coupled-vae/ptb/{system}/seed{seed}" for system in ("vae", "dae") for seed in range(4)]
+    for name in names:
+        results.log(name, f"of {name}")
+    other = results.root / "logs" / "elsewhere" / names[0] / "train.log"
+    other.parent.mkdir(parents=True)
+    other.write_text("of another place")
+    read: list[str] = []
+    scandir = os.scandir
+
+    def counted(path: Any) -> Any:
+        read.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", counted)
+    folders = []
+    for seeds in (1, 4):
+        read.clear()
+        asked = {
+            "tier": "paper",
+            "corpora": ("ptb",),
+            "systems": ("vae", "dae"),
+            "seeds": tuple(range(seeds)),
+        }
+        runs = load_records(results.root, make_plan(catalog, Request.model_validate(asked))).runs
+        assert len(runs) == 2 * seeds
+        for record in runs:
+            assert record.logs[0] == results.root / "logs" / "train" / f"{record.name}.log"
+            assert record.logs[1:] == ([other] if record.name == names[0] else [])
+        folders.append([path for path in read if path.startswith(str(results.root / "logs"))])
+    assert folders[0] == folders[1] != []
 
 
 def test_a_diverged_run(results: Any, plan: Plan) -> None:
