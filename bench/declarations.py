@@ -17,6 +17,7 @@ from bench.metrics.definitions import DEFINITIONS
 from bench.parts import CHOICES
 from bench.questions import Audit, Audits, Claim, Claims, CurveName, Pair
 from bench.settings import Model, Name
+from bench.units import canonical
 from bench.validation import read_yaml, validated
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -375,5 +376,5 @@ def _read_reported(path: Path) -> list[dict[str, Any]]:
         reader = csv.DictReader(handle)
         if reader.fieldnames != columns:
             raise BenchError(f"columns {reader.fieldnames}", where=path, allowed=columns)
-        rows = list(reader)
+        rows = [row | {"unit": canonical(row["unit"], f"{path}:{reader.line_num}")} for row in reader]
     return [row | {"bold": None if row["bold"] == "" else row["bold"] == "1"} for row in rows]

@@ -137,6 +137,12 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ),
         (
             "papers/coupled-vae/reported.csv",
+            "105.8,nats",
+            "105.8,bits",
+            r"unknown unit 'bits'(.|\n)*reported.csv:2(.|\n)*allowed: (.|\n)*nats, nats per text(.|\n)*ratio",
+        ),
+        (
+            "papers/coupled-vae/reported.csv",
             "table,corpus,",
             "tabel,corpus,",
             r"tabel(.|\n)*allowed: table, c",

@@ -13,13 +13,13 @@ from typing import Any
 
 import pandas
 
+from bench import units
 from bench.declarations import Catalog, Measure, Paper, Reported, Row, Table
 from bench.report.age import told
 from bench.report.noise import Noise, noise_of
 from bench.report.records import Measurement, Origin, Records, RunRecord, State
 from bench.report.verdict import MEANINGS, Evidence, Limits, Word, judge
 
-SCALES = {"percent": 0.01, "ratio": 1.0, "fraction": 1.0}
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
 PAPER_TIER = "paper"
 PRINTED_SPLIT = "test"  # what papers print
@@ -37,7 +37,10 @@ EXCESS = "excess_nll"  # nats per text above the true entropy, measured on gener
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of one table, from one source of runs. Numbers are in the unit of the print."""
+    """One cell of one table, from one source of runs.
+
+    Numbers are in the unit of the print; where ours cannot be converted into it, ours stay in their own.
+    """
 
     table: str
     row: int
@@ -90,11 +93,6 @@ class Place:
     measure: Measure
     reported: Reported | None
     printed_row: bool
-
-    @property
-    def unit(self) -> str | None:
-        """The unit of the printed number where it is one that we convert to."""
-        return self.reported.unit if self.reported and self.reported.unit in SCALES else None
 
 
 Source = tuple[Origin, str]  # origin and tier
@@ -200,8 +198,11 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
     measure, reported = place.measure, place.reported
     found = [(run, m) for run in runs if (m := _usable(run, measure))]
     first = found[0][1] if found else None
-    unit = place.unit or (first.unit if first else reported.unit if reported else "")
-    factor = _factor(first, unit)
+    unit = reported.unit if reported else first.unit if first else ""
+    converted = units.factor(first.unit, unit) if first else 1.0
+    if first and converted is None:
+        unit = first.unit
+    factor = converted or 1.0
     decimals = _decimals(place, unit)
     values = [float(m.value or 0.0) * factor for _, m in found]
     over_texts = None
@@ -237,7 +238,7 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
         high=result.high,
         interval=result.interval,
         reported=reported.value if reported else None,
-        difference=mean - reported.value if reported and mean is not None else None,
+        difference=mean - reported.value if reported and mean is not None and converted else None,
         verdict=result.word,
         reason=result.reason,
         unit=unit,
@@ -271,7 +272,7 @@ def _limits(measurement: Measurement | None, factor: float) -> Limits:
 
 def _decimals(place: Place, unit: str) -> int:
     """Decimals of the print (a ratio has two more than percent), one more where nothing was printed."""
-    as_ratio = 2 if unit in ("ratio", "fraction") else 0
+    as_ratio = 2 if unit == "ratio" else 0
     return place.measure.decimals + as_ratio + (place.corpus not in place.table.corpora)
 
 
@@ -281,15 +282,6 @@ def _usable(run: RunRecord, measure: Measure) -> Measurement | None:
         return None
     found = run.find(measure.metric, measure.estimator)
     return found if found and found.value is not None and math.isfinite(found.value) else None
-
-
-def _factor(measurement: Measurement | None, unit: str) -> float:
-    """What our number is multiplied by to stand in the unit of the print."""
-    if measurement is None or measurement.unit == unit:
-        return 1.0
-    if measurement.unit in SCALES and unit in SCALES:
-        return SCALES[measurement.unit] / SCALES[unit]
-    return 1.0
 
 
 def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
@@ -326,6 +318,9 @@ def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Meas
         reasons.append(f"measured on the {measured.split} split, printed is the {PRINTED_SPLIT} split")
     if measured is not None and measured.validity == "not a bound":
         reasons.append(f"the estimator {measured.estimator} is neither exact nor consistent nor a bound")
+    printed = place.reported.unit if place.reported else None
+    if measured is not None and printed is not None and units.factor(measured.unit, printed) is None:
+        reasons.append(f"measured in {measured.unit}, printed in {printed}: neither converts into the other")
     return "; ".join(reasons) or None
 
 

@@ -307,7 +307,7 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
     measures = material.catalog.paper(paper_name).measures if paper_name in material.catalog.papers else {}
     for row in rows.values():
         metric = row["first"].metric
-        known = metric in measures and row["first"].unit not in ("ratio", "fraction")
+        known = metric in measures and row["first"].unit != "ratio"
         decimals = measures[metric].decimals + 1 if known else None
         row["name"] = metric_name(metric)
         row["text"] = lambda v, d=decimals: significant(v) if d is None else visible(v, d)

@@ -35,8 +35,8 @@ MEANINGS: dict[Word, str] = {
     "which does not see the spread over seeds",
     "undecided, far": "one seed only; the printed number lies outside the 95 % interval over texts",
     "undecided": "one seed only, and this quantity has no interval over texts",
-    "not comparable": "measured, but not under the paper's budget, not on the printed corpus or split, or by an "
-    "estimator that bounds nothing",
+    "not comparable": "measured, but not under the paper's budget, not on the printed corpus or split, by an "
+    "estimator that bounds nothing, or in another unit than the printed one",
     "failed": "the run was started and did not finish",
     "not measured": "the run finished but holds no such measurement",
     "not run": "there is no run",

@@ -9,7 +9,9 @@ from typing import Any
 import pandas
 import pytest
 
+from bench import units
 from bench.declarations import CATALOG, Catalog
+from bench.files import read_json, write_json
 from bench.plan import Request, make_plan
 from bench.report.compare import by_cell, compare, measured_elsewhere, printed_counts
 from bench.report.export import harmless, write_csv, write_rows
@@ -128,6 +130,35 @@ def test_a_row_may_be_measured_by_another_procedure_than_the_rest(results: Any, 
     for label, estimator in (("VAE", "leave-one-out"), ("Coupled-Lagging-VAE", "like-length")):
         assert cell(frame, table="table2", label=label, metric="mi")["estimator"] == estimator
     assert "at most 3.47" in cell(frame, table="table2", label="Lagging-VAE", metric="mi")["note"]
+
+
+def test_a_number_in_another_unit_than_the_printed_one_is_shown_and_not_judged(
+    results: Any, catalog: Catalog
+) -> None:
+    results.corpus()
+    folder = results.run(f"{prefix()}/vae/seed0", shift=0.1)  # 103.6, which Table 1 prints in nats
+    path = folder / "measurements.json"
+    content = read_json(path)
+    for found in content["measurements"]:
+        found["unit"] = "bits per text" if found["metric"] == "nll" else found["unit"]
+    write_json(path, content)
+    frame = compare(catalog, records(results, catalog), PAPER)
+    found = cell(frame, label="VAE", metric="nll")
+    assert found["verdict"] == "not comparable"
+    assert "measured in bits per text, printed in nats per text" in found["reason"]
+    assert (found["measured"], found["reported"]) == (pytest.approx(103.6), 103.6)
+    assert (found["unit"], found["difference"]) == ("bits per text", None)
+    other = cell(frame, label="VAE", metric="kl")
+    assert other["verdict"] != "not comparable"
+    assert other["unit"] == "nats per text"
+
+
+def test_units_convert_both_ways_or_not_at_all() -> None:
+    assert units.factor("ratio", "percent") == pytest.approx(100)
+    assert units.factor("percent", "ratio") == pytest.approx(0.01)
+    assert units.factor("none", "none") == 1.0
+    assert units.factor("nats per text", "percent") is None
+    assert units.factor("none", "percent") is None
 
 
 def test_a_finished_run_without_the_measurement(results: Any, catalog: Catalog) -> None:
