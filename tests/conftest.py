@@ -9,7 +9,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.declarations import load_catalog
+from bench.files import locked
 from bench.plan import resolve, text_rules
 from bench.settings import RunSettings
 
@@ -76,6 +77,24 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def corpus(corpora: Path) -> Prepared:
     """The tiny generated corpus."""
     return Prepared.load(corpora / "coupled-vae" / CORPUS)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Locks a folder as another process does; once it is waited for, does ``meanwhile`` and lets go."""
+    with contextlib.ExitStack() as held:
+
+        def hold(folder: Path, meanwhile: Callable[[], object] = lambda: None) -> None:
+            other = held.enter_context(contextlib.ExitStack())
+            other.enter_context(locked(folder, "it"))
+
+            def sleep(_: float) -> None:
+                meanwhile()
+                other.close()
+
+            monkeypatch.setattr("bench.files.time.sleep", sleep)
+
+        yield hold
 
 
 @pytest.fixture

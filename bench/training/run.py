@@ -58,7 +58,8 @@ def train_run(
         if content is None:
             with failure_noted(folder, settings.name):
                 trainer, reason = _trained(settings, corpus, folder, chosen, out)
-                content = _write(trainer, corpus, out / settings.name, reason, threads)
+                with locked(out / settings.name, f"the files of {settings.name}", wait=True):
+                    content = _write(trainer, corpus, out / settings.name, reason, threads)
         shutil.rmtree(folder)
     return content
 
@@ -125,7 +126,7 @@ def _begin(trainer: Trainer, runs: Path) -> None:
 def _write(
     trainer: Trainer, corpus: Prepared, folder: Path, reason: str | None, threads: int | None
 ) -> dict[str, Any]:
-    """Write weights, tables and, last, ``run.json``."""
+    """Write weights, tables and, last, ``run.json``; the caller holds a lock on ``folder``, as an evaluation does."""
     progress, settings = trainer.progress, trainer.settings
     weights = trainer.best or trainer.model.state_dict()
     remove_parts(folder)

@@ -6,6 +6,7 @@ import itertools
 import resource
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
+from bench.files import read_json
 from bench.settings import RunSettings
 from bench.stages import state_folder
 from bench.training import loop, run
@@ -161,6 +163,21 @@ def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
     assert second == first  # not trained again: even the times are those of the first
     assert not list((tmp_path / "state").iterdir())
     assert train_run(settings, *where, device="cpu", threads=1, wait=True) != first  # nobody to wait for
+
+
+def test_a_run_is_not_written_while_another_process_works_on_its_folder(
+    corpora: Path, tmp_path: Path, held: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny_settings("gru-lm", training={"steps": 4})
+    folder, seen = tmp_path / "runs" / settings.name, list[list[str]]()
+    folder.mkdir(parents=True)
+    (folder / ".model.safetensors.abc.part").touch()  # of the other process
+    held(folder, lambda: seen.append(sorted(path.name for path in folder.iterdir())))
+    done = train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
+    assert "waiting for it" in capsys.readouterr().err
+    assert seen == [[".lock", ".model.safetensors.abc.part"]]
+    assert read_json(folder / "run.json") == done
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["run.json", *run.FILES])
 
 
 def test_the_weights_written_are_the_best_of_the_validations(corpora: Path, tmp_path: Path) -> None:
