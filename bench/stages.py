@@ -27,7 +27,7 @@ def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> 
     trained = _trained(run, results, corpora)
     if trained is None:
         return "train"
-    if _measured(run, results, trained):
+    if measured_record(run, results / "runs", trained) is not None:
         return None
     return "evaluate" if (results / "runs" / run.name / WEIGHTS).exists() else "train"
 
@@ -44,7 +44,7 @@ def standing(run: RunSettings, results: Path) -> Standing:
     """How far ``run`` is in a results folder, an unfinished training by what it says of itself."""
     trained = _trained(run, results, None)
     if trained is not None:
-        return Standing(1.0, _measured(run, results, trained))
+        return Standing(1.0, measured_record(run, results / "runs", trained) is not None)
     corpus = _corpus(run, results, None)
     status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / STATUS)
     return Standing(status.get("step", 0) / run.training.steps, False)
@@ -72,11 +72,15 @@ def trained_record(run: RunSettings, runs: Path, data_hash: str | None) -> dict[
     return content if same and _code(content) == code_hash("train", run=run) else None
 
 
-def _measured(run: RunSettings, results: Path, trained: dict[str, Any]) -> bool:
-    content = _content(results / "runs" / run.name / "measurements.json")
+def measured_record(run: RunSettings, runs: Path, trained: dict[str, Any]) -> dict[str, Any] | None:
+    """The ``measurements.json`` of ``run`` below ``runs``; None where there is none or it is of something else.
+
+    It is this run's if it has its settings, this code and the weights of the training ``trained``.
+    """
+    content = _content(runs / run.name / "measurements.json")
     weights = trained.get("files", {}).get(WEIGHTS)
     same = content.get("identity") == run.identity and content.get("weights_sha256") == weights
-    return same and _code(content) == code_hash("evaluate", run=run)
+    return content if same and _code(content) == code_hash("evaluate", run=run) else None
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:

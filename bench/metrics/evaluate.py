@@ -38,7 +38,7 @@ from bench.models.noise import TextSource
 from bench.provenance import code_hash, provenance
 from bench.seeds import derive_seed
 from bench.settings import RunSettings
-from bench.stages import STATUS, WEIGHTS, failure_noted
+from bench.stages import STATUS, WEIGHTS, failure_noted, measured_record
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")
@@ -49,20 +49,23 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure a trained run and write its measurement files; returns the content of ``measurements.json``.
 
-    Waits for another process that measures it. Raises :class:`BenchError` if the run is not there, is damaged,
-    or was trained on other data.
+    Waits for another process that works on it, and takes what that has measured, if it is this. Raises
+    :class:`BenchError` if the run is not there, is damaged, or was trained on other data.
     """
     prepare_process(threads)
     folder = runs / settings.name
-    run = read_json(folder / "run.json")
+    read_json(folder / "run.json")  # without a run there is no folder to lock
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
-    if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
-        remedy = f"train the run again: bench train {settings.name}"
-        raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
-    check_run(run, corpus, folder)
-    measuring = locked(folder, f"the evaluation of {settings.name}", wait=True)
-    with measuring, failure_noted(folder, settings.name):
-        return _evaluated(run, settings, corpus, folder, choose_device(device), threads)
+    with locked(folder, f"the evaluation of {settings.name}", wait=True) as waited:
+        run = read_json(folder / "run.json")
+        if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
+            remedy = f"train the run again: bench train {settings.name}"
+            raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
+        check_run(run, corpus, folder)
+        if waited and (found := measured_record(settings, runs, run)) is not None:
+            return found
+        with failure_noted(folder, settings.name):
+            return _evaluated(run, settings, corpus, folder, choose_device(device), threads)
 
 
 def _evaluated(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
@@ -224,6 +225,39 @@ def test_a_failure_is_noted_until_the_next_evaluation(
 def test_another_configuration_is_refused(copied: Path, corpora: Path) -> None:
     with pytest.raises(BenchError, match="trained under another configuration"):
         evaluate(copied, corpora, tiny_settings("vae", optimiser={"learning_rate": 0.02}))
+
+
+def test_what_another_process_has_measured_meanwhile_is_taken(
+    copied: Path, corpora: Path, measured: Measured, held: Callable[..., None]
+) -> None:
+    folder = folder_of(copied, "vae")
+    made = (folder / "measurements.json").read_bytes()
+    (folder / "measurements.json").unlink()
+    held(folder, lambda: (folder / "measurements.json").write_bytes(made))
+    assert evaluate(copied, corpora) == measured["vae"]  # not measured again: even the times are the same
+    held(folder)
+    few = tiny_settings("vae", evaluation={"samples": 2})  # which is not what lies there
+    assert ("nll", "importance-sampling-2") in found(evaluate(copied, corpora, few))
+
+
+def test_a_run_that_is_trained_anew_meanwhile_is_measured_as_it_is_then(
+    copied: Path, corpora: Path, measured: Measured, held: Callable[..., None]
+) -> None:
+    folder = folder_of(copied, "vae")
+    weights = folder / "model.safetensors"
+
+    def trained_anew() -> None:
+        save_file({name: value / 2 for name, value in load_file(weights).items()}, weights)
+        files = read_json(folder / "run.json")["files"]
+        change(copied, "files", files | {weights.name: sha256_file(weights)})
+
+    held(folder, trained_anew)
+    content = evaluate(copied, corpora)
+    assert content["weights_sha256"] == sha256_file(weights) != measured["vae"]["weights_sha256"]
+    assert content["measurements"] != measured["vae"]["measurements"]
+    held(folder, lambda: change(copied, "data_hash", "0" * 64))
+    with pytest.raises(BenchError, match="trained on other data"):
+        evaluate(copied, corpora)
 
 
 def test_other_data_is_refused(copied: Path, corpora: Path) -> None:
