@@ -217,10 +217,11 @@ def _publish(o: argparse.Namespace) -> int:
 def _status(o: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench.declarations import load_catalog
     from bench.show import check_results, counts, print_rows, progress
 
     check_results(o.results)
-    rows = list(progress(o.results))
+    rows = list(progress(o.results, load_catalog(), _settings(o)))
     print_rows(Console(), rows)
     print(f"{counts(o.results)}, {len(rows)} in progress or failed")
     return 0
@@ -385,6 +386,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_results(sub)
 
     sub = add("status", _status, "say which runs are in progress or have failed, and how far they are")
+    _add_settings(sub)
     _add_results(sub)
 
     text = "print a table or the claims of a paper, measured beside printed"

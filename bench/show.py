@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from bench.declarations import Catalog, System
 from bench.errors import BenchError
 from bench.files import read_json
 from bench.parts import Registered, registry
-from bench.plan import Plan, parse_name, with_starts
+from bench.plan import Plan, find_run, parse_name, with_starts
 from bench.recorded import Cost, Records, recorded_cost
-from bench.stages import standing
+from bench.stages import goes_on, standing
 
 NARROW = 90  # columns below which a row is stacked
 SILENT = 300  # seconds without news after which a training is presumed dead; it reports each minute
@@ -194,27 +194,46 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
     return f"{steps}, {known}, as recorded on {'; '.join(sorted(places))}; left: {_left(costs)}.{note}"
 
 
-def progress(results: Path) -> Iterator[list[str]]:
-    """Runs that are not finished: name, state, how far they are."""
+def progress(results: Path, catalog: Catalog, settings: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Runs that are not finished: name, state, how far they are.
+
+    The catalog and the overrides of ``settings`` say what the same command would train now.
+    """
     of_evaluations = (results / "runs").glob("*/*/*/*/seed*/status.json")  # left by those that failed
     for path in (*sorted((results / "state").glob("*/status.json")), *sorted(of_evaluations)):
         try:
             status = read_json(path)
-            yield [status["name"], *_stand(status, time.time() - path.stat().st_mtime)]
+            now = (
+                "" if status["state"] == "failed" else _next(catalog, settings, results, path.parent, status)
+            )
+            yield [status["name"], *_stand(status, time.time() - path.stat().st_mtime, now)]
         except (BenchError, KeyError, TypeError) as error:
             yield [str(path), "damaged", getattr(error, "what", repr(error))]
 
 
-def _stand(status: dict[str, Any], quiet: float) -> tuple[str, str]:
-    """(state, how far) of one ``status.json`` that was written ``quiet`` seconds ago."""
+def _next(
+    catalog: Catalog, settings: Mapping[str, Any], results: Path, folder: Path, status: dict[str, Any]
+) -> str:
+    """What becomes of an unfinished training when its command is given again."""
+    try:
+        run = find_run(catalog, str(status["name"]), settings)
+    except BenchError as error:
+        return error.what
+    if goes_on(run, results, folder, status):
+        return "the same command goes on from there"
+    return "of other settings, data or code: the same command begins with the first step"
+
+
+def _stand(status: dict[str, Any], quiet: float, now: str) -> tuple[str, str]:
+    """(state, how far) of one ``status.json`` that was written ``quiet`` seconds ago; what is to come ``now``."""
     if status["state"] == "failed":
         return "failed", str(status["reason"])
     step, steps = status["step"], status["steps"]
     done = f"step {step:,} of {steps:,} ({step / steps:.0%})"
     if status["state"] == "stopped":
-        return "stopped", f"{done}; the same command goes on from there"
+        return "stopped", f"{done}; {now}"
     if quiet > SILENT:
-        return "silent", f"{done}, nothing heard for {span(quiet)}; the same command goes on from there"
+        return "silent", f"{done}, nothing heard for {span(quiet)}; {now}"
     return "running", f"{done}, about {span((steps - step) * status['seconds'] / max(step, 1))} left"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,22 @@ def standing(run: RunSettings, results: Path) -> Standing:
 def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:
     """Where a run keeps its resumable state: keyed by configuration, data and code, never mixed up."""
     return state / stable_hash([run.training_identity, data_hash, code_hash("train", run=run)])
+
+
+def goes_on(run: RunSettings, results: Path, folder: Path, status: Mapping[str, Any]) -> bool:
+    """Whether a training of ``run`` goes on from the state in ``folder``, of which its ``status`` tells.
+
+    It does if that has its settings, this code and the data that are prepared here, or of which nothing is known.
+    """
+    data = _corpus(run, results, None).get("data_hash", status.get("data_hash"))
+    return folder == state_folder(results / "state", run, str(data))
+
+
+def other_states(run: RunSettings, state: Path, own: Path) -> Iterator[Path]:
+    """Folders below ``state`` with what trainings of this name have left under other settings, data or code."""
+    for path in sorted(state.glob("*/status.json")):
+        if path.parent != own and _content(path).get("name") == run.name:
+            yield path.parent
 
 
 def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any] | None:

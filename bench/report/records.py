@@ -17,7 +17,7 @@ from bench.files import read_json, sha256_file
 from bench.plan import Plan
 from bench.report.changes import changed
 from bench.settings import RunSettings
-from bench.stages import WEIGHTS
+from bench.stages import WEIGHTS, goes_on
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
 Origin = Literal["own", "published"]
@@ -132,7 +132,7 @@ def load_records(results: Path, plan: Plan) -> Records:
         record = _load_run(results / "runs" / name, name, "own", settings)
         fault = absent.get((settings.paper, settings.corpus), "")
         record.logs = logs.get(name, [])
-        _find_state(record, results / "logs", statuses.get(name), fault)
+        _find_state(record, results, statuses.get(name, []), fault)
         runs.append(record)
     published = results / "published"
     for name in run_names(published / "runs"):
@@ -271,12 +271,16 @@ def _load_files(record: RunRecord) -> None:
             record.documents[name] = value
 
 
-def _find_state(record: RunRecord, logs: Path, status: dict[str, Any] | None, corpus_fault: str) -> None:
-    """For a planned run without a result: what its status file and its logs tell."""
+Status = tuple[Path, dict[str, Any]]  # the folder of a state, and its ``status.json``
+
+
+def _find_state(record: RunRecord, results: Path, statuses: list[Status], corpus_fault: str) -> None:
+    """For a planned run without a result: what its status files, the newest last, and its logs tell."""
     if record.state in ("finished", "diverged"):
         return
     if corpus_fault and not record.run:
         _, paper, corpus, *_ = record.parts
+        logs = results / "logs"
         steps = (logs / "fetch" / f"{corpus}.log", logs / "prepare" / paper / f"{corpus}.log")
         record.logs += [path for path in steps if path.is_file()]
     if record.logs:
@@ -284,29 +288,37 @@ def _find_state(record: RunRecord, logs: Path, status: dict[str, Any] | None, co
         record.log_tail = "\n".join(text.splitlines()[-LOG_TAIL:])
     if record.state != "not run":
         return
-    if status is None:
+    if not statuses or record.settings is None:
         record.reason = corpus_fault or "not started"
-    elif status.get("state") == "failed":
+        return
+    run = record.settings
+    own = [status for folder, status in statuses if goes_on(run, results, folder, status)]
+    status = own[-1] if own else statuses[-1][1]
+    if status.get("state") == "failed":
         record.state, record.reason = "failed", str(status.get("reason") or "no reason given")
+        return
+    progress = f"step {status.get('step')} of {status.get('steps')}"
+    if not own:
+        began = f"a training under other settings, data or code came to {progress}"
+        record.reason = f"{began}: the same command begins with the first step"
     else:
-        progress = f"step {status.get('step')} of {status.get('steps')}"
         stopped = status.get("state") == "stopped"
         told = f"stopped at {progress} and saved: the same command goes on from there"
         unknown = f"training, or killed in training: last heard of at {progress}"
         record.state, record.reason = "running", told if stopped else unknown
 
 
-def _statuses(state: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The newest ``status.json`` of each run, and the files that could not be read.
+def _statuses(state: Path) -> tuple[dict[str, list[Status]], list[str]]:
+    """What each run has left under its name, the newest last, and the files that could not be read.
 
     The folders are named by a hash over configuration, data and code, so the run is told by the file itself.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[Status]] = {}
     faults = []
     for path in sorted(state.glob("*/status.json"), key=lambda p: p.stat().st_mtime):
         try:
             status = dict(read_json(path))
-            found[str(status["name"])] = status
+            found.setdefault(str(status["name"]), []).append((path.parent, status))
         except (BenchError, TypeError, ValueError, KeyError) as error:
             faults.append(f"state/{path.parent.name}/status.json: {getattr(error, 'what', error)}")
     return found, faults

@@ -73,7 +73,8 @@ class Trainer:
     def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
         """``folder`` holds the resumable state; the caller holds its lock."""
         self.settings, self.folder, self.device = settings, folder, device
-        self.identity = f"{settings.training_identity}/{corpus.data_hash}"
+        self.data_hash = corpus.data_hash
+        self.identity = f"{settings.training_identity}/{self.data_hash}"
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
         self.objective = build_objective(settings)
         self.schedule = build_schedule(settings)
@@ -385,6 +386,7 @@ class Trainer:
     def _status(self, state: str) -> None:
         """Say in a small file how far the run is, for those who watch."""
         done = {"name": self.settings.name, "state": state, "step": self.progress.step}
+        done |= {"data_hash": self.data_hash}
         more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
         write_json(self.folder / STATUS, done | more)
 

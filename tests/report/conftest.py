@@ -16,6 +16,7 @@ from bench.files import sha256_file, write_json
 from bench.plan import Plan, Request, make_plan, resolve
 from bench.report import build_report
 from bench.settings import RunSettings
+from bench.stages import state_folder
 
 TEXTS, DATA_HASH = 200, "d" * 64
 NLL = {"gru-lm": 105.6, "vae": 103.5, "coupled-vae": 103.0, "beta-0.8-vae": 103.9}
@@ -249,11 +250,10 @@ class Results:
         }
         return {"sigma": {"edges": edges.tolist(), "counts": counts.tolist(), "above": 3}, "units": units}
 
-    def status(self, name: str, **fields: Any) -> None:
-        write_json(
-            self.root / "state" / self.settings(name).training_identity / "status.json",
-            {"name": name} | fields,
-        )
+    def status(self, name: str, data_hash: str = DATA_HASH, **fields: Any) -> Path:
+        folder = state_folder(self.root / "state", self.settings(name), data_hash)
+        write_json(folder / "status.json", {"name": name, "data_hash": data_hash} | fields)
+        return folder
 
     def log(self, name: str, text: str) -> None:
         path = self.root / "logs" / "train" / f"{name}.log"

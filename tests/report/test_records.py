@@ -53,12 +53,33 @@ def test_states_without_a_result(results: Any, plan: Plan) -> None:
     assert record.state == "running"
     assert "step 300 of 60000" in record.reason
     results.status(RUN, step=400, steps=60000, state="stopped")
-    assert load(results, plan).reason.startswith("stopped at step 400 of 60000 and saved")
+    reason = load(results, plan).reason
+    assert reason == "stopped at step 400 of 60000 and saved: the same command goes on from there"
     results.status(RUN, state="failed", reason="MemoryError: no room")
     results.log(RUN, "first\nlast words\n")
     record = load(results, plan)
     assert (record.state, record.reason) == ("failed", "MemoryError: no room")
     assert record.log_tail.endswith("last words")
+
+
+def test_a_state_that_no_training_goes_on_from_is_told_as_such(
+    results: Any, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.corpus()
+    stopped = {"steps": 60000, "state": "stopped"}
+    results.status(RUN, data_hash="e" * 64, step=400, **stopped)
+    other = "a training under other settings, data or code came to step 400 of 60000"
+    record = load(results, plan)
+    assert (record.state, record.reason) == (
+        "not run",
+        f"{other}: the same command begins with the first step",
+    )
+    own = results.status(RUN, step=300, **stopped) / "status.json"
+    os.utime(own, (0, 0))  # older than the other
+    record = load(results, plan)
+    assert (record.state, record.reason[:26]) == ("running", "stopped at step 300 of 600")
+    monkeypatch.setattr("bench.stages.code_hash", lambda *_, **__: "changed")
+    assert load(results, plan).reason.startswith(other)
 
 
 def test_the_logs_are_read_through_once_for_all_runs(

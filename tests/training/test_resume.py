@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
-from bench.files import read_json
+from bench.files import locked, read_json
 from bench.settings import RunSettings
 from bench.stages import state_folder
 from bench.training import loop, run
@@ -128,8 +128,6 @@ def test_a_clock_that_goes_backwards_changes_no_result(
 
 
 def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prepared, tmp_path: Path) -> None:
-    from bench.files import locked
-
     settings = tiny_settings("gru-lm")
     folder = state_folder(tmp_path, settings, corpus.data_hash)
     with (
@@ -142,8 +140,6 @@ def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prep
 def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
     corpora: Path, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench.files import locked
-
     settings = tiny_settings("gru-lm", training={"steps": 4})
     where = (corpora, tmp_path / "runs", tmp_path / "state")
     first = train_run(settings, *where, device="cpu", threads=1)
@@ -163,6 +159,26 @@ def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
     assert second == first  # not trained again: even the times are those of the first
     assert not list((tmp_path / "state").iterdir())
     assert train_run(settings, *where, device="cpu", threads=1, wait=True) != first  # nobody to wait for
+
+
+def test_states_of_other_settings_are_removed_but_not_that_of_a_living_process(
+    corpora: Path, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny_settings("gru-lm", training={"steps": 4})
+    changed = [tiny_settings("gru-lm", training={"steps": steps}) for steps in (5, 6)]
+    another = tiny_settings("gru-lm", seed=1)
+    folders = []
+    for run_ in (*changed, another):
+        folders.append(state_folder(tmp_path / "state", run_, corpus.data_hash))
+        trainer = Trainer(run_, corpus, folders[-1], CPU)
+        stop_after(trainer, 2)
+        with pytest.raises(Interrupted):
+            trainer.train()
+    with locked(folders[1], "it"):
+        train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
+    assert sorted((tmp_path / "state").iterdir()) == sorted(folders[1:])
+    assert all((folder / saved.FILE).exists() for folder in folders[1:])
+    assert f"removed the state of other settings, data or code: {folders[0]}" in capsys.readouterr().err
 
 
 def test_a_run_is_not_written_while_another_process_works_on_its_folder(
