@@ -66,7 +66,7 @@ def goes_on(run: RunSettings, results: Path, folder: Path, status: Mapping[str, 
 
 def other_states(run: RunSettings, state: Path, own: Path) -> Iterator[Path]:
     """Folders below ``state`` with what trainings of this name have left under other settings, data or code."""
-    for path in sorted(state.glob("*/status.json")):
+    for path in sorted(state.glob(f"*/{STATUS}")):
         if path.parent != own and _content(path).get("name") == run.name:
             yield path.parent
 
@@ -79,13 +79,26 @@ def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str,
 def trained_record(run: RunSettings, runs: Path, data_hash: str | None) -> dict[str, Any] | None:
     """The ``run.json`` of ``run`` below ``runs``; None where there is none or it is of something else.
 
-    It is this run's if it has its settings, this code and, where that is known, these data.
+    It is this run's if it has its settings, this code and, where they are known, these data and the weights that
+    the run has now with which it begins.
     """
     content = _content(runs / run.name / "run.json")
     settings = {key: value for key, value in content.get("settings", {}).items() if key != "evaluation"}
     same_data = data_hash is None or content.get("data_hash") == data_hash
     same = stable_hash(settings) == run.training_identity and same_data
+    same = same and begun_as_now(content.get("begun_with"), runs)
     return content if same and _code(content) == code_hash("train", run=run) else None
+
+
+def begun_as_now(begun_with: Mapping[str, str] | None, runs: Path) -> bool:
+    """Whether the ``run`` below ``runs`` that another begun with still has those weights (``weights_sha256``).
+
+    So it is taken where nothing is recorded, of runs that begin afresh or of earlier versions, or to compare with.
+    """
+    if begun_with is None:
+        return True
+    now = _content(runs / begun_with["run"] / "run.json").get("files", {}).get(WEIGHTS)
+    return now in (None, begun_with["weights_sha256"])
 
 
 def measured_record(run: RunSettings, runs: Path, trained: dict[str, Any]) -> dict[str, Any] | None:

@@ -21,7 +21,16 @@ from bench.errors import BenchError
 from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.provenance import code_hash, provenance
 from bench.settings import RunSettings
-from bench.stages import STATUS, WEIGHTS, failure_noted, other_states, state_folder, trained_record
+from bench.stages import (
+    STATUS,
+    WEIGHTS,
+    begun_as_now,
+    failure_noted,
+    other_states,
+    state_folder,
+    trained_record,
+)
+from bench.training import state as saved
 from bench.training.loop import Diverged, OutOfMemory, Trainer
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
@@ -92,6 +101,11 @@ def _trained(
     accumulation = None
     while True:
         trainer = Trainer(settings, corpus, folder, device)
+        if not begun_as_now(trainer.progress.begun_with, runs):
+            start = trainer.settings.start
+            trainer.reporter.say(f"starts again from its first step: {start} has other weights now")
+            (folder / saved.FILE).unlink()
+            continue
         if trainer.progress.step == 0:
             _begin(trainer, runs)
         if accumulation is not None:
@@ -135,6 +149,7 @@ def _begin(trainer: Trainer, runs: Path) -> None:
             raise BenchError(f"no module {module!r} to begin with", where=folder, allowed=sorted(weights))
         own |= found
     trainer.model.load_state_dict(own)
+    trainer.progress.begun_with = {"run": name, "weights_sha256": first["files"][WEIGHTS]}
 
 
 def _write(
@@ -156,6 +171,7 @@ def _write(
         "identity": settings.identity,
         "settings": settings.model_dump(mode="json"),
         "data_hash": corpus.data_hash,
+        "begun_with": progress.begun_with,
         "state": "finished" if reason is None else "diverged",
         "reason": reason,
         "steps": progress.step,

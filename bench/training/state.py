@@ -27,7 +27,8 @@ class Progress:
     """What a run has done so far. ``history`` and ``validations`` hold one row per logged step.
 
     ``accumulation``: in how many ``parts`` each batch is taken, since which step (``from_step``) and why
-    (``reason``); None as long as batches are taken whole.
+    (``reason``); None as long as batches are taken whole. ``begun_with``: the ``run`` whose trained modules it
+    began with, and their ``weights_sha256``.
     """
 
     step: int = 0
@@ -37,6 +38,7 @@ class Progress:
     accumulation: dict[str, Any] | None = None
     tokens: int = 0
     started: str = ""
+    begun_with: dict[str, str] | None = None
     best: dict[str, Any] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     validations: list[dict[str, float]] = field(default_factory=list)

@@ -14,7 +14,9 @@ from bench.corpora.prepared import Prepared
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file, write_json
 from bench.settings import RunSettings, Start
-from bench.training.run import train_run
+from bench.stages import state_folder, trained_record
+from bench.training.loop import Trainer
+from bench.training.run import _begin, train_run
 from tests.conftest import tiny_settings
 
 MODULES = ("embedding", "encoder", "branch.posterior.mean")
@@ -66,6 +68,54 @@ def test_it_changes_what_is_trained(corpora: Path, runs: Path) -> None:
     train(beginning(), corpora, runs)
     begun = weights(runs, beginning())
     assert not torch.allclose(alone["branch.output.weight"], begun["branch.output.weight"])
+
+
+def trained_anew(runs: Path) -> str:
+    """The DAE gets other weights; their hash."""
+    folder = runs / tiny_settings("dae").name
+    changed = {name: value / 2 for name, value in weights(runs, tiny_settings("dae")).items()}
+    save_file(changed, folder / "model.safetensors")
+    content = read_json(folder / "run.json")
+    content["files"]["model.safetensors"] = found = sha256_file(folder / "model.safetensors")
+    write_json(folder / "run.json", content)
+    return found
+
+
+def test_a_run_is_finished_as_long_as_what_it_began_with_is_there(
+    corpora: Path, runs: Path, corpus: Prepared
+) -> None:
+    settings, dae = beginning(), tiny_settings("dae").name
+    done = train(settings, corpora, runs)
+    first = sha256_file(runs / dae / "model.safetensors")
+    assert read_json(runs / dae / "run.json")["begun_with"] is None
+    assert done["begun_with"] == {"run": dae, "weights_sha256": first}
+    assert trained_record(settings, runs, corpus.data_hash) == done
+    assert trained_anew(runs) != first
+    assert trained_record(settings, runs, corpus.data_hash) is None
+    path = runs / settings.name / "run.json"
+    before = {
+        key: value for key, value in done.items() if key != "begun_with"
+    }  # as earlier versions wrote it
+    write_json(path, before)
+    assert trained_record(settings, runs, corpus.data_hash) == before
+    write_json(path, done)
+    (runs / dae / "run.json").unlink()
+    assert trained_record(settings, runs, corpus.data_hash) == done
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_resumed_run_keeps_what_it_began_with_and_starts_again_with_other_weights(
+    anew: bool, corpora: Path, runs: Path, corpus: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = beginning()
+    folder = state_folder(runs / "state", settings, corpus.data_hash)
+    trainer = Trainer(settings, corpus, folder, torch.device("cpu"))
+    _begin(trainer, runs)
+    trainer.one_step(1)
+    trainer.save()
+    now = trained_anew(runs) if anew else sha256_file(runs / tiny_settings("dae").name / "model.safetensors")
+    assert train(settings, corpora, runs)["begun_with"]["weights_sha256"] == now
+    assert ("dae/seed0 has other weights now" in capsys.readouterr().err) == anew
 
 
 def test_what_cannot_be_begun_with_is_refused(corpora: Path, runs: Path) -> None:
