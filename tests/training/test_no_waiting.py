@@ -14,7 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.corpora.prepared import Prepared
 from bench.models import packing
 from bench.training.loop import Trainer
+from bench.training.update import recordable
 from tests.conftest import tiny_settings
+from tests.training.systems import BUILT, LAGGING, small
 
 # What gives the processor a value, or a shape that depends on values: on a GPU each waits for all before it.
 READS = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero"}
@@ -53,24 +55,24 @@ def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "ANSWERING", ())
 
 
-def ready(system: str, corpus: Prepared, folder: Path, **changes: Any) -> Trainer:
-    trainer = Trainer(tiny_settings(system, **changes), corpus, folder, torch.device("cpu"))
+def ready(system: str, corpus: Prepared, folder: Path) -> Trainer:
+    trainer = Trainer(small(system), corpus, folder, torch.device("cpu"))
     trainer.reporter.every = float("inf")
     trainer.one_step(1)
     return trainer
 
 
-@pytest.mark.parametrize(
-    "system", ["gru-lm", "dae", "coupled-vae-as-released", "coupled-wae-nf", "prefb-vae"]
-)
+# The encoder of the lagging VAE is trained for as long as its loss falls, which is read after some of its updates.
+@pytest.mark.parametrize("system", [name for name in BUILT if name not in LAGGING])
 def test_a_step_reads_nothing_and_a_window_is_read_at_once(
     system: str, corpus: Prepared, tmp_path: Path
 ) -> None:
-    trainer = ready(system, corpus, tmp_path, optimiser={"clip": 0.1})
+    trainer = ready(system, corpus, tmp_path)
     with reads() as found:
-        for step in range(2, 10):
+        for step in (2, 6):
             trainer.one_step(step)
-    assert found == []
+    said = not recordable(trainer.model, trainer.objective, trainer.procedure)  # by the part that reads
+    assert bool(found) == said, found
     trainer.one_step(10)
     assert trainer.progress.history[0]["step"] == 10
 

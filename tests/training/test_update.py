@@ -19,25 +19,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.corpora.prepared import Prepared
-from bench.declarations import load_catalog
 from bench.models import packing
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms
-from bench.plan import resolve
 from bench.settings import Optimiser
 from bench.training import update as updates
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.update import ReplayedUpdate, Step, Update, recordable
-from tests.conftest import CORPUS, TINY
+from tests.training.systems import BUILT, CONVOLUTIONS, small
 from tests.training.test_no_waiting import read
 
 FROM_THE_HOST = {"lift_fresh", "_pin_memory"}  # constants that are copied to the device when they are made
 STATISTICS = ("running_mean", "running_var")  # are written, though the operation does not declare it
 STEPS = 12
-CATALOG = load_catalog()
-BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
-CONVOLUTIONS = [name for name in BUILT if "cnn" in name]
 REFINED = ["sa-vae", "sa-vae-own"]
 
 
@@ -121,18 +116,8 @@ def tapes(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
 
 
 def built(system: str, corpus: Prepared, folder: Path) -> Trainer:
-    """A small run whose clipping, rate and weight differ from step to step."""
-    decoder = TINY["decoder"]
-    third_party = system in ("lagging-vae", "coupled-lagging-vae")
-    if third_party or system in CONVOLUTIONS:  # their decoders have other options
-        decoder = {"hidden": 16} if third_party else {"channels": 8}
-    settings = TINY | {
-        "decoder": decoder,
-        "schedule": {} if system == "gru-lm" else {"start": 0, "length": 20},
-        "optimiser": {"clip": 1.0} | ({} if third_party else {"decay_after": 4, "decay_every": 3}),
-    }
-    resolved = resolve(CATALOG, "demo", "coupled-vae", CORPUS, system, 0, settings)
-    trainer = Trainer(resolved, corpus, folder, torch.device("cpu"))
+    """A small run whose updates are recorded."""
+    trainer = Trainer(small(system), corpus, folder, torch.device("cpu"))
     trainer.reporter.every = float("inf")
     return trainer
 

@@ -1,0 +1,27 @@
+"""Every system of the catalog that can be built, as a run that is small enough for a test of each."""
+
+from __future__ import annotations
+
+from bench.declarations import load_catalog
+from bench.plan import resolve
+from bench.settings import RunSettings
+from tests.conftest import CORPUS, TINY
+
+CATALOG = load_catalog()
+BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
+CONVOLUTIONS = [name for name in BUILT if "cnn" in name]
+LAGGING = [name for name in BUILT if "lagging" in name]
+
+
+def small(system: str) -> RunSettings:
+    """A small run whose clipping, rate and weight differ from step to step."""
+    decoder = TINY["decoder"]
+    third_party = system in ("lagging-vae", "coupled-lagging-vae", "sa-vae")
+    if third_party or system in CONVOLUTIONS:  # their decoders have other options
+        decoder = {"hidden": 16} if third_party else {"channels": 8}
+    settings = TINY | {
+        "decoder": decoder,
+        "schedule": {} if system == "gru-lm" else {"start": 0, "length": 20},
+        "optimiser": {"clip": 1.0} | ({} if third_party else {"decay_after": 4, "decay_every": 3}),
+    }
+    return resolve(CATALOG, "demo", "coupled-vae", CORPUS, system, 0, settings)
