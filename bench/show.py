@@ -221,7 +221,7 @@ def _next(
         return error.what
     if goes_on(run, results, folder, status):
         return "the same command goes on from there"
-    return "of other settings, data or code: the same command begins with the first step"
+    return f"of other settings, data or code: the same command begins with the first step ({folder} can be deleted)"
 
 
 def _stand(status: dict[str, Any], quiet: float, now: str) -> tuple[str, str]:

@@ -64,13 +64,6 @@ def goes_on(run: RunSettings, results: Path, folder: Path, status: Mapping[str, 
     return folder == state_folder(results / "state", run, str(data))
 
 
-def other_states(run: RunSettings, state: Path, own: Path) -> Iterator[Path]:
-    """Folders below ``state`` with what trainings of this name have left under other settings, data or code."""
-    for path in sorted(state.glob(f"*/{STATUS}")):
-        if path.parent != own and _content(path).get("name") == run.name:
-            yield path.parent
-
-
 def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any] | None:
     """The record of the training of ``run``, None where there is none or it is of something else."""
     return trained_record(run, results / "runs", _corpus(run, results, corpora).get("data_hash"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import resource
 import shutil
@@ -26,7 +25,6 @@ from bench.stages import (
     WEIGHTS,
     begun_as_now,
     failure_noted,
-    other_states,
     state_folder,
     trained_record,
 )
@@ -48,11 +46,10 @@ def train_run(
 ) -> dict[str, Any]:
     """Train one run and write its folder below ``out``; returns the content of ``run.json``.
 
-    What trainings of this name have left under other settings, data or code is removed. A run whose loss
-    diverges is finished too: its state says so. One whose memory does not hold a batch goes on from its last
-    checkpoint with batches in smaller parts. Raises :class:`BenchError` when another process trains the same
-    run, unless told to ``wait`` for it and to take what it leaves; passes on what stops the process after
-    saving the state.
+    A run whose loss diverges is finished too: its state says so. One whose memory does not hold a batch goes
+    on from its last checkpoint with batches in smaller parts. Raises :class:`BenchError` when another process
+    trains the same run, unless told to ``wait`` for it and to take what it leaves; passes on what stops the
+    process after saving the state.
     """
     prepare_process(threads)
     chosen = choose_device(device)
@@ -65,7 +62,6 @@ def train_run(
         )
     folder = state_folder(state, settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:
-        _remove_others(settings, state, folder)
         content = _already_there(settings, corpus, out) if waited else None
         if content is None:
             with failure_noted(folder, settings.name):
@@ -74,17 +70,6 @@ def train_run(
                     content = _write(trainer, corpus, out / settings.name, reason, threads)
         shutil.rmtree(folder)
     return content
-
-
-def _remove_others(settings: RunSettings, state: Path, own: Path) -> None:
-    """Remove states of this run from which no training goes on any more; those of living processes stay.
-
-    Each holds five times the parameters, and nothing else would ever remove it.
-    """
-    for folder in other_states(settings, state, own):
-        with contextlib.suppress(BenchError), locked(folder, settings.name):
-            shutil.rmtree(folder, ignore_errors=True)
-            print(f"removed the state of other settings, data or code: {folder}", file=sys.stderr, flush=True)
 
 
 def _already_there(settings: RunSettings, corpus: Prepared, runs: Path) -> dict[str, Any] | None:

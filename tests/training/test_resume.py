@@ -161,26 +161,6 @@ def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
     assert train_run(settings, *where, device="cpu", threads=1, wait=True) != first  # nobody to wait for
 
 
-def test_states_of_other_settings_are_removed_but_not_that_of_a_living_process(
-    corpora: Path, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = tiny_settings("gru-lm", training={"steps": 4})
-    changed = [tiny_settings("gru-lm", training={"steps": steps}) for steps in (5, 6)]
-    another = tiny_settings("gru-lm", seed=1)
-    folders = []
-    for run_ in (*changed, another):
-        folders.append(state_folder(tmp_path / "state", run_, corpus.data_hash))
-        trainer = Trainer(run_, corpus, folders[-1], CPU)
-        stop_after(trainer, 2)
-        with pytest.raises(Interrupted):
-            trainer.train()
-    with locked(folders[1], "it"):
-        train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
-    assert sorted((tmp_path / "state").iterdir()) == sorted(folders[1:])
-    assert all((folder / saved.FILE).exists() for folder in folders[1:])
-    assert f"removed the state of other settings, data or code: {folders[0]}" in capsys.readouterr().err
-
-
 def test_a_run_is_not_written_while_another_process_works_on_its_folder(
     corpora: Path, tmp_path: Path, held: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
