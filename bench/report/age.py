@@ -26,9 +26,14 @@ class Age:
     version: str
     modules: tuple[str, ...] | None
 
+    @property
+    def done(self) -> str:
+        """What the stage did to the run: ``trained`` or ``measured``."""
+        return STAGES[self.stage]
+
     def __str__(self) -> str:
         """``trained by older code (0123456789ab); changed since: bench.models.flows``; of many, how many."""
-        what = f"{STAGES[self.stage]} by older code ({self.version[:12]})"
+        what = f"{self.done} by older code ({self.version[:12]})"
         if self.modules is None:
             return f"{what}; what changed since is not known"
         if not self.modules:

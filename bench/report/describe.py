@@ -201,10 +201,13 @@ def _deep(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands(catalog: Catalog, record: RunRecord) -> list[str]:
-    """The commands that build exactly this run again, from the code to the measurements."""
+    """The commands that build exactly this run again, from the code to the measurements.
+
+    A run may have been measured by another commit than trained it: then each stage gets its own.
+    """
     _, paper, corpus, *_ = record.parts
-    version = str((record.run.get("provenance") or {}).get("code_version"))
-    lines = [f"git checkout {version}"] if re.fullmatch("[0-9a-f]{40}", version) else []
+    trained_by, measured_by = _checkout(record.run), _checkout(record.evaluation)
+    lines = list(trained_by)
     paper, corpus = shlex.quote(paper), shlex.quote(corpus)
     lines += [
         f"python -m bench fetch {corpus} --out results/sources/{corpus}.json",
@@ -213,7 +216,14 @@ def commands(catalog: Catalog, record: RunRecord) -> list[str]:
     ]
     if record.settings is not None and record.settings.start is not None:
         lines.append(_train(record.settings.start, _settings(catalog, record)))
-    return lines + again(catalog, record)
+    train, evaluate = again(catalog, record)
+    return [*lines, train, *(measured_by if measured_by != trained_by else ()), evaluate]
+
+
+def _checkout(document: Mapping[str, Any]) -> list[str]:
+    """What brings back the code that wrote a document, nothing where it does not name a commit."""
+    version = str((document.get("provenance") or {}).get("code_version"))
+    return [f"git checkout {version}"] if re.fullmatch("[0-9a-f]{40}", version) else []
 
 
 def one_command(catalog: Catalog, record: RunRecord) -> str:

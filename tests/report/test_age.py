@@ -47,8 +47,9 @@ def test_the_modules_that_a_run_kept_are_compared(results: Any, catalog: Catalog
     kept |= {"bench.models.model": "another", "bench.models.gone": "any"}
     run = load(results, catalog, train={"code_hash": "older", "modules": kept})
     (found,) = ages(run)
-    assert (found.stage, found.modules) == (
+    assert (found.stage, found.done, found.modules) == (
         "train",
+        "trained",
         ("bench.models.gone", "bench.models.model", "bench.models.priors"),
     )
     assert told(run).startswith("trained by older code (aaaaaaaaaaaa); changed since: bench.models.gone, ")

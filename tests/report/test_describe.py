@@ -122,6 +122,22 @@ def test_a_run_of_the_protocol_needs_no_settings(results: Any, catalog: Catalog)
     assert "rm" not in " ".join(describe.commands(catalog, record)).split()
 
 
+@pytest.mark.parametrize(("measured_by", "checkouts"), [("b" * 40, 1), ("c" * 40, 2), (None, 1)])
+def test_each_stage_is_made_again_by_its_own_code(
+    results: Any, catalog: Catalog, measured_by: str | None, checkouts: int
+) -> None:
+    asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae",)}
+    record = load(results, catalog, Request.model_validate(asked))
+    record.run = {"provenance": {"code_version": "b" * 40}}
+    record.evaluation = {"provenance": {"code_version": measured_by}} if measured_by else {}
+    commands = describe.commands(catalog, record)
+    assert sum("git checkout" in command for command in commands) == checkouts
+    assert commands[0] == f"git checkout {'b' * 40}"
+    *_, before, evaluate = commands
+    assert "bench evaluate" in evaluate
+    assert (before == f"git checkout {'c' * 40}") == (checkouts == 2)
+
+
 def test_numbers() -> None:
     assert fixed(-0.04, 1, signed=True) == "0.0"
     assert fixed(-1.25, 1) == "\u22121.2"
