@@ -241,6 +241,19 @@ class Pair:
     contrast: Contrast
 
 
+def printed_pairs(catalog: Catalog, paper: Paper) -> dict[str, str]:
+    """The twin of each baseline of a paper's printed tables; of several, that of the first table.
+
+    Variants that a paper's audits add, and systems of which nothing was printed, are left out.
+    """
+    printed = {number.table for number in paper.reported}
+    found: dict[str, str] = {}
+    for table in paper.tables:
+        if table.printed in printed:
+            found = dict(catalog.pairs(table)) | found
+    return found
+
+
 def paired(pairing: Pairing, metrics: Sequence[str] = METRICS) -> list[Pair]:
     """All twins against their baselines, by metric, of those that both measured."""
     pairs = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from bench.report.pairs import Pairing, Setting, paired
+from bench.report.pairs import Pairing, Setting, Term, printed_pairs
 from bench.report.statistics import holm
 
 
@@ -51,9 +51,10 @@ class _Counts:
 
 
 def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> list[SignTest]:
-    """One test per metric and source (origin and tier), over all pairs of all its corpora.
+    """One test per metric and source (origin and tier), over all printed pairs of all its corpora.
 
-    Each pair counts once, by the mean over its seeds: runs of one system are no independent witnesses.
+    Each pair counts once, by the mean over its seeds: runs of one system are no independent witnesses. Neither are
+    variants of one pair; so each baseline counts with the twin that the paper printed beside it, and no other.
     """
     by_source: dict[tuple[str, str], list[Pairing]] = {}
     for (origin, tier, _, _), pairing in pairings.items():
@@ -68,8 +69,9 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
 def _counts(metric: str, pairings: Sequence[Pairing]) -> _Counts | None:
     means, corpora, seeds, texts = [], [], [], []
     for pairing in pairings:
-        for pair in paired(pairing, [metric]):
-            if (difference := pair.contrast.difference) is not None:
+        for pair in printed_pairs(pairing.catalog, pairing.paper).items():
+            terms = [Term(system, metric) for system in pair]
+            if (difference := pairing.contrast(terms).difference) is not None:
                 means.append(difference.mean)
                 corpora.append(pairing.corpus)
                 seeds.append(difference.seeds)

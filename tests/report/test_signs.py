@@ -49,6 +49,17 @@ def test_every_pair_counts_once_over_systems_and_corpora(catalog: Catalog) -> No
     assert tests["ppl"].texts is None
 
 
+def test_a_variant_of_a_pair_is_no_further_witness(catalog: Catalog) -> None:
+    """Only the twin printed beside a baseline counts: not those of ablations, of audits or of our own."""
+    twins = ["coupled-vae", *(system for system in catalog.systems if system.startswith("coupled-vae-rq-"))]
+    own = ["lagging-vae-own", "coupled-lagging-vae-own"]
+    runs = [run("vae", per_text={"nll": np.linspace(90, 110, 20)})]
+    runs += [run(twin, per_text={"nll": np.linspace(91, 111, 20)}) for twin in (*twins, *own)]
+    assert len(twins) > 2
+    (test,) = sign_tests({runs[0].group[:4]: pairing(catalog, *runs)}, ("nll",))
+    assert (test.higher, test.lower, test.equal) == (1, 0, 0)
+
+
 def test_pairs_without_a_difference_decide_nothing(catalog: Catalog) -> None:
     (test,) = sign_tests({("own", "paper", "coupled-vae", "ptb"): worlds(catalog, "ptb", 0.0)}, ("nll",))
     assert (test.higher, test.lower, test.equal, test.p, test.decided) == (0, 0, 6, 1.0, False)
