@@ -2,15 +2,17 @@
 
 A claim falls into findings: one difference each, on one corpus. With two seeds or more a finding holds if the
 95 % interval lies on the claimed side, does not hold if it lies on the other, and is undecided if it reaches
-over; with one seed it is undecided, since texts do not show the spread over seeds. A claim holds if all of its
-findings do, and does not hold if one does not.
+over; with one seed it is undecided, since texts do not show the spread over seeds. The shape of a curve takes three
+seeds: how far a maximum exceeds the start is never negative, and Student's t over two such numbers means little. A
+claim holds if all of its findings on the corpora of which it speaks do, and does not hold if one does not; findings
+on other corpora are shown beside them and decide nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,7 @@ import numpy as np
 
 from bench.declarations import Catalog
 from bench.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Shape, Trend
+from bench.report.compare import PAPER_TIER
 from bench.report.curves import PANELS, VALIDATION, points
 from bench.report.numbers import MINUS, effect, factor, metric_name
 from bench.report.pairs import Contrast, Pairing, Setting, Term, of_differences
@@ -27,19 +30,24 @@ from bench.report.statistics import Difference, Values, difference
 
 Word = Literal["holds", "does not hold", "undecided", "not run"]
 MEANINGS: dict[Word, str] = {
-    "holds": "two seeds or more, and the 95 % interval of every difference lies on the claimed side",
-    "does not hold": "two seeds or more, and the interval of a difference lies on the other side",
-    "undecided": "measured, but an interval reaches over, there is one seed only, or a part was not run",
+    "holds": "two seeds or more (three for a curve), and the 95 % interval of every difference lies on the claimed "
+    "side",
+    "does not hold": "two seeds or more (three for a curve), and the interval of a difference lies on the other side",
+    "undecided": "measured, but an interval reaches over, there are too few seeds, or a part was not run",
     "not run": "no run tests it",
 }
 TOLERANCE = 0.05  # a curve that changes by less, in natural logarithms, neither rises nor falls
+SEEDS, SEEDS_OF_A_SHAPE = 2, 3  # fewer decide nothing
 FACTOR = "factor"
 Source = tuple[str, str]  # origin and tier
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference on which a claim rests. ``leans``: whether the mean lies on the claimed side."""
+    """One difference on which a claim rests.
+
+    ``leans``: whether the mean lies on the claimed side; ``decides``: whether the claim speaks of this corpus.
+    """
 
     corpus: str
     what: str
@@ -51,6 +59,7 @@ class Finding:
     unit: str = ""
     estimator: str = ""
     files: tuple[Path, ...] = ()
+    decides: bool = True
 
     @property
     def effect(self) -> str:
@@ -68,8 +77,25 @@ class Ruling:
     """A claim judged by the runs of one origin and tier."""
 
     source: Source
-    word: Word
     findings: tuple[Finding, ...]
+
+    @property
+    def word(self) -> Word:
+        """The verdict, from the corpora of which the claim speaks; no other corpus decides it."""
+        found = together(finding.word for finding in self.findings if finding.decides)
+        measured = any(finding.word != "not run" for finding in self.findings)
+        return "undecided" if found == "not run" and measured else found
+
+    @property
+    def budget(self) -> str:
+        """What a verdict at less than the paper's own budget has to say of itself; nothing at that budget."""
+        tier = self.source[1]
+        return "" if tier == PAPER_TIER else f"at the budget of the tier {tier}, not the paper's"
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The corpora of which the claim does not speak."""
+        return frozenset(finding.corpus for finding in self.findings if not finding.decides)
 
     @property
     def counts(self) -> dict[Word, int]:
@@ -120,10 +146,9 @@ def judge_claims(catalog: Catalog, paper: str, pairings: Mapping[Setting, Pairin
     for key, claim in catalog.paper(paper).claims.items():
         rulings = []
         for source, by_corpus in sources.items():
-            findings = tuple(_findings(catalog, paper, claim, source, by_corpus))
-            word = together(finding.word for finding in findings)
-            if word != "not run":
-                rulings.append(Ruling(source, word, findings))
+            ruling = Ruling(source, tuple(_findings(catalog, paper, claim, by_corpus)))
+            if ruling.word != "not run":
+                rulings.append(ruling)
         judged.append(Judged(key, claim, tuple(_systems(catalog, paper, claim)), tuple(rulings)))
     return judged
 
@@ -142,22 +167,25 @@ def _pairs(catalog: Catalog, paper: str, claim: Claim) -> Sequence[Pair]:
 
 
 def _findings(
-    catalog: Catalog, paper: str, claim: Claim, source: Source, pairings: Mapping[str, Pairing]
+    catalog: Catalog, paper: str, claim: Claim, pairings: Mapping[str, Pairing]
 ) -> Iterator[Finding]:
-    """The findings on each corpus that the claim speaks of and the tier has; else on those of the tier alone."""
-    declared = catalog.paper(paper)
+    """The findings on each corpus of which the claim speaks, whether it was run or not.
+
+    A claim about all corpora of the paper is also shown, where measured, on others, which decide nothing.
+    """
+    declared, pairs = catalog.paper(paper), _pairs(catalog, paper, claim)
     table = next((t for t in declared.tables if claim.differences and t.id == claim.differences.table), None)
     spoken_of = claim.corpora or (table.corpora if table else declared.corpora)
-    tier = catalog.tiers.tiers.get(source[1])
-    of_tier = (tier.corpora if tier else None) or spoken_of
-    corpora = [corpus for corpus in spoken_of if corpus in of_tier or corpus in pairings]
-    for corpus in corpora or [corpus for corpus in pairings if corpus not in declared.corpora]:
-        pairing = pairings.get(corpus)
-        if pairing is None:
+    for corpus in spoken_of:
+        if (pairing := pairings.get(corpus)) is not None:
+            yield from findings_on(claim, pairing, pairs)
+        else:
             systems = tuple(_systems(catalog, paper, claim))
             yield Finding(corpus, "all of it", "not run", "no run on this corpus", systems)
-        else:
-            yield from findings_on(claim, pairing, _pairs(catalog, paper, claim))
+    for corpus, pairing in pairings.items() if claim.corpora is None else ():
+        if corpus not in spoken_of:
+            measured = (f for f in findings_on(claim, pairing, pairs) if f.word != "not run")
+            yield from (replace(found, decides=False) for found in measured)
 
 
 def findings_on(claim: Claim, pairing: Pairing, pairs: Sequence[Pair] = ()) -> Iterator[Finding]:
@@ -193,12 +221,16 @@ class Decision:
     leans: bool | None
 
 
-def decide(found: Difference, above: bool | None, threshold: float = 0.0) -> Decision:
-    """The rule: whether the difference lies above (below) the threshold; with None, on either side of it."""
+def decide(found: Difference, above: bool | None, threshold: float = 0.0, seeds: int = SEEDS) -> Decision:
+    """The rule: whether the difference lies above (below) the threshold; with None, on either side of it.
+
+    With fewer than so many seeds it is undecided.
+    """
     leans = None if above is None else (found.mean > threshold) == above
-    if found.seeds < 2 or found.low is None or found.high is None:
+    if found.seeds < seeds or found.low is None or found.high is None:
         side = "" if leans is None else "; leans towards it" if leans else "; leans against it"
-        return Decision("undecided", f"one seed only{side}", leans)
+        few = "one seed only" if found.seeds == 1 else f"{found.seeds} seeds only"
+        return Decision("undecided", f"{few}{side}", leans)
     if found.low <= threshold <= found.high:
         over = "zero" if threshold == 0 else "the tolerance"
         return Decision("undecided", f"the interval reaches over {over}", leans)
@@ -331,7 +363,7 @@ def _shape(asked: Shape, pairing: Pairing) -> Iterator[Finding]:
         yield Finding(
             pairing.corpus,
             what,
-            **vars(decide(logs, above, threshold)),
+            **vars(decide(logs, above, threshold, SEEDS_OF_A_SHAPE)),
             systems=(asked.system,),
             difference=_factors(logs),
             unit=FACTOR,
@@ -375,7 +407,12 @@ def rows_of(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
         if not claim.rulings:
             yield about | {"verdict": claim.word}
         for ruling in claim.rulings:
-            source = {"origin": ruling.source[0], "tier": ruling.source[1], "verdict": ruling.word}
+            source = {
+                "origin": ruling.source[0],
+                "tier": ruling.source[1],
+                "verdict": ruling.word,
+                "budget": ruling.budget,
+            }
             for finding in ruling.findings:
                 yield about | source | _row(finding)
 
@@ -384,6 +421,7 @@ def _row(finding: Finding) -> dict[str, object]:
     d = finding.difference
     return {
         "corpus": finding.corpus,
+        "decides": finding.decides,
         "what": finding.what,
         "finding": finding.word,
         "reason": finding.reason,

@@ -158,21 +158,21 @@ class Panel:
 # The released code averages squared norms in training mode; so do these.
 PANELS: dict[CurveName, Panel] = {
     "reconstruction-gradient": Panel(
-        "gradient of the reconstruction",
+        "squared gradient norm of the reconstruction",
         reconstruction_gradient,
         "Squared gradient norm of the reconstruction with respect to e (with the twin's, if there is one).",
         "‖∂rec/∂e‖²",
         log=True,
     ),
     "regulariser-gradient": Panel(
-        "gradient of the regulariser",
+        "squared gradient norm of the regulariser",
         "grad_norm_reg_squared",
         "Squared gradient norm of the unweighted regulariser with respect to e.",
         "‖∂reg/∂e‖²",
         log=True,
     ),
     "signal-sensitivity": Panel(
-        "∂h/∂e",
+        "squared ∂h/∂e over squared h",
         "signal_sensitivity_squared",
         "Sensitivity of the decoding signal h to the encoded text e.",
         "‖∂h/∂e‖² / ‖h‖²",
