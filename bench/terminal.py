@@ -24,10 +24,11 @@ from bench.files import read_json
 from bench.plan import Plan, Request, parse_name
 from bench.report.claims import Ruling
 from bench.report.compare import measured_elsewhere
+from bench.report.documents import Measurement
 from bench.report.material import Material
 from bench.report.numbers import effect, fixed, metric_name, significant, visible
 from bench.report.pairs import SENTENCES, Samples, find
-from bench.report.records import Measurement, RunRecord, load_records, run_names
+from bench.report.records import RunRecord, load_records, run_names
 from bench.report.statistics import Difference, difference
 from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, table_view
 from bench.settings import RunSettings

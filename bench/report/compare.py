@@ -16,8 +16,9 @@ import pandas
 from bench import units
 from bench.declarations import Catalog, Measure, Paper, Reported, Row, Table
 from bench.report.age import told
+from bench.report.documents import Measurement
 from bench.report.noise import Noise, noise_of
-from bench.report.records import Measurement, Origin, Records, RunRecord, State
+from bench.report.records import Origin, Records, RunRecord, State
 from bench.report.verdict import MEANINGS, Evidence, Limits, Word, judge
 
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}

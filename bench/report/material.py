@@ -57,6 +57,12 @@ class Material:
         return list(dict.fromkeys(run.group[:4] for run in self.records.runs))
 
     @cached_property
+    def unknown_papers(self) -> list[str]:
+        """Papers of which there are runs, but which the catalog does not know: nothing can be said of those runs."""
+        named = dict.fromkeys(paper for _, _, paper, _ in self.settings)
+        return [name for name in named if name not in self.catalog.papers]
+
+    @cached_property
     def papers(self) -> list[str]:
         """Papers that the plan or a published run names."""
         names = (*self.plan.request.papers, *(paper for _, _, paper, _ in self.settings))
@@ -105,7 +111,8 @@ class Material:
         """What settings are sorted by: the most expensive tier first, own runs first, corpora as in the paper."""
         origin, tier, paper, corpus = setting
         declared = self.catalog.tiers.tiers.get(tier)
-        printed = self.catalog.paper(paper).corpora
+        known = self.catalog.papers.get(paper)
+        printed = known.corpora if known else ()
         place = printed.index(corpus) if corpus in printed else len(printed)
         return -(declared.scale if declared else 0.0), tier, ("own", "published").index(origin), place
 

@@ -12,7 +12,8 @@ import pandas
 
 from bench.declarations import Catalog, Paper
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
-from bench.report.records import Measurement, Records, RunRecord
+from bench.report.documents import Measurement
+from bench.report.records import Records, RunRecord
 from bench.report.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
 
 METRICS = ("nll", "kl", "mi")

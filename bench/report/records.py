@@ -5,17 +5,19 @@ Nothing is skipped in silence: a file that cannot be read becomes a fault of its
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file
 from bench.plan import Plan
 from bench.report.changes import changed
+from bench.report.documents import Measurement, document_fault, reasons, table_fault
 from bench.settings import RunSettings
 from bench.stages import WEIGHTS, goes_on
 
@@ -24,30 +26,8 @@ Origin = Literal["own", "published"]
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 DOCUMENTS = ("texts.json", "histograms.json")
 LOG_TAIL = 12
+SEED = re.compile(r"seed\d+")
 TOLD = 4  # changed settings that a reason names
-
-
-class Measurement(BaseModel):
-    """One number of ``measurements.json`` with all that is needed to judge it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    metric: str
-    estimator: str
-    value: float | None
-    unit: str
-    validity: str
-    bias: str | None = None
-    better: Literal["lower", "higher"] | None = None
-    split: str
-    texts: int | None = None
-    samples: int | None = None
-    standard_error: float | None = None
-    low: float | None = None
-    high: float | None = None
-    column: str | None = None
-    definition: str
-    main: bool
 
 
 @dataclass
@@ -142,13 +122,26 @@ def load_records(results: Path, plan: Plan) -> Records:
     corpora += [_load_corpus(published / "corpora", paper, corpus, "published") for paper, corpus in keys]
     for record in runs:
         _check_data(record, corpora)
+    faults += _misnamed(results / "runs", results) + _misnamed(published / "runs", results)
     unplanned = [name for name in run_names(results / "runs") if name not in plan.runs]
     return Records(runs, corpora, unplanned, faults)
 
 
 def run_names(root: Path) -> list[str]:
     """Names of the run folders below ``root``."""
+    return [name for name in _folders(root) if SEED.fullmatch(name.rpartition("/")[2])]
+
+
+def _folders(root: Path) -> list[str]:
     return [str(f.relative_to(root)) for f in sorted(root.glob("*/*/*/*/seed*")) if f.is_dir()]
+
+
+def _misnamed(root: Path, results: Path) -> list[str]:
+    """Folders that look like runs and are none, as faults."""
+    strange = [name for name in _folders(root) if not SEED.fullmatch(name.rpartition("/")[2])]
+    return [
+        f"{(root / name).relative_to(results)}: no run is named so (seed and a number)" for name in strange
+    ]
 
 
 def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | None) -> RunRecord:
@@ -210,8 +203,8 @@ def _load_evaluation(record: RunRecord) -> None:
     record.evaluation = evaluation
     try:
         record.measurements = [Measurement.model_validate(m) for m in evaluation["measurements"]]
-    except (KeyError, TypeError, ValidationError) as error:
-        record.faults.append(f"measurements.json: not as expected: {str(error).splitlines()[0]}")
+    except ValidationError as error:
+        record.faults.append(f"measurements.json: {reasons(error)}")
         record.state, record.reason = "damaged", record.faults[-1]
         return
     if fault := _other_weights(record):
@@ -246,6 +239,9 @@ def _document(record: RunRecord, name: str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         record.faults.append(f"{name}: expected an object, found {type(value).__name__}")
         return None
+    if fault := document_fault(name, value):
+        record.faults.append(f"{name}: {fault}")
+        return None
     return value
 
 
@@ -264,9 +260,14 @@ def _load_files(record: RunRecord) -> None:
             continue
         if name in TABLES:
             try:
-                record.tables[name] = pandas.read_parquet(path)
+                table = pandas.read_parquet(path)
             except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors and OSErrors
                 record.faults.append(f"{name}: cannot be read: {str(error).splitlines()[0][:160]}")
+                continue
+            if fault := table_fault(name, table, record.measurements):
+                record.faults.append(f"{name}: {fault}")
+            else:
+                record.tables[name] = table
         elif (value := _document(record, name)) is not None:
             record.documents[name] = value
 

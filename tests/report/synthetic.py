@@ -11,8 +11,9 @@ import pandas
 from numpy.typing import ArrayLike
 
 from bench.declarations import Catalog
+from bench.report.documents import Measurement
 from bench.report.pairs import SENTENCES, Pairing
-from bench.report.records import Measurement, Records, RunRecord
+from bench.report.records import Records, RunRecord
 
 ESTIMATORS = {"nll": "importance-sampling-100", "kl": "monte-carlo", "mi": "leave-one-out"}
 DATA = "d" * 64

@@ -21,9 +21,10 @@ from bench.plan import Plan, Request, make_plan
 from bench.report.compare import Cell
 from bench.report.data import CELLS, COMPARED, DICTIONARY, MEASURED, MEASUREMENTS, read_data
 from bench.report.diff import compare_reports, show_diff
+from bench.report.documents import Measurement
 from bench.report.export import bibtex, latex
 from bench.report.material import Material
-from bench.report.records import Measurement, load_records
+from bench.report.records import load_records
 from bench.report.site import Site
 
 PAPER = "coupled-vae"

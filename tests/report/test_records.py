@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas
 import pytest
 
 from bench.plan import Plan, Request, make_plan
@@ -128,6 +132,14 @@ def test_a_diverged_run(results: Any, plan: Plan) -> None:
     )
 
 
+def test_a_run_that_diverged_before_anything_was_recorded_is_not_damaged(results: Any, plan: Plan) -> None:
+    results.corpus()
+    folder = results.run(RUN, state="diverged", reason="NaN at step 1", files={"model.safetensors": "w"})
+    for name in ("training.parquet", "validation.parquet"):
+        pandas.DataFrame([]).to_parquet(folder / name)
+    assert load(results, plan).faults == []
+
+
 def test_a_run_of_another_configuration_is_not_used(results: Any, plan: Plan) -> None:
     results.corpus()
     folder = results.run(RUN)
@@ -196,6 +208,97 @@ def test_a_measurement_without_a_value_key_is_damage(results: Any, plan: Plan) -
     results.corpus()
     edit(results.run(RUN) / "measurements.json", measurements=[{"metric": "nll"}])
     assert load(results, plan).state == "damaged"
+
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def first(**fields: Any) -> Change:
+    return lambda content: content["measurements"][0].update(fields)
+
+
+def put(**fields: Any) -> Change:
+    return lambda content: content.update(fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "state", "told"),
+    [
+        ("measurements.json", first(value=math.nan), "damaged", "value"),
+        ("measurements.json", first(low=math.inf), "damaged", "low"),
+        ("measurements.json", put(measurements="none"), "damaged", "measurements"),
+        ("measurements.json", put(provenance=["a"]), "damaged", "provenance"),
+        ("measurements.json", put(files=["a"]), "damaged", "files"),
+        ("run.json", put(cost="dear"), "damaged", "cost"),
+        ("run.json", put(provenance=["a"]), "damaged", "provenance"),
+        ("run.json", put(files=["a"]), "damaged", "files"),
+        ("run.json", put(steps="many"), "damaged", "steps"),
+        ("run.json", put(best={"step": 1}), "damaged", "best.criterion"),
+        ("texts.json", put(samples=[1]), "finished", "samples.0"),
+        ("texts.json", put(reconstructions={"index": 0}), "finished", "reconstructions"),
+        ("texts.json", put(interpolations=[{"steps": "a"}]), "finished", "interpolations.0.steps"),
+        ("histograms.json", put(sigma={"edges": [0.0], "counts": [1]}), "finished", "sigma"),
+    ],
+)
+def test_content_of_another_kind_is_damage_and_named(
+    results: Any, plan: Plan, name: str, change: Change, state: str, told: str
+) -> None:
+    results.corpus()
+    folder = results.run(RUN)
+    edit(folder / "run.json", files={"model.safetensors": "w"})
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    record = load(results, plan)
+    assert record.state == state
+    (fault,) = record.faults
+    assert fault.startswith(f"{name}: ")
+    assert told in fault
+    assert name not in record.documents
+    assert bool(record.measurements) == (state == "finished")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("sentences.parquet", lambda t: t[:100], "of 100 texts, but nll was measured on 200"),
+        ("sentences.parquet", lambda t: t[:0], "of 0 texts, but nll was measured on 200"),
+        ("sentences.parquet", lambda t: t.drop(columns="index"), "without the column index"),
+        ("sentences.parquet", lambda t: t.drop(columns="words"), "without the column words"),
+        ("sentences.parquet", lambda t: t.drop(columns="nll"), "without the column nll"),
+        ("sentences.parquet", lambda t: t.assign(words=np.nan), "column words does not hold whole numbers"),
+        ("sentences.parquet", lambda t: t.assign(index=0), "a text is there twice"),
+        ("sentences.parquet", lambda t: t.assign(nll=np.nan), "nll of 0 texts, but nll was measured on 200"),
+        ("sentences.parquet", lambda t: t.assign(nll="a"), "the column nll does not hold numbers"),
+        ("validation.parquet", lambda t: t.drop(columns="step"), "without the column step"),
+        ("training.parquet", lambda t: t.assign(total="a"), "the column total does not hold numbers"),
+    ],
+)
+def test_a_table_that_is_not_what_was_measured_is_reported(
+    results: Any, plan: Plan, name: str, change: Callable[[pandas.DataFrame], pandas.DataFrame], told: str
+) -> None:
+    results.corpus()
+    folder = results.run(RUN)
+    edit(folder / "run.json", files={"model.safetensors": "w"})
+    change(pandas.read_parquet(folder / name)).to_parquet(folder / name)
+    record = load(results, plan)
+    assert record.state == "finished"
+    assert name not in record.tables
+    (fault,) = record.faults
+    assert fault.startswith(f"{name}: ")
+    assert told in fault
+
+
+def test_a_folder_that_is_named_like_no_run_is_reported(results: Any, plan: Plan) -> None:
+    results.corpus()
+    for root in ("runs", "published/runs"):
+        (results.root / root / "paper/coupled-vae/ptb/vae/seedabc").mkdir(parents=True)
+    records = load_records(results.root, plan)
+    assert [run.name for run in records.runs] == [RUN]
+    assert [fault.split(": ")[0] for fault in records.faults] == [
+        "runs/paper/coupled-vae/ptb/vae/seedabc",
+        "published/runs/paper/coupled-vae/ptb/vae/seedabc",
+    ]
 
 
 def test_data_that_changed_since_is_reported(results: Any, plan: Plan) -> None:

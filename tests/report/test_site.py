@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pandas
 import pytest
 
 from bench.declarations import Catalog
@@ -268,6 +270,44 @@ def test_failures_are_shown_with_the_command(
         f"python -m bench train {vae} ",
     ):
         assert part in detail
+
+
+def test_a_damaged_run_never_loses_the_report(results: Any, catalog: Catalog, one: Plan) -> None:
+    published = "published/runs"
+    results.corpus(corpus="generated-small")
+    results.run(next(iter(one.runs)))
+    damages: dict[str, dict[str, Any]] = {
+        "vae": {"cost": "dear"},
+        "wae": {"provenance": ["a"]},
+        "dae": {"files": ["a"]},
+        "coupled-vae": {"steps": "many"},
+        "gru-lm": {"settings": ["a"]},
+        "wae-nf": {"files": {"model.safetensors": "w"}},
+        "cnn-vae": {"files": {"model.safetensors": "w"}},
+    }
+    folders = {
+        system: results.run(f"paper/coupled-vae/ptb/{system}/seed0", origin=published, **damage)
+        for system, damage in damages.items()
+    }
+    write_json(folders["wae-nf"] / "texts.json", {"samples": [1], "interpolations": "none"})
+    pandas.DataFrame({"nll": [1.0]}).to_parquet(folders["cnn-vae"] / "sentences.parquet")
+    (folders["vae"].parent / "seedabc").mkdir()
+    shutil.copytree(folders["cnn-vae"], results.root / published / "paper/another/ptb/vae/seed0")
+    index = build_report(results.root, results.root / "report", catalog, one)
+    text = re.sub(r"<[^>]+>", "", index.read_text())
+    for told in (
+        "vae/seed0: run.json: not as expected: cost",
+        "wae/seed0: run.json: not as expected: provenance",
+        "dae/seed0: run.json: not as expected: files",
+        "coupled-vae/seed0: run.json: not as expected: steps",
+        "gru-lm/seed0: run.json: settings that this version does not know",
+        "wae-nf/seed0: texts.json: not as expected: samples.0",
+        "cnn-vae/seed0: sentences.parquet: without the column index",
+        "seedabc: no run is named so",
+        "knows no paper another",
+    ):
+        assert told in text
+    assert (index.parent / "systems" / "published-paper-coupled-vae-ptb-cnn-vae.html").exists()
 
 
 def test_an_empty_results_folder_gives_a_report(results: Any, catalog: Catalog, plan: Plan) -> None:
