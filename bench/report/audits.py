@@ -9,8 +9,16 @@ from pathlib import Path
 from bench.declarations import Catalog
 from bench.questions import Audit, Comparison, Quantity
 from bench.report.checks import MEASURED, PRINTED, Grid, value_cell
-from bench.report.numbers import MINUS, effect, fixed, metric_name
-from bench.report.pairs import Contrast, Pairing, Setting, Term, of_differences
+from bench.report.numbers import MINUS, effect, fixed, metric_name, significant
+from bench.report.pairs import (
+    Contrast,
+    Pairing,
+    Setting,
+    Term,
+    first_of_differences,
+    of_differences,
+    second_of_differences,
+)
 from bench.report.statistics import Difference
 
 
@@ -36,12 +44,36 @@ class Line:
         d = self.contrast.difference
         if d is None:
             return ""
-        text = f"{self.label}: {self.what} is {self.effect} in {metric_name(self.quantity.metric)}; {meaning(d)}."
+        by = f" by {self.quantity.estimator}" if self.quantity.estimator else ""
+        what = f"{self.what} is {self.effect} in {metric_name(self.quantity.metric)}{by}"
+        text = f"{self.label}: {what}, {self.on}; {meaning(d, self.runs)}."
         return (
             text
             if self.share is None
             else f"{text} The second is {fixed(100 * self.share, 0)} % of the first."
         )
+
+    @property
+    def runs(self) -> int:
+        """Of how many systems it is, a run of each for each seed."""
+        return len({term.system for term in self.contrast.terms})
+
+    @property
+    def on(self) -> str:
+        """On which seeds: those that all of its systems share."""
+        seeds = self.contrast.seeds
+        if not seeds:
+            return "each system averaged over its own seeds, of which all share none"
+        return f"on seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+    @property
+    def each_seed(self) -> str:
+        """The difference of each seed, the seed before it."""
+        values = (
+            [significant(v, 3) for v in self.contrast.difference.by_seed] if self.contrast.difference else []
+        )
+        names = [f"{seed}: " for seed in self.contrast.seeds] or [""]
+        return "; ".join(f"{name}{value}" for name, value in zip(names, values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -68,6 +100,13 @@ class Group:
     def summaries(self) -> list[str]:
         """One sentence for each table that comes to one."""
         return [grid.summary for grid in self.grids if grid.summary]
+
+    @property
+    def shown(self) -> list[Line]:
+        """The lines of a table: of a comparison of which nothing is known, the first alone."""
+        known = {line.label for line in self.lines if line.contrast.difference}
+        first = {line.label: line for line in reversed(self.lines)}
+        return [line for line in self.lines if line.label in known or first[line.label] is line]
 
     @property
     def sentences(self) -> list[str]:
@@ -99,11 +138,21 @@ class Audited:
         return " ".join(found) or "Nothing that it asks for was measured."
 
 
-def meaning(found: Difference) -> str:
-    """What a difference with its interval says about the systems."""
+NUMBERS = {3: "three", 4: "four"}
+
+
+def meaning(found: Difference, runs: int = 2) -> str:
+    """What a difference of two runs (or of two differences, between more) with its interval says of the systems."""
     if found.seeds < 2:
         if found.low is None:
             return "one seed, and no value for each text: undecided"
+        if runs > 2:
+            among = f"in these {NUMBERS[runs]} runs"
+            return (
+                f"{among} the two differ, but one seed cannot tell whether they do in the systems"
+                if found.excludes_zero
+                else f"not even {among} do the two differ by more than the texts vary"
+            )
         if found.excludes_zero:
             return "these two runs differ, but one seed cannot tell whether the systems do"
         return "not even these two runs differ by more than their texts vary"
@@ -178,7 +227,8 @@ def _lines(audit: Audit, pairing: Pairing) -> Iterator[Line]:
             what = f"({contrast.first}) {MINUS} ({contrast.second})"
             for quantity in first.metrics:
                 terms = [*_terms(first, quantity), *_terms(second, quantity)]
-                share = _share(*(pairing.contrast(_terms(side, quantity)) for side in (first, second)))
+                parts = (first_of_differences, second_of_differences)
+                share = _share(*(pairing.contrast(terms, part) for part in parts))
                 yield Line(contrast.label, what, quantity, pairing.contrast(terms, of_differences), share)
 
 
@@ -187,9 +237,16 @@ def _terms(comparison: Comparison, quantity: Quantity) -> list[Term]:
 
 
 def _share(first: Contrast, second: Contrast) -> float | None:
-    """The second effect as a share of the first, where the first is not zero by its own interval."""
+    """The second effect as a share of the first, both on the same seeds.
+
+    Only where the first is not zero by its own interval, and the second a part of it: no share is less than nothing
+    or more than all.
+    """
     a, b = first.difference, second.difference
-    return b.mean / a.mean if a is not None and b is not None and a.excludes_zero else None
+    if a is None or b is None or not a.excludes_zero:
+        return None
+    share = b.mean / a.mean
+    return share if 0 <= share <= 1 else None
 
 
 def differences_of(found: Audited) -> Iterator[dict[str, object]]:
@@ -211,6 +268,7 @@ def differences_of(found: Audited) -> Iterator[dict[str, object]]:
                 "high": d.high if d else None,
                 "unit": line.contrast.unit,
                 "seeds": d.seeds if d else 0,
+                "of_seeds": line.contrast.seeds if d else (),
                 "by_seed": d.by_seed if d else (),
                 "texts": d.texts if d else None,
                 "share": line.share,

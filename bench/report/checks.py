@@ -144,7 +144,7 @@ def _triangle_head() -> tuple[str, ...]:
 
 
 def _measured_triangle(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
-    """The same of our means: norms have to obey it, squares need not."""
+    """The same of our means: norms have to obey it, squares need not, so that those are never marked impossible."""
     estimators = dict.fromkeys(q.estimator for q in audit.values if q.metric == WHOLE)
     rows, broken = [], []
     for system in audit.systems:
@@ -164,7 +164,8 @@ def _measured_triangle(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
             broken += [str(estimator)] if beyond else []
             values = (*means[:2], means[0] + means[1], means[2])
             shown = [Cell(significant(value), value) for value in values]
-            cells = (*shown[:3], replace(shown[3], marked=beyond))
+            of_norms = str(estimator).startswith("norm-")
+            cells = (*shown[:3], replace(shown[3], marked=beyond and of_norms))
             rows.append((f"{pairing.title(system)}, {estimator}", cells))
     if rows:
         named = ", ".join(dict.fromkeys(broken)) or "none"
@@ -173,8 +174,11 @@ def _measured_triangle(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
 
 
 def _bold(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
-    """Printed numbers in bold type, by what becomes of them under our differences of the same pair."""
-    rows, total = [], Counter[str]()
+    """Printed numbers in bold type, by what becomes of them under our differences of the same pair.
+
+    What a later table prints of the same pair and quantity is the same number, and counts once.
+    """
+    rows, total, seen = [], Counter[str](), set[tuple[tuple[str, str], str]]()
     for table in pairing.paper.tables:
         pairs = {name: pair for pair in pairing.catalog.pairs(table) for name in pair}
         systems = {(row.label, row.setting): row.system for row in table.rows}
@@ -183,19 +187,18 @@ def _bold(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
             for n in pairing.paper.reported
             if n.table == table.printed and n.corpus == pairing.corpus
         }
-        words = Counter(
-            _fate(pairing, pairs[system], metric, numbers)
-            for (system, metric), number in numbers.items()
-            if number.bold and system in pairs
-        )
+        bold = [(pairs[s], metric) for (s, metric), n in numbers.items() if n.bold and s in pairs]
+        words = Counter(_fate(pairing, *cell, numbers) for cell in bold if cell not in seen)
+        seen.update(bold)
         if words:
             rows.append((table.printed, tuple(Cell(str(words[word]), words[word]) for word in FATES)))
             total.update(words)
     if rows:
         summary = (
-            f"Of {total.total()} numbers in bold type that name the better of a pair, {total['survive']} survive, "
-            f"{total['contradicted']} are contradicted, {total['undecided']} are undecided; "
-            f"{total['not run']} were not run, {total['tied']} are tied in print."
+            f"Of {total.total() - total['tied']} numbers in bold type that name the better of a pair, "
+            f"{total['survive']} survive, {total['contradicted']} are contradicted, "
+            f"{total['undecided']} are undecided; {total['not run']} were not run. "
+            f"{total['tied']} more are tied in print and name none."
         )
         yield Grid("Numbers in bold type", FATES, tuple(rows), summary)
 

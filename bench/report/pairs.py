@@ -33,7 +33,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A combination of terms, or the reason why it could not be formed."""
+    """A combination of terms, or the reason why it could not be formed.
+
+    ``seeds``: those that all terms share; none where each term was averaged over its own.
+    """
 
     terms: tuple[Term, ...]
     difference: Difference | None
@@ -41,6 +44,7 @@ class Contrast:
     unit: str = ""
     estimator: str = ""
     files: tuple[Path, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 Side = dict[int, tuple[RunRecord, Measurement]]  # one term, by seed
@@ -56,6 +60,16 @@ def of_differences(values: Values) -> Values:
     """Of four terms, baseline and other of two comparisons: the first difference minus the second."""
     change: Values = (values[1] - values[0]) - (values[3] - values[2])
     return change
+
+
+def first_of_differences(values: Values) -> Values:
+    """Of the same four terms the first difference alone: on the seeds that all four share."""
+    return second_minus_first(values[:2])
+
+
+def second_of_differences(values: Values) -> Values:
+    """Of the same four terms the second difference alone."""
+    return second_minus_first(values[2:])
 
 
 def meant(paper: Paper | None, metric: str, estimator: str | None = None) -> str | None:
@@ -125,13 +139,15 @@ class Pairing:
             unlike = "they were measured on different data"
         elif len({measured.texts for measured in used}) > 1:
             unlike = "they were measured on different numbers of texts"
+        common = tuple(sorted(set.intersection(*(set(side) for side in sides))))
         return Contrast(
             terms,
-            None if unlike else self._difference(sides, combine),
+            None if unlike else self._difference(sides, common, combine),
             unlike,
             used[0].unit,
             ", ".join(dict.fromkeys(measured.estimator for measured in used)),
             tuple(run.folder / "measurements.json" for run in runs.values()),
+            common,
         )
 
     def why_not(self, system: str) -> str:
@@ -145,8 +161,7 @@ class Pairing:
         declared = self.catalog.systems.get(system)
         return declared.title if declared else system
 
-    def _difference(self, sides: Sequence[Side], combine: Combination) -> Difference:
-        common = sorted(set.intersection(*(set(side) for side in sides)))
+    def _difference(self, sides: Sequence[Side], common: Sequence[int], combine: Combination) -> Difference:
         values, draws = [], []
         texts: set[int | None] = set()
         for side in sides:

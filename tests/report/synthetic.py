@@ -40,7 +40,9 @@ def run(
     """A finished run: metrics as means of ``per_text``, others as plain ``values``, validation ``curves``."""
     columns = {name: np.asarray(column, dtype=float) for name, column in (per_text or {}).items()}
     found = [
-        measured(name, ESTIMATORS.get(name, "mean"), float(column.mean()), column=name, texts=len(column))
+        measured(
+            name, ESTIMATORS.get(name, "mean"), float(np.nanmean(column)), column=name, texts=len(column)
+        )
         for name, column in columns.items()
     ]
     found += [
