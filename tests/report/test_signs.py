@@ -78,6 +78,8 @@ def test_relative_perplexity_over_corpora(catalog: Catalog) -> None:
         )
         for corpus, base in (("ptb", 100.0), ("yahoo", 50.0))
     }
+    alone = pairing(catalog, run("vae", corpus="yelp13", values={"ppl": 60.0}))  # without the reference
+    found[alone.setting] = alone
     (one,) = aggregates(found, "gru-lm")
     assert one.corpora == ("ptb", "yahoo")
     assert one.left_out == ("wae",)
@@ -88,7 +90,9 @@ def test_relative_perplexity_over_corpora(catalog: Catalog) -> None:
     assert vae.mean == pytest.approx(0.9)
     assert vae.low is not None
     assert vae.high is not None
-    assert 0.8 <= vae.low < 0.9 < vae.high <= 1.0
+    half = stats.t.ppf(0.975, 4) * 0.1 / 6**0.5  # six runs on two corpora, each 0.1 around its mean
+    assert (vae.low, vae.high) == pytest.approx((0.9 - half, 0.9 + half))
+    assert one.corpora_left_out == ("yelp13",)
     assert reference.mean == pytest.approx(1.0)
     assert reference.low is None
     assert one.profiles["vae"][-1] == 1.0
@@ -113,3 +117,13 @@ def test_the_stratified_bootstrap_keeps_corpora_apart() -> None:
     assert high is not None
     assert 4.9 < low < high < 5.4
     assert stratified_interval([[1.0], [2.0]]) == (None, None)
+    assert stratified_interval([[1.0, 2.0], [2.0]]) == (None, None)  # of the second the spread is not known
+
+
+@pytest.mark.parametrize(("runs", "corpora"), [(2, 1), (2, 3), (3, 1)])
+def test_an_interval_of_few_runs_covers_the_truth(runs: int, corpora: int) -> None:
+    random = np.random.default_rng(runs)
+    found = [stratified_interval(random.normal(size=(corpora, runs)).tolist()) for _ in range(300)]
+    covered = [low < 0 < high for low, high in found if low is not None and high is not None]
+    assert len(covered) == 300
+    assert np.mean(covered) > 0.91  # three standard deviations of a share of 0.95 of 300 below it
