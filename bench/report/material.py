@@ -75,9 +75,9 @@ class Material:
 
     @cached_property
     def corpora(self) -> dict[tuple[str, str], CorpusRecord]:
-        """The corpora that have a page, by (paper, corpus): the user's own, else the published card."""
+        """The corpora that have a page, by (paper, corpus): the user's own if it is sound, else the published card."""
         found: dict[tuple[str, str], CorpusRecord] = {}
-        for record in self.records.corpora:
+        for record in sorted(self.records.corpora, key=lambda c: bool(c.fault)):
             if record.origin == "own" or not record.fault:
                 found.setdefault((record.paper, record.corpus), record)
         return found
@@ -137,7 +137,7 @@ class Material:
         return self.attempts.get((origin, tier, paper, corpus, system), [])
 
     def commands_of(self, paper: str, corpus: str, system: str, runs: Sequence[RunRecord]) -> list[str]:
-        """What makes a cell again: its first unfinished run, else all its runs, else the protocol's own."""
+        """What makes a number again: its first unfinished run, else all its runs, else the protocol's own."""
         undone = next((run for run in runs if run.state != "finished"), None)
         if undone is not None:
             return describe.again(self.catalog, undone)

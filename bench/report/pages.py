@@ -50,17 +50,18 @@ def index(material: Material) -> dict[str, Any]:
 
 
 def _ran(runs: Sequence[RunRecord]) -> dict[str, Any]:
-    """Devices, versions, dates and time of runs that ran."""
+    """Devices, versions, dates and time of runs that ran; versions are those that trained or measured any."""
     sources = [dict(run.run.get("provenance") or {}) for run in runs]
+    measured = [dict(run.evaluation.get("provenance") or {}) for run in runs]
 
-    def distinct(key: str) -> list[str]:
-        return sorted({str(source[key]) for source in sources if source.get(key)})
+    def distinct(key: str, of: Sequence[Mapping[str, Any]] = sources) -> list[str]:
+        return sorted({str(source[key]) for source in of if source.get(key)})
 
     seconds = [float((run.run.get("cost") or {}).get("seconds") or 0) for run in runs]
     return {
         "devices": distinct("device"),
-        "versions": distinct("code_version"),
-        "dirty": any(source.get("dirty") for source in sources),
+        "versions": distinct("code_version", [*sources, *measured]),
+        "dirty": any(source.get("dirty") for source in [*sources, *measured]),
         "started": min(distinct("started"), default=None),
         "finished": max(distinct("finished"), default=None),
         "seconds": sum(seconds),
@@ -120,7 +121,7 @@ def tables(material: Material) -> Iterator[tuple[TableView, pandas.DataFrame]]:
 def paper(material: Material, name: str) -> dict[str, Any]:
     """A paper's page: its tables, the same systems elsewhere, claims, audits, paired differences, figures."""
     declared = material.catalog.paper(name)
-    settings = [setting for setting in material.settings if setting[2] == name]
+    own = [setting for setting in material.settings if setting[0] == "own" and setting[2] == name]
     return {
         "name": name,
         "paper": declared,
@@ -131,7 +132,7 @@ def paper(material: Material, name: str) -> dict[str, Any]:
         "audits": material.audits[name],
         "figures": _figures(material, name),
         "texts": [_side_by_side(material, name, texts) for texts in declared.texts],
-        "printed_first": any(s[0] == "own" and not not_printed(material, s, name) for s in settings),
+        "printed_first": not own or any(not not_printed(material, s, name) for s in own),
     }
 
 

@@ -1,7 +1,7 @@
 """What the compare page reads of a run: a script of its own, so that a page from disk may load any two.
 
 Numbers keep what a plot or a table of differences shows: curves 200 points and five digits, values per text two
-decimals. The rest is in the run's own files.
+decimals; what was measured keeps more digits than the page's three decimals need. The rest is in the run's own files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.report.numbers import metric_name
 from bench.report.pairs import SENTENCES
 from bench.report.records import CorpusRecord, RunRecord
 
-POINTS, DECIMALS, SIGNIFICANT = 200, 2, 5
+POINTS, DECIMALS, SIGNIFICANT, MEASURED = 200, 2, 5, 10
 CURVES = (
     ("NLL, validation", VALIDATION, "nll"),
     ("KL, validation", VALIDATION, "kl"),
@@ -44,7 +44,7 @@ def run_data(run: RunRecord, title: str) -> dict[str, Any]:
         "texts": dict(_values(run.tables.get(SENTENCES))),
         "words": _words(run.tables.get(SENTENCES)),
         "measured": {
-            f"{metric_name(m.metric)} ({m.estimator})": float(f"{m.value:.{SIGNIFICANT}g}")
+            f"{metric_name(m.metric)} ({m.estimator})": float(f"{m.value:.{MEASURED}g}")
             for m in run.measurements
             if m.main and m.value is not None and m.unit == "nats per text"
         },

@@ -16,6 +16,8 @@ from bench.plan import Request, find_run, make_plan, text_rules
 from bench.report import describe
 from bench.report.numbers import count, duration, fixed, metric_name, significant, visible
 from bench.report.records import RunRecord, load_records
+from bench.report.rundata import run_data
+from tests.report.synthetic import measured, run
 
 RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
 
@@ -136,6 +138,12 @@ def test_each_stage_is_made_again_by_its_own_code(
     *_, before, evaluate = commands
     assert "bench evaluate" in evaluate
     assert (before == f"git checkout {'c' * 40}") == (checkouts == 2)
+
+
+def test_a_chosen_run_keeps_the_digits_of_what_it_measured() -> None:
+    found = run("vae", more=[measured("nll", "importance-sampling-100", 114.66904)])
+    shown = run_data(found, "VAE")["measured"]
+    assert [f"{value:.3f}" for value in shown.values()] == ["114.669"]
 
 
 def test_numbers() -> None:

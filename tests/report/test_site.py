@@ -22,7 +22,7 @@ from bench.declarations import Catalog
 from bench.errors import BenchError
 from bench.files import locked, write_json
 from bench.plan import Plan, Request, make_plan
-from bench.report import build_report, reference
+from bench.report import build_report, pages, reference
 from bench.report.material import Material
 from bench.report.records import load_records
 from bench.report.site import Site
@@ -73,8 +73,8 @@ def one(catalog: Catalog) -> Plan:
 
 
 def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
-    pages = {path: Page(path) for path in index.parent.rglob("*.html")}
-    names = {path.relative_to(index.parent).as_posix() for path in pages}
+    found = {path: Page(path) for path in index.parent.rglob("*.html")}
+    names = {path.relative_to(index.parent).as_posix() for path in found}
     assert {
         "index.html",
         "papers/coupled-vae.html",
@@ -85,7 +85,7 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
         "provenance.html",
         "compare.html",
     } <= names
-    for path, page in pages.items():
+    for path, page in found.items():
         assert page.open == [], path
         assert max(page.ids.values()) == 1, path
         assert page.targets <= set(page.ids), path
@@ -97,8 +97,8 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
             if target.name == "compare.html":  # its fragment names runs
                 for choice in parse_qs(parts.fragment).values():
                     assert (target.parent / "compare" / f"{choice[0]}.js").exists(), (path, link)
-            elif parts.fragment and target in pages:
-                assert unquote(parts.fragment) in pages[target].ids, (path, link)
+            elif parts.fragment and target in found:
+                assert unquote(parts.fragment) in found[target].ids, (path, link)
     css = (index.parent / "assets" / "style.css").read_text()
     assert "url(" not in css
     assert "@import" not in css
@@ -171,6 +171,35 @@ def test_each_run_tells_where_it_comes_from_and_its_one_command(index: Path, pla
         assert "Energy" in page.text
 
 
+def test_no_command_promises_what_a_finished_run_does_not_have(index: Path) -> None:
+    paper = (index.parent / "papers" / "coupled-vae.html").read_text()
+    cells = paper.split("<div popover")[1:]
+    unmeasured = [cell for cell in cells if "</span> not measured</span>" in cell.split("<dl")[0]]
+    assert unmeasured
+    assert not any("--forcerun" in cell for cell in unmeasured)
+    assert any("--forcerun" in cell for cell in cells)
+
+
+def test_what_stands_first_and_who_made_it(results: Any, catalog: Catalog) -> None:
+    """A corpus that is not prepared here has its published card; printed tables come before others' own numbers."""
+    plan = make_plan(
+        catalog, Request.model_validate({"tier": "quick", "corpora": ("ptb",), "systems": ("vae",)})
+    )
+    shutil.copytree(results.corpus(), results.root / "published" / "corpora" / "coupled-vae" / "ptb")
+    shutil.rmtree(results.root / "corpora")
+    for corpus in ("ptb", "yahoo-lite"):
+        folder = results.run(f"quick/coupled-vae/{corpus}/vae/seed0", origin="published/runs")
+    measured = json.loads((folder / "measurements.json").read_text())
+    measured["provenance"]["code_version"] = "b" * 40
+    write_json(folder / "measurements.json", measured)
+    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    assert material.corpora["coupled-vae", "ptb"].fault == ""
+    assert pages.index(material)["ran_published"]["versions"] == ["a" * 40, "b" * 40]
+    shown = pages.paper(material, "coupled-vae")
+    assert shown["elsewhere"]
+    assert shown["printed_first"]
+
+
 def test_methods_and_statistics_have_their_pages(index: Path) -> None:
     methods = Page(index.parent / "methods.html")
     assert "widened by ½ · 10" in methods.text
@@ -233,11 +262,11 @@ def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:
     write_json(results.run(name, files={"model.safetensors": "w"}) / "texts.json", texts)
     results.run("paper/coupled-vae/ptb/dae/seed0", origin="published/runs", state="diverged", reason=hostile)
     index = build_report(results.root, results.root / "report", catalog, one)
-    pages = {path.name: Page(path) for path in index.parent.rglob("*.html")}
-    assert {name: page.tags["script"] for name, page in pages.items()} == dict.fromkeys(pages, 1) | {
+    found = {path.name: Page(path) for path in index.parent.rglob("*.html")}
+    assert {name: page.tags["script"] for name, page in found.items()} == dict.fromkeys(found, 1) | {
         "compare.html": 2
     }
-    assert not any(page.tags["img"] for page in pages.values())
+    assert not any(page.tags["img"] for page in found.values())
     system = (index.parent / "systems" / "demo-coupled-vae-generated-small-dae.html").read_text()
     assert system.count("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 1 + 3 + 2 + 7 + 3
     assert system.count("&amp;amp;{{ 7 * 7 }}") == 1 + 3 + 2 + 7 + 3
