@@ -309,12 +309,12 @@ def _claim_sign(word: Any) -> Text:
 
 def _effect(ruling: Ruling) -> str:
     """The difference on which a claim rests; of several, how many there are by their verdict."""
-    if len(ruling.findings) == 1:
-        return ruling.findings[0].effect
+    if len(ruling.counted) == 1:
+        return ruling.counted[0].effect
     counts = ", ".join(f"{number} {word}" for word, number in ruling.counts.items())
     towards, against = ruling.leans
     leans = f" ({towards} towards, {against} against)" if towards or against else ""
-    return f"{len(ruling.findings)} differences: {counts}{leans}"
+    return f"{len(ruling.counted)} differences: {counts}{leans}"
 
 
 @dataclass(frozen=True)

@@ -98,15 +98,21 @@ class Ruling:
         return frozenset(finding.corpus for finding in self.findings if not finding.decides)
 
     @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that decide; where none of them was measured, all."""
+        deciding = tuple(finding for finding in self.findings if finding.decides)
+        return deciding if together(f.word for f in deciding) != "not run" else self.findings
+
+    @property
     def counts(self) -> dict[Word, int]:
         """How many findings have each verdict."""
-        found = Counter(finding.word for finding in self.findings)
+        found = Counter(finding.word for finding in self.counted)
         return {word: found[word] for word in MEANINGS if found[word]}
 
     @property
     def leans(self) -> tuple[int, int]:
         """How many undecided findings lean towards the claim, and how many against it."""
-        leans = [f.leans for f in self.findings if f.word == "undecided"]
+        leans = [f.leans for f in self.counted if f.word == "undecided"]
         return leans.count(True), leans.count(False)
 
     @property
@@ -118,7 +124,7 @@ class Ruling:
     @property
     def seeds(self) -> str:
         """How many seeds the findings rest on: ``1`` or ``1 to 3``."""
-        found = sorted({f.difference.seeds for f in self.findings if f.difference})
+        found = sorted({f.difference.seeds for f in self.counted if f.difference})
         return " to ".join(dict.fromkeys((str(found[0]), str(found[-1])))) if found else ""
 
 

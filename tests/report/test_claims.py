@@ -290,6 +290,8 @@ def test_a_claim_about_the_papers_corpora_is_judged_on_all_of_them(
     assert ruling.word == word
     assert ruling.beside == {run.parts[2] for run in records} & {"yahoo-lite"}
     assert {"ptb", "yelp13", "yahoo"} <= set(ruling.corpora)
+    measured = sum(n for word, n in ruling.counts.items() if word != "not run")
+    assert measured == len({run.parts[2] for run in records} - {"yahoo-lite"} or {"yahoo-lite"})
 
 
 def test_a_verdict_names_a_budget_that_is_not_the_papers(catalog: Catalog) -> None:
