@@ -128,20 +128,17 @@ def show_difference(
 def show_texts(console: Console, results: Path, name: str, what: str, count: int | None) -> None:
     """Print the first ``count`` of a run's ``samples``, ``reconstructions`` or ``interpolations``."""
     run = find_run(results, name)
-    path = run.folder / TEXTS
     if TEXTS not in run.documents:
         fault = next((fault for fault in run.faults if fault.startswith(TEXTS)), f"{TEXTS}: missing")
         raise BenchError(fault, where=run.folder, remedy="evaluate the run again")
-    try:
-        shown = run.documents[TEXTS][what][:count]
-        texts = _texts(results, run, "test") if what == "reconstructions" else {}
-        rows = [row for number, one in enumerate(shown) for row in _decoded(what, number, one, texts)]
-    except (KeyError, TypeError) as error:
-        raise BenchError("not the texts of a run", where=path, remedy="evaluate the run again") from error
+    shown = run.documents[TEXTS][what][:count]
     if not shown:
         remedy = "a language model has no codes, and a model without a posterior density is not sampled from"
-        raise BenchError(f"this run has no {what}", where=path, remedy=remedy)
-    print_grid(console, rows)
+        raise BenchError(f"this run has no {what}", where=run.folder / TEXTS, remedy=remedy)
+    texts = _texts(results, run, "test") if what == "reconstructions" else {}
+    print_grid(
+        console, [row for number, one in enumerate(shown) for row in _decoded(what, number, one, texts)]
+    )
 
 
 def _decoded(what: str, number: int, one: Any, texts: Mapping[int, str]) -> list[Row]:

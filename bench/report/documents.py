@@ -120,13 +120,13 @@ class _Reconstruction(Document):
 
 
 class _Path(Document):
-    start: str | None = Field(None, alias="from")
-    to: str | None = None
+    start: str | None = Field(alias="from")
+    to: str | None
     steps: list[str]
 
 
 class _Traversal(Document):
-    start: str | None = Field(None, alias="from")
+    start: str | None = Field(alias="from")
     dimension: int
     step: float
     shifts: list[float]
@@ -136,10 +136,10 @@ class _Traversal(Document):
 class Texts(Document):
     """``texts.json``."""
 
-    samples: list[str] = []
-    reconstructions: list[_Reconstruction] = []
-    interpolations: list[_Path] = []
-    traversals: list[_Traversal] = []
+    samples: list[str]
+    reconstructions: list[_Reconstruction]
+    interpolations: list[_Path]
+    traversals: list[_Traversal] = []  # older runs have none
 
 
 class _Histogram(Document):

@@ -273,10 +273,11 @@ def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> Non
     summary = here / PREPARED / "corpus.json"
     write_json(summary, read_json(summary) | {"data_hash": DATA_HASH})
     assert "trained on other data" in refused("interpolate", RUN, "a", "b", *CPU)
-    (folder / "texts.json").write_text('{"samples": [], "reconstructions": [{"index": 1}]}')
+    (folder / "texts.json").write_text('{"samples": [], "reconstructions": [], "interpolations": []}')
     assert "this run has no samples" in refused("samples", RUN)
+    (folder / "texts.json").write_text('{"samples": [], "reconstructions": [{"index": 1}]}')
     for kind in ("--reconstructions", "--interpolations"):
-        assert "not the texts of a run" in refused("samples", RUN, kind)
+        assert "texts.json: not as expected: reconstructions.0.input" in refused("samples", RUN, kind)
     (folder / "texts.json").write_text("{")
     assert "texts.json: damaged JSON file" in refused("samples", RUN)
     (folder / "sentences.parquet").unlink()
