@@ -47,6 +47,7 @@ PLUMBING = frozenset(
         "bench.declarations",
         "bench.errors",
         "bench.files",
+        "bench.metrics.definitions",
         "bench.parts",
         "bench.plan",
         "bench.provenance",

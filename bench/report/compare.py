@@ -15,6 +15,7 @@ import pandas
 
 from bench import units
 from bench.declarations import Catalog, Measure, Paper, Reported, Row, Table
+from bench.metrics.definitions import METRICS
 from bench.report.age import told
 from bench.report.documents import Measurement
 from bench.report.noise import Noise, noise_of
@@ -24,15 +25,6 @@ from bench.report.verdict import MEANINGS, Evidence, Limits, Word, judge
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
 PAPER_TIER = "paper"
 PRINTED_SPLIT = "test"  # what papers print
-# Between which a quantity must lie, in the unit in which it is measured.
-LIMITS: dict[str, Limits] = {
-    **dict.fromkeys(("nll", "kl", "mi", "reconstruction", "active_units"), (0.0, None)),
-    **dict.fromkeys(("grad_norm_rec", "grad_norm_rec_coupled", "grad_norm_rec_total"), (0.0, None)),
-    **dict.fromkeys(("grad_norm_reg", "signal_sensitivity"), (0.0, None)),
-    "ppl": (1.0, None),
-    **dict.fromkeys(("bleu", "bleu1", "bleu2"), (0.0, 100.0)),
-    **dict.fromkeys(("dist1", "dist2"), (0.0, 1.0)),
-}
 EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
 
 
@@ -267,7 +259,10 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
 
 def _limits(measurement: Measurement | None, factor: float) -> Limits:
     """The limits of a quantity in the unit of the print."""
-    least, most = LIMITS.get(measurement.metric, (None, None)) if measurement else (None, None)
+    metric = METRICS.get(measurement.metric) if measurement else None
+    if metric is None:
+        return None, None
+    least, most = metric.least, metric.most
     return None if least is None else least * factor, None if most is None else most * factor
 
 

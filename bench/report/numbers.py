@@ -6,32 +6,16 @@ import json
 import math
 from typing import Any
 
-MINUS, DASH, PRIME, GAP = "\u2212", "\u2013", "\u2032", "\u202f"
-METRICS = {
-    "nll": "NLL",
-    "kl": "KL",
-    "ppl": "PPL",
-    "elbo": "ELBO",
-    "mi": "MI",
-    "bleu": "BLEU",
-    "bleu1": "BLEU-1",
-    "bleu2": "BLEU-2",
-    "dist1": "Dist-1",
-    "dist2": "Dist-2",
-    "grad_norm_rec": "∂rec/∂e",
-    "grad_norm_rec_coupled": f"∂rec{PRIME}/∂e",
-    "grad_norm_rec_total": f"∂(rec + rec{PRIME})/∂e",
-    "grad_norm_reg": "∂reg/∂e",
-    "signal_sensitivity": "∂h/∂e",
-    "excess_nll": f"NLL {MINUS} entropy",
-}
+from bench.metrics.definitions import METRICS
 
+MINUS, DASH, PRIME, GAP = "\u2212", "\u2013", "\u2032", "\u202f"
 UNITS = {"nats per text": "nats", "none": "", "ratio": "", "percent": "points"}  # of a difference
 
 
 def metric_name(metric: str) -> str:
     """The symbol of a metric: ``NLL``, ``Dist-1``; its name in words where there is no symbol."""
-    return METRICS.get(metric) or metric.replace("_", " ").replace(":", ": ")
+    known = METRICS.get(metric)
+    return known.symbol if known else metric.replace("_", " ").replace(":", ": ")
 
 
 def fixed(value: float | None, decimals: int, *, signed: bool = False) -> str:

@@ -126,7 +126,8 @@ def methods(material: Material) -> dict[str, Any]:
     drawn: set[str] = set()
     found = {key: found[key] for key in sorted(found, key=_place)}
     for (metric, estimator), entry in found.items():
-        entry["cost"] = estimators.cost(metric, estimator)
+        known = DEFINITIONS.get((metric, estimators.base(estimator)))
+        entry["cost"] = known.cost if known else ""
         picture = estimators.figure(metric, estimator)
         entry["figure"] = picture if picture is None or picture.name not in drawn else None
         entry["drawn_above"] = picture is not None and entry["figure"] is None

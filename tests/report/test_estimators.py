@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.definitions import DEFINITIONS, METRICS
 from bench.report import estimators
 from benchmarks import estimators as program
 
@@ -73,7 +73,9 @@ def test_the_figure_draws_every_curve_and_its_spread() -> None:
     assert estimators.figure("bleu1", "precision-times-brevity") is None
 
 
-def test_every_estimator_has_its_cost() -> None:
-    assert [key for key in DEFINITIONS if not estimators.cost(*key)] == []
+def test_every_estimator_has_its_cost_and_every_metric_its_symbol() -> None:
+    assert [key for key, definition in DEFINITIONS.items() if not definition.cost] == []
+    assert {metric for metric, _ in DEFINITIONS} == set(METRICS)
+    assert len({metric.symbol for metric in METRICS.values()}) == len(METRICS)
     assert estimators.base("importance-sampling-100") == "importance-sampling"
     assert estimators.base("squared-training-mode") == "squared-training-mode"
