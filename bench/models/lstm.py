@@ -77,9 +77,13 @@ class LSTMDecoder(nn.Module):
         first: Literal["cell", "state"] = "cell",
     ) -> None:
         super().__init__()
-        self.dropout, self.features, self.begins_with = dropout, hidden, first
+        self.dropout, self.features = dropout, hidden
         self.lstm = nn.LSTM(embedding + signal_size, hidden)
-        self.first = nn.Linear(signal_size, hidden, bias=first == "state") if signal_size else None
+        self.first_cell = self.first_state = None
+        if signal_size and first == "cell":
+            self.first_cell = nn.Linear(signal_size, hidden, bias=False)
+        elif signal_size:
+            self.first_state = nn.Linear(signal_size, hidden)
 
     def forward(
         self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
@@ -109,11 +113,13 @@ class LSTMDecoder(nn.Module):
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
         """The state (batch, 2 * hidden) from which generation starts: hidden state and cell side by side."""
-        if signal is None or self.first is None:
-            return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
-        first = self.first(signal).to(signal.dtype)
-        pair = [torch.tanh(first), first] if self.begins_with == "cell" else [first, torch.zeros_like(first)]
-        return torch.cat(pair, dim=-1)
+        if signal is not None and self.first_cell is not None:
+            cell = self.first_cell(signal).to(signal.dtype)
+            return torch.cat([torch.tanh(cell), cell], dim=-1)
+        if signal is not None and self.first_state is not None:
+            state = self.first_state(signal).to(signal.dtype)
+            return torch.cat([state, torch.zeros_like(state)], dim=-1)
+        return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
 
     def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         """One word (batch, E) of generation: features (batch, hidden) and the next state."""

@@ -55,12 +55,13 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
     if signal is None:
         zero = words.new_zeros(BATCH, HIDDEN)
         return cell_by_cell(ours.lstm, words, zero, zero)
-    assert ours.first is not None
-    first = signal @ ours.first.weight.t()
     inputs = torch.stack([torch.cat([word, signal], dim=1) for word in words])
-    if ours.first.bias is None:
-        return cell_by_cell(ours.lstm, inputs, torch.tanh(first), first)
-    return cell_by_cell(ours.lstm, inputs, first + ours.first.bias, torch.zeros_like(first))
+    if ours.first_cell is not None:
+        cell = signal @ ours.first_cell.weight.t()
+        return cell_by_cell(ours.lstm, inputs, torch.tanh(cell), cell)
+    assert ours.first_state is not None
+    state = signal @ ours.first_state.weight.t() + ours.first_state.bias
+    return cell_by_cell(ours.lstm, inputs, state, torch.zeros_like(state))
 
 
 @pytest.mark.parametrize("first", FIRST)
