@@ -85,7 +85,7 @@ def passes(run: RunSettings) -> int:
     Of the updates that a step may make besides its own, half count: it seldom makes all, and in an aggressive
     training none after some validation. Each ascent of a posterior is differentiated twice.
     """
-    updates = 1 + _repeated(run, "updates") // 2
+    updates = 1 + (_repeated(run, "updates") + 1) // 2
     return updates * (1 if run.coupling.absent else 2) + 2 * ascents(run)
 
 

@@ -27,6 +27,7 @@ from bench.settings import RunSettings
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
 
 CORPUS = "generated-tiny"
+TRAINED = ("gru-lm", "dae", "vae", "coupled-vae")
 TINY: dict[str, Any] = {
     "embedding": 12,
     "latent": 4,
@@ -95,6 +96,17 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
             monkeypatch.setattr("bench.files.time.sleep", sleep)
 
         yield hold
+
+
+@pytest.fixture(scope="session")
+def runs(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the trained runs of :data:`TRAINED`, not to be written to."""
+    from bench.training.run import train_run
+
+    folder = tmp_path_factory.mktemp("trained")
+    for system in TRAINED:
+        train_run(tiny_settings(system), corpora, folder / "runs", folder / "state", device="cpu", threads=1)
+    return folder / "runs"
 
 
 @pytest.fixture
