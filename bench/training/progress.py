@@ -22,13 +22,17 @@ class Reporter:
         """Report ``step`` if enough time has passed, or if it is the last; only then is ``text`` made."""
         now = time.monotonic()
         if self.first is None:
-            self.first, self.began = step - 1, now
+            self.first, self.began = step, now
         if now - self.printed < self.every and step < self.steps:
             return
         self.printed = now
-        speed = (step - self.first) / max(now - self.began, 1e-9)
-        left = timedelta(seconds=round((self.steps - step) / max(speed, 1e-9)))
-        line = f"{self.name} step {step}/{self.steps} · {speed:.1f} steps/s · {text()} · {left} left"
+        line = f"{self.name} step {step}/{self.steps}"
+        if step == self.first:  # one step has no speed
+            line = f"{line} · {text()}"
+        else:
+            each = (now - self.began) / (step - self.first)
+            left = timedelta(seconds=round((self.steps - step) * each))
+            line = f"{line} · {1 / max(each, 1e-9):.1f} steps/s · {text()} · {left} left"
         end = "\n" if not self.live or step == self.steps else "\r"
         print(f"\x1b[2K{line}" if self.live else line, end=end, file=sys.stderr, flush=True)
 
