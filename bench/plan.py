@@ -17,6 +17,7 @@ from bench.settings import Model, RunSettings
 from bench.validation import validated
 
 RUN_NAME = "TIER/PAPER/CORPUS/SYSTEM/seedN"
+SEED_FOLDER = re.compile(r"seed(0|[1-9][0-9]*)")
 EXAMPLE = "demo/coupled-vae/generated-small/vae/seed0"
 
 
@@ -263,7 +264,7 @@ def find_run(catalog: Catalog, name: str, settings: Mapping[str, Any] | None = N
 def parse_name(name: str) -> tuple[str, str, str, str, int]:
     """(tier, paper, corpus, system, seed) of a run's name. Raises :class:`BenchError` for another form."""
     *parts, seed = name.split("/")
-    if len(parts) != 4 or not re.fullmatch(r"seed(0|[1-9][0-9]*)", seed):
+    if len(parts) != 4 or not SEED_FOLDER.fullmatch(seed):
         raise BenchError(
             f"{name!r} is not the name of a run", allowed=[RUN_NAME], remedy=f"for example {EXAMPLE}"
         )

@@ -47,7 +47,6 @@ PLUMBING = frozenset(
         "bench.declarations",
         "bench.errors",
         "bench.files",
-        "bench.metrics.definitions",
         "bench.parts",
         "bench.plan",
         "bench.provenance",

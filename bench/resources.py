@@ -22,6 +22,7 @@ RATES = {"cpu": 1_000, "cuda": 10_000}
 SCORING = 6  # tokens scored in the time of one that is trained on: the slowest evaluation measured had 6,300 a second
 START = 30  # minutes of every job: imports, reading, writing, a slow disk
 DAY = 24 * 60  # minutes: what most partitions allow, and what the first attempt asks for at most
+FEWEST = 30  # updates before which an aggressive step cannot end: two blocks (He et al. 2019, released code)
 BASE = 4_000  # MB of a process that has loaded the library, a corpus and a model of the papers' sizes
 TENSORS = 3  # float32 tensors as large as the logits of a batch that a step holds at once, and their like
 
@@ -82,10 +83,12 @@ def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) 
 def passes(run: RunSettings) -> int:
     """Forward and backward passes of one step, in those of a standard step without a twin.
 
-    Of the updates that a step may make besides its own, half count: it seldom makes all, and in an aggressive
-    training none after some validation. Each ascent of a posterior is differentiated twice.
+    Of the updates that a step may make besides its own, half count, or ``FEWEST`` if it may make so many: it
+    seldom makes all, and in an aggressive training none after some validation. Each ascent of a posterior is
+    differentiated twice.
     """
-    updates = 1 + (_repeated(run, "updates") + 1) // 2
+    most = _repeated(run, "updates")
+    updates = 1 + max(most // 2, min(most, FEWEST))
     return updates * (1 if run.coupling.absent else 2) + 2 * ascents(run)
 
 

@@ -44,7 +44,8 @@ def test_what_costs_more_asks_for_more() -> None:
 def test_passes_of_a_step() -> None:
     assert passes(run()) == 1
     assert passes(run("coupled-vae")) == 2
-    assert passes(run("lagging-vae")) == 1 + 100 // 2
+    assert passes(run("lagging-vae")) == 1 + 99 // 2
+    assert passes(run("lagging-vae", procedure={"inner": 5})) == 6
     assert passes(run("sa-vae", procedure={"ascents": 20})) == 1 + 2 * 20
 
 

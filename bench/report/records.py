@@ -5,7 +5,6 @@ Nothing is skipped in silence: a file that cannot be read becomes a fault of its
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.files import read_json, sha256_file
-from bench.plan import Plan
+from bench.plan import SEED_FOLDER, Plan
 from bench.report.changes import changed
 from bench.report.documents import Measurement, document_fault, reasons, table_fault
 from bench.settings import RunSettings
@@ -26,7 +25,6 @@ Origin = Literal["own", "published"]
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 DOCUMENTS = ("texts.json", "histograms.json")
 LOG_TAIL = 12
-SEED = re.compile(r"seed\d+")
 TOLD = 4  # changed settings that a reason names
 
 
@@ -129,7 +127,7 @@ def load_records(results: Path, plan: Plan) -> Records:
 
 def run_names(root: Path) -> list[str]:
     """Names of the run folders below ``root``."""
-    return [name for name in _folders(root) if SEED.fullmatch(name.rpartition("/")[2])]
+    return [name for name in _folders(root) if SEED_FOLDER.fullmatch(name.rpartition("/")[2])]
 
 
 def _folders(root: Path) -> list[str]:
@@ -138,7 +136,7 @@ def _folders(root: Path) -> list[str]:
 
 def _misnamed(root: Path, results: Path) -> list[str]:
     """Folders that look like runs and are none, as faults."""
-    strange = [name for name in _folders(root) if not SEED.fullmatch(name.rpartition("/")[2])]
+    strange = [name for name in _folders(root) if not SEED_FOLDER.fullmatch(name.rpartition("/")[2])]
     return [
         f"{(root / name).relative_to(results)}: no run is named so (seed and a number)" for name in strange
     ]
