@@ -49,6 +49,7 @@ $(INSTALLED_TEST): $(INSTALLED)
 test: $(INSTALLED_TEST)
 	"$(BIN)/python" -m ruff check .
 	"$(BIN)/python" -m mypy
+	MYPYPATH=benchmarks "$(BIN)/python" -m mypy benchmarks
 	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
 	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 

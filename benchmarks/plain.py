@@ -65,7 +65,8 @@ class PlainVAE(nn.Module):
     def greedy(self, codes: Tensor, longest: int) -> Tensor:
         """Words (steps, rows) decoded from codes (rows, d), until all have ended."""
         h = self.signal(codes)
-        state, words, written = self._first(h), torch.full((len(codes),), GO), []
+        written: list[Tensor] = []
+        state, words = self._first(h), torch.full((len(codes),), GO)
         ended = torch.zeros(len(codes), dtype=torch.bool)
         while len(written) < longest and not ended.all():
             inputs = torch.cat([self.embedding(words), h], -1)[None]

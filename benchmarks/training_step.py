@@ -60,15 +60,15 @@ def build(options: argparse.Namespace, side: str) -> Work:
         optimiser = torch.optim.Adam(model.parameters(), fused=True)
         order = epoch_order(collator.lengths, size, "ptb", 0, 0)
 
-        def step(number: int) -> None:
+        def one_step(step: int) -> None:
             optimiser.zero_grad(set_to_none=True)
-            model(collator(order[number - 1]), 0.1).backward()
+            model(collator(order[step - 1]), 0.1).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 30.0)
             optimiser.step()
     else:
         settings = resolve(load_catalog(), "paper", PAPER, "ptb", side, 0, {"training": {"batch": size}})
         trainer = Trainer(settings, corpus, Path(tempfile.mkdtemp()), torch.device("cpu"))
-        step = trainer.one_step
+        one_step = trainer.one_step
         order = epoch_order(collator.lengths, size, "ptb", 0, 0, pool=settings.training.pool)
     made = 0
 
@@ -76,7 +76,7 @@ def build(options: argparse.Namespace, side: str) -> Work:
         nonlocal made
         rows = order[made : made + options.steps]
         for number in range(made + 1, made + options.steps + 1):
-            step(number)
+            one_step(number)
         made += options.steps
         return {
             "steps": options.steps,

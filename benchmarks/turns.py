@@ -60,9 +60,12 @@ class Measured:
     def ratio(self, unit: str, *, processor: bool = False) -> float:
         """How much of ``unit`` a second, as a multiple of the baseline's; on the clock or of the processor."""
         pairs = zip(self.own, self.baseline, strict=True)
-        key = "processor" if processor else "seconds"
+
+        def cost(turn: Turn) -> float:
+            return turn.processor if processor else turn.seconds
+
         return statistics.median(
-            own.done[unit] / getattr(own, key) * getattr(base, key) / base.done[unit] for own, base in pairs
+            own.done[unit] / cost(own) * cost(base) / base.done[unit] for own, base in pairs
         )
 
 
