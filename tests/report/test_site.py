@@ -200,6 +200,18 @@ def test_what_stands_first_and_who_made_it(results: Any, catalog: Catalog) -> No
     assert shown["printed_first"]
 
 
+def test_own_and_published_runs_of_a_corpus_are_told_apart(results: Any, catalog: Catalog) -> None:
+    asked = {"tier": "quick", "corpora": ("yahoo-lite",), "systems": ("vae",)}
+    plan = make_plan(catalog, Request.model_validate(asked))
+    results.run("quick/coupled-vae/yahoo-lite/vae/seed0", origin="published/runs")
+    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    site = Site(material, results.root / "site", results.root / "site")
+    site._page("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae"))
+    page = Page(results.root / "site" / "papers" / "coupled-vae.html")
+    assert re.findall(r">Measured on .* \((.*)\)<", page.text) == ["quick", "quick, published"]
+    assert page.text.count("None of its runs has been measured.") == 1
+
+
 def test_methods_and_statistics_have_their_pages(index: Path) -> None:
     methods = Page(index.parent / "methods.html")
     assert "widened by ½ · 10" in methods.text
