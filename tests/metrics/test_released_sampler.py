@@ -53,14 +53,15 @@ def test_the_sampler_of_training_changes_nothing_that_claims_to_be_a_likelihood(
     sheet = released.sheet.columns
     nll, as_released = found["nll", f"importance-sampling-{SAMPLES}"], sheet["nll_released_sampler"]
     assert found["nll", "importance-sampling-released-sampler"] == pytest.approx(np.mean(as_released))
-    errors = {}  # of both estimates of the KL, in standard errors
+    errors = {}  # of both estimates of the KL, in standard errors: negative if too small
     for column in ("kl_monte_carlo", "kl_monte_carlo_released_sampler"):
         off = sheet[column] - sheet["kl_analytic"]
-        errors[column] = abs(off.mean()) / (off.std(ddof=1) / len(off) ** 0.5)
-    assert errors["kl_monte_carlo"] < 4
+        errors[column] = off.mean() / (off.std(ddof=1) / len(off) ** 0.5)
+    assert abs(errors["kl_monte_carlo"]) < 4
     if concentration < 10:  # up to there the samplers are one
         assert found["nll", "importance-sampling-released-sampler"] == nll
         assert found["kl", "monte-carlo-released-sampler"] == found["kl", "monte-carlo"]
     else:  # codes far from the mode, divided by a density that is small there: better than any model can be
         assert found["nll", "importance-sampling-released-sampler"] < nll - 1
-        assert errors["kl_monte_carlo_released_sampler"] > 10
+        assert found["kl", "monte-carlo-released-sampler"] < found["kl", "monte-carlo"] - 0.3
+        assert errors["kl_monte_carlo_released_sampler"] < -10
