@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
-from bench.declarations import Catalog, load_catalog
+from bench.declarations import Catalog
 from bench.metrics.definitions import DEFINITIONS
 from bench.metrics.evaluate import evaluate_run
 from bench.models.noise import Noise
@@ -30,27 +30,11 @@ from bench.report.records import load_records
 from bench.settings import RunSettings
 from bench.training.loop import Trainer
 from bench.training.run import train_run
+from tests.catalog import BUILT, CATALOG, OF_PAPERS, RUNS
 from tests.conftest import CORPUS
 
 ROOT = Path(__file__).parents[1]
-CATALOG = load_catalog()
 PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]
-BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
-
-
-def of_papers() -> dict[str, list[str]]:
-    """The buildable systems that each paper's tables, texts, figures and audits name; the first has the rest too."""
-    named: dict[str, set[str]] = {}
-    for name, paper in CATALOG.papers.items():
-        shown = [one.systems for one in paper.texts] + [one.systems for one in paper.audits.values()]
-        shown += [one.systems + one.beside for one in paper.figures]
-        named[name] = {*systems_of(CATALOG, name), *itertools.chain(*shown)}
-    named[next(iter(named))] |= set(BUILT).difference(*named.values())
-    return {name: [system for system in BUILT if system in systems] for name, systems in named.items()}
-
-
-OF_PAPERS = of_papers()
-RUNS = [(paper, system) for paper, systems in OF_PAPERS.items() for system in systems]
 SIZE = 8
 SMALL = {
     **{"hidden": SIZE, "projection": SIZE, "channels": SIZE, "start": 2, "length": 10},

@@ -1,0 +1,107 @@
+"""The numbers of every system are those that they were: ``golden.py`` says which, ``make.py`` makes them again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.files import read_json
+from tests.catalog import RUNS
+from tests.golden import golden
+from tests.golden.golden import VALUES, Moved, World, explained, made_here, moved, path_of, read, settings_of
+
+KEPT: dict[tuple[str, str], dict[str, Any]] = {run: read(*run)[1] for run in RUNS if path_of(*run).exists()}
+COUNTS = ("bleu2 cumulative", "bleu sacrebleu", "dist2 prior-samples", "active_units variance-of-means")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """All systems under their papers' protocols, after a few steps."""
+    return World(tmp_path_factory.mktemp("golden"))
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_the_numbers_of_every_system_are_the_golden_ones(paper: str, system: str, world: World) -> None:
+    terms = moved(read(paper, system)[1], world.values(paper, system), exactly=False)
+    assert not terms, explained(paper, system, terms)
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_where_they_were_made_they_are_the_same_bit_for_bit(paper: str, system: str, world: World) -> None:
+    made, values = read(paper, system)
+    if made != made_here():
+        pytest.skip(f"the golden values were made on {made}, this is {made_here()}")
+    terms = moved(values, world.values(paper, system), exactly=True)
+    assert not terms, explained(paper, system, terms)
+
+
+def test_every_system_has_golden_values_and_no_other() -> None:
+    assert {(path.parent.name, path.stem) for path in VALUES.rglob("*.json")} == set(RUNS)
+
+
+def test_systems_whose_settings_differ_have_other_golden_values() -> None:
+    found: dict[str, list[str]] = {}
+    for (paper, system), values in KEPT.items():
+        settings = settings_of(paper, system).model_dump(mode="json", exclude={"system", "paper"})
+        found.setdefault(json.dumps(values), []).append(json.dumps(settings))
+    assert all(len(set(settings)) == 1 for settings in found.values())
+
+
+def test_what_a_system_can_do_happens_in_the_golden_runs() -> None:
+    def of(term: str) -> list[list[float]]:
+        return [values[term] for values in KEPT.values() if term in values]
+
+    assert all(len(set(rates)) > 1 for rates in of("training learning_rate"))
+    regularised = [values for values in KEPT.values() if "training regulariser" in values]
+    assert all(len(set(values["training weight"])) > 1 for values in regularised)
+    assert all(len(validations) >= 2 for validations in of("validation best"))
+    assert any(not all(best) for best in of("validation best"))  # then last and best weights differ
+    clips = {run: settings_of(*run).optimiser.clip for run in KEPT}
+    clipped = {norm > clips[run] for run, values in KEPT.items() for norm in values["training gradient_norm"]}
+    assert clipped == {True, False}
+    for metric in COUNTS:
+        assert len(set(itertools.chain(*of(f"measured {metric}")))) > 2, metric
+
+
+GOLDEN: golden.Values = {"training kl": [1.0, 2.0], "measured bleu2 cumulative": [4.0], "digest": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "exactly", "terms"),
+    [
+        ({}, True, []),
+        ({"training kl": [1.0, 2.0 + 1e-9]}, False, []),
+        ({"training kl": [1.0, 2.0 + 1e-9]}, True, [Moved("training kl", 1, 2.0, 2.0 + 1e-9, 1)]),
+        ({"training kl": [1.1, 2.1]}, False, [Moved("training kl", 0, 1.0, 1.1, 2)]),
+        ({"training kl": [1.0]}, False, [Moved("training kl", 1, 2.0, None, 1)]),
+        ({"training kl": [1.0, None]}, False, [Moved("training kl", 1, 2.0, None, 1)]),
+        ({"measured bleu2 cumulative": [4.1]}, False, []),
+        ({"measured bleu2 cumulative": [5.0]}, False, [Moved("measured bleu2 cumulative", 0, 4.0, 5.0, 1)]),
+        ({"digest": ["b"]}, False, []),
+        ({"digest": ["b"]}, True, [Moved("digest", 0, "a", "b", 1)]),
+        ({"training mmd": [0.5]}, False, [Moved("training mmd", 0, None, 0.5, 1)]),
+        ({"training mmd": [None]}, False, [Moved("training mmd", 0, None, None, 0)]),
+    ],
+)
+def test_what_has_moved_is_found(change: golden.Values, exactly: bool, terms: list[Moved]) -> None:
+    assert moved(GOLDEN, GOLDEN | change, exactly=exactly) == terms
+
+
+def test_the_message_names_the_system_the_terms_and_both_values() -> None:
+    terms = moved(GOLDEN, GOLDEN | {"training kl": [1.1, 2.1]}, exactly=False)
+    message = explained("coupled-vae", "wae", terms)
+    assert "coupled-vae/wae: 1 terms moved" in message
+    assert "training kl[0]: golden 1.0, found 1.1 (and 1 more of this term)" in message
+    assert "python -m tests.golden.make coupled-vae/wae" in message
+
+
+def test_golden_values_are_read_as_they_were_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(golden, "VALUES", tmp_path)
+    values: golden.Values = {"training kl": [0.1 + 0.2, None, 5e-324], "digest": ["a"]}
+    golden.write("paper", "system", values)
+    assert read("paper", "system") == (made_here(), values)
+    assert read_json(tmp_path / "paper" / "system.json")["training kl"][0].hex() == (0.1 + 0.2).hex()
