@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 from turns import print_table
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.base.files import read_json
 from bench.estimators.information import Information, mutual_information
-from bench.files import read_json
 from bench.models.distributions import DiagonalGaussian
 from bench.models.noise import TextSource
 from bench.models.priors import StandardNormal

@@ -55,12 +55,12 @@ def start(options: argparse.Namespace, side: str) -> Work:
 
 def corpus(options: argparse.Namespace, side: str) -> Work:
     """A turn reads, prepares or loads the corpus once."""
+    from bench.base.files import read_json
+    from bench.catalog.declarations import load_catalog
     from bench.corpora.batches import Collator
     from bench.corpora.prepare import prepare
     from bench.corpora.prepared import Prepared
-    from bench.declarations import load_catalog
-    from bench.files import read_json
-    from bench.plan import text_rules
+    from bench.planning.plan import text_rules
 
     sources = {name: Path(path) for name, path in read_json(options.sources).items()}
 
@@ -115,8 +115,8 @@ def workflow(options: argparse.Namespace, side: str) -> Work:
 def report(options: argparse.Namespace, side: str) -> Work:
     """A turn builds the report of so many made-up runs of the paper tier."""
     sys.path.insert(0, str(ROOT))
-    from bench.declarations import load_catalog
-    from bench.plan import Request, make_plan, systems_of
+    from bench.catalog.declarations import load_catalog
+    from bench.planning.plan import Request, make_plan, systems_of
     from bench.report.site import build_report
     from tests.report import conftest
 
@@ -151,7 +151,7 @@ def _once(action: Callable[[], None]) -> Work:
 
 def demo(options: argparse.Namespace) -> None:
     """How the seconds of a finished demo's jobs compare with what starting them costs on this machine."""
-    from bench.files import read_json
+    from bench.base.files import read_json
 
     runs = sorted((options.results / "runs" / "demo").rglob("run.json"))
     trained = sum(read_json(path)["cost"]["seconds"] for path in runs)

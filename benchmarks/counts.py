@@ -25,11 +25,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.cost import sizes_of, stand_in
-from bench.declarations import load_catalog
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import load_catalog
 from bench.models import packing
-from bench.plan import Request, make_plan
-from bench.settings import RunSettings
+from bench.planning.cost import sizes_of, stand_in
+from bench.planning.plan import Request, make_plan
 from bench.training import update
 from bench.training.loop import Trainer
 

@@ -22,19 +22,19 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor, nn
 
+from bench.base.device import prepare_process
+from bench.base.files import write_json
+from bench.base.seeds import derive_seed
 from bench.corpora.batches import Batch, Collator
 from bench.corpora.prepared import Texts
-from bench.device import prepare_process
 from bench.estimators import likelihood
 from bench.estimators.information import mutual_information
 from bench.estimators.likelihood import text_likelihoods
-from bench.files import write_json
 from bench.metrics.attributes import probe_information
 from bench.models.distributions import DiagonalGaussian
 from bench.models.noise import BatchSource
 from bench.models.priors import StandardNormal
-from bench.provenance import code_hash, provenance
-from bench.seeds import derive_seed
+from bench.store.provenance import code_hash, provenance
 
 OUT = Path("bench/report/measured/estimators.json")
 LATENT = 32  # as in the papers

@@ -18,14 +18,14 @@ import torch
 from plain import PlainVAE, corpus_from
 from turns import Sides, Work, parser, print_table, sides_from
 
-from bench.composition import build_model
+from bench.base.device import prepare_process, product_type
+from bench.catalog.declarations import load_catalog
 from bench.corpora.batches import Collator, by_length
 from bench.corpora.prepared import Texts
-from bench.declarations import load_catalog
-from bench.device import prepare_process, product_type
 from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.decoding import greedy
-from bench.plan import resolve
+from bench.planning.plan import resolve
+from bench.training.composition import build_model
 
 PLAIN = "plain"
 PLAIN_ROWS = 8_192  # target tokens decoded at once, over texts and samples

@@ -26,10 +26,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.base.files import read_json
+from bench.catalog.declarations import load_catalog
 from bench.corpora.prepare import prepare
-from bench.declarations import load_catalog
-from bench.files import read_json
-from bench.plan import text_rules
+from bench.planning.plan import text_rules
 
 PAPER, TINY = "coupled-vae", "generated-tiny"
 

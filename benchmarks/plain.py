@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.base.text_rules import TextRules
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared, Texts
-from bench.corpora.rules import TextRules
 from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
 
 LOGIT_ROWS = 2_048  # target tokens projected onto the vocabulary at once when likelihoods are measured

@@ -21,10 +21,10 @@ from plain import PlainVAE, corpus_from
 from torch import nn
 from turns import Work, parser, print_table, sides_from
 
+from bench.base.device import prepare_process
+from bench.catalog.declarations import load_catalog
 from bench.corpora.batches import Collator, epoch_order
-from bench.declarations import load_catalog
-from bench.device import prepare_process
-from bench.plan import resolve, systems_of
+from bench.planning.plan import resolve, systems_of
 from bench.training.loop import Trainer
 
 PAPER, PLAIN = "coupled-vae", "plain"

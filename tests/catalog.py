@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from bench.declarations import load_catalog
-from bench.plan import systems_of
+from bench.catalog.declarations import load_catalog
+from bench.planning.plan import systems_of
 
 CATALOG = load_catalog()
 BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]

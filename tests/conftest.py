@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import torch
 
+from bench.base.files import locked
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import load_catalog
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.declarations import load_catalog
-from bench.files import locked
-from bench.plan import resolve, text_rules
-from bench.settings import RunSettings
+from bench.planning.plan import resolve, text_rules
 
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
 
@@ -93,7 +93,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
                 meanwhile()
                 other.close()
 
-            monkeypatch.setattr("bench.files.time.sleep", sleep)
+            monkeypatch.setattr("bench.base.files.time.sleep", sleep)
 
         yield hold
 

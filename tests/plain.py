@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.composition import build_model
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Texts
 from bench.corpora.vocabulary import EOS, GO
 from bench.models.model import TextModel
 from bench.models.noise import BatchSource
+from bench.training.composition import build_model
 from tests.conftest import tiny_settings
 
 WORDS = 9  # four special symbols and five words

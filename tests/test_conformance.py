@@ -15,19 +15,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from bench.analysis.compare import measured_elsewhere
+from bench.base.registry import CHOICES, build, registry
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import Catalog
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
-from bench.declarations import Catalog
 from bench.metrics.definitions import DEFINITIONS
 from bench.metrics.evaluate import evaluate_run
 from bench.models.noise import Noise
 from bench.objectives.objective import looks_across
-from bench.parts import CHOICES, build, registry
-from bench.plan import Plan, Request, make_plan, resolve, systems_of, text_rules
-from bench.report.compare import measured_elsewhere
-from bench.report.records import load_records
-from bench.settings import RunSettings
+from bench.planning.plan import Request, make_plan, resolve, systems_of, text_rules
+from bench.store.records import load_records
 from bench.training.loop import Trainer
 from bench.training.run import train_run
 from tests.catalog import BUILT, CATALOG, OF_PAPERS, RUNS
@@ -210,7 +210,7 @@ def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
 def test_every_system_has_a_row_of_numbers_in_the_report(paper: str, world: World) -> None:
     assert world.numbers(paper)
     settings = [small_run(paper, system) for system in OF_PAPERS[paper]]
-    records = load_records(world.folder, Plan(Request(papers=(paper,)), {s.name: s for s in settings}))
+    records = load_records(world.folder, {s.name: s for s in settings})
     assert {record.state for record in records.runs} == {"finished"}
     assert not [fault for record in records.runs for fault in record.faults]
     frame = measured_elsewhere(CATALOG, records, paper, CORPUS, ("own", "demo"))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli
+from bench.cli import commands as cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from bench.files import read_json
+from bench.base.files import read_json
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ BLOCK = re.compile(
 DRIVER = """
 import os, shlex, sys
 from pathlib import Path
-from bench.cli import main
+from bench.cli.commands import main
 for line in sys.stdin.read().splitlines():
     words = [os.path.expandvars(word) for word in shlex.split(line)]
     if words[0] == "export":
@@ -142,8 +142,10 @@ def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path, tmp_path: P
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(checkout / "bench/objectives/cosine.py", tmp_path / "bench/objectives")
     code = (
-        "import json; from bench.declarations import load_catalog; from bench.plan import find_run; "
-        "from bench.provenance import code_hash; run = find_run(load_catalog(), 'demo/coupled-vae/ptb/vae/seed0'); "
+        "import json; from bench.catalog.declarations import load_catalog; "
+        "from bench.planning.plan import find_run; "
+        "from bench.store.provenance import code_hash; "
+        "run = find_run(load_catalog(), 'demo/coupled-vae/ptb/vae/seed0'); "
         "print(json.dumps([run.identity, code_hash('train', run=run), code_hash('evaluate', run=run)]))"
     )
     before, after = (json.loads(run(folder, ["-c", code])) for folder in (ROOT, tmp_path))

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 
 _DAMAGE = (
     zipfile.BadZipFile,

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.base.seeds import derive_seed
 from bench.corpora.prepared import Texts
 from bench.corpora.vocabulary import EOS, GO, PAD
-from bench.seeds import derive_seed
 
 POOL = 50  # batches that are sorted by length together
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from bench.base.text_rules import SPLITS
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.raw import RawCorpus, Texts
-from bench.corpora.rules import SPLITS
 from bench.corpora.vocabulary import UNK, Vocabulary
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bench.corpora.rules import SPLITS, Split
-from bench.errors import BenchError, unknown
-from bench.validation import read_yaml, validated
+from bench.base.errors import BenchError, unknown
+from bench.base.text_rules import SPLITS, Split
+from bench.base.validation import read_yaml, validated
 
 SAID = ("title", "about", "licence", "citation", "homepage", "comparable")  # of a corpus, to be read
 _ELSEWHERE = {"__all__": {"url": True, "note": True}}

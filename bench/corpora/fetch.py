@@ -17,10 +17,10 @@ from pathlib import Path
 import pooch
 import requests
 
+from bench.base.errors import BenchError
+from bench.base.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
 from bench.corpora.archives import folder_members, git_tree_id
 from bench.corpora.entry import CorpusEntry, SourceFile
-from bench.errors import BenchError
-from bench.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
 
 ATTEMPTS = 3
 BACK_OFF = 2.0  # seconds before the second attempt; doubled before each further one

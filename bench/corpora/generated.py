@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.base.seeds import derive_seed
 from bench.corpora.grammar import exact
 from bench.corpora.grammar.declare import Grammar, load_grammar
 from bench.corpora.grammar.machine import Machine
 from bench.corpora.grammar.sample import Plan, Sampler
 from bench.corpora.grammar.score import score
-from bench.seeds import derive_seed
 
 SIZES = ("tiny", "small", "medium")
 
@@ -43,7 +43,7 @@ def generate(size: str) -> Generated:
     """The corpus of one size: each split an i.i.d. sample, seeded by its name alone.
 
     The attribute frames have the column ``log_probability`` (nats) and one categorical column per latent
-    attribute. Raises :class:`bench.errors.BenchError` for an unknown size.
+    attribute. Raises :class:`bench.base.errors.BenchError` for an unknown size.
     """
     grammar = _machine(size).grammar
     splits, attributes = {}, {}

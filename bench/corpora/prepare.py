@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.base.errors import BenchError
+from bench.base.files import sha256_file, write_json, write_text, write_with
+from bench.base.text_rules import SPLITS, TextRules
 from bench.corpora.card import make_card
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.raw import RawCorpus
 from bench.corpora.readers import Files, read
-from bench.corpora.rules import SPLITS, TextRules
 from bench.corpora.vocabulary import SPECIALS, UNK, Vocabulary, build_vocabulary
-from bench.errors import BenchError
-from bench.files import sha256_file, write_json, write_text, write_with
 
 if TYPE_CHECKING:
     import numpy

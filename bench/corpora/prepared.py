@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from bench.corpora.rules import SPLITS, TextRules
+from bench.base.errors import BenchError
+from bench.base.files import read_json
+from bench.base.text_rules import SPLITS, TextRules
 from bench.corpora.vocabulary import Vocabulary
-from bench.errors import BenchError
-from bench.files import read_json
 
 if TYPE_CHECKING:
     import pandas

@@ -9,7 +9,7 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 
 if TYPE_CHECKING:
     import pandas

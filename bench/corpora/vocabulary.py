@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bench.corpora.rules import TextRules
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.base.text_rules import TextRules
 
 PAD, GO, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<go>", "<eos>", "<unk>")

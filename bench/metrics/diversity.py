@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from bench.base.seeds import derive_seed
 from bench.metrics.decoding import greedy
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import distinct
-from bench.seeds import derive_seed
 
 if TYPE_CHECKING:
     from bench.metrics.evaluate import Evaluation

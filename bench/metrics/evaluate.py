@@ -14,15 +14,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bench.composition import build_model, build_objective, build_procedure
+from bench.base.device import choose_device, prepare_process, product_type
+from bench.base.errors import BenchError
+from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.seeds import derive_seed
+from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
-from bench.device import choose_device, prepare_process, product_type
-from bench.errors import BenchError
 from bench.estimators.gradients import gradient_norms
 from bench.estimators.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
 from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
-from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.metrics.decoding import greedy
 from bench.metrics.measures import measures
 from bench.metrics.ngrams import (
@@ -35,10 +36,9 @@ from bench.metrics.table import Sheet
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
-from bench.provenance import code_hash, provenance
-from bench.seeds import derive_seed
-from bench.settings import RunSettings
-from bench.stages import STATUS, WEIGHTS, failure_noted, measured_record
+from bench.store.freshness import STATUS, WEIGHTS, failure_noted, measured_record
+from bench.store.provenance import code_hash, provenance
+from bench.training.composition import build_model, build_objective, build_procedure
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")

@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.base.registry import part
 from bench.models.noise import Noise
 from bench.models.packing import Packing
 from bench.models.precision import linear
-from bench.parts import part
 
 
 class RowBatchNorm(nn.BatchNorm1d):

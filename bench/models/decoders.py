@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from bench.base.registry import part
 from bench.models.noise import Noise
 from bench.models.packing import Packing
 from bench.models.precision import linear
 from bench.models.recurrent import GRU
-from bench.parts import part
 
 
 @part("decoder", "gru")

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.noise import Source
-from bench.parts import part
 
 _NEWTON = 100  # more steps than the slowest case takes: from t = 1 to a triple root at zero, a third off each
 

@@ -12,9 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from bench.base.registry import part
 from bench.models.encoders import reverse_padded
 from bench.models.noise import Noise
-from bench.parts import part
 
 
 def run(lstm: nn.LSTM, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.base.registry import NONE, build
+from bench.base.seeds import derive_seed
 from bench.corpora.batches import Batch
 from bench.models.distributions import Latent
 from bench.models.noise import Noise
-from bench.parts import NONE, build
-from bench.seeds import derive_seed
 
 
 def in_float32(values: Tensor) -> torch.autocast:

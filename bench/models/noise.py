@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.base.seeds import derive_seed
 from bench.models import packing
-from bench.seeds import derive_seed
 
 
 class Source(ABC):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Point
-from bench.parts import part
 
 
 @part("posterior", "gaussian")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bench.parts import part
+from bench.base.registry import part
 
 
 @part("prior", "standard-normal")

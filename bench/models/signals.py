@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.parts import part
+from bench.base.registry import part
 
 
 @part("signal", "mlp")

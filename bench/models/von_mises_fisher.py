@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
+from bench.base.registry import part
 from bench.models.bessel import bessel_ratio, log_bessel, with_derivative
 from bench.models.distributions import Latent
 from bench.models.noise import Source
-from bench.parts import part
 
 _ENOUGH = 32  # proposals of which none is accepted once in 10^14 times: of any, 0.65 or more are
 _NODES = 80  # of the quadrature, between -3 and 5: relative error of the derivative about 1e-8

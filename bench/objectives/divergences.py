@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from bench.base.registry import part
 from bench.models.distributions import Latent
-from bench.parts import part
 
 
 class Prior(Protocol):

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
+from bench.base.registry import part
 from bench.models.distributions import Latent
 from bench.objectives.divergences import Prior, kl_terms
-from bench.parts import part
 
 
 @part("regulariser", "free-bits")

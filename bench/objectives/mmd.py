@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
+from bench.base.registry import part
 from bench.objectives.matching import rational_quadratic
-from bench.parts import part
 
 
 @part("aggregate", "mmd")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.parts import part
+from bench.base.registry import part
 
 
 @part("schedule", "constant")

@@ -1,5 +1,1 @@
-"""The report: from run folders and the plan to a static site that sets each number beside the printed one."""
-
-from bench.report.site import build_report
-
-__all__ = ["build_report"]
+"""The report: what analysis found, rendered as figures, tables, pages and exports."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas
 
-from bench.questions import CurveName
+from bench.analysis.curves import CURVES, TRAINING, VALIDATION, Column, points, weighted_kl
+from bench.analysis.numbers import MINUS
+from bench.catalog.questions import CurveName
 from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
-from bench.report.numbers import MINUS
-from bench.report.records import CorpusRecord, RunRecord
+from bench.store.records import CorpusRecord, RunRecord
 
-TRAINING, VALIDATION = "training.parquet", "validation.parquet"
 NATS = "nats per text"
 SIGMA, TIMES = "\u03c3", "\u00d7"
-Column = str | Callable[[pandas.DataFrame], "pandas.Series[float]"]
 
 LOSSES = {
     "reconstruction": "reconstruction",
@@ -28,31 +26,6 @@ NORMS = {
     "both": "grad_norm_rec_total_squared",
     "regulariser": "grad_norm_reg_squared",
 }
-
-
-def weighted_kl(table: pandas.DataFrame) -> pandas.Series[float]:
-    """The KL times the weight that it has in the objective at that step."""
-    return table["kl"] * table["weight"]
-
-
-def reconstruction_gradient(table: pandas.DataFrame) -> pandas.Series[float]:
-    """The gradient of all reconstruction losses together: with the twin's where there is a twin."""
-    alone = table["grad_norm_rec_squared"]
-    total = table.get("grad_norm_rec_total_squared", alone)
-    return total.fillna(alone)
-
-
-def points(record: RunRecord, name: str, column: Column) -> tuple[Sequence[float], Sequence[float]]:
-    """Steps and values of a curve, unmeasured steps left out; empty where the run has no such column."""
-    table = record.tables.get(name)
-    if table is None:
-        return (), ()
-    try:
-        values = table[column] if isinstance(column, str) else column(table)
-    except KeyError:
-        return (), ()
-    known = values.notna().to_numpy() & np.isfinite(values.to_numpy(dtype=float))
-    return table["step"].to_numpy()[known].tolist(), values.to_numpy(dtype=float)[known].tolist()
 
 
 def lines_of(
@@ -146,34 +119,25 @@ def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]
 
 @dataclass(frozen=True)
 class Panel:
-    """One curve that a printed figure draws of several systems."""
+    """How one curve that a printed figure draws of several systems is drawn."""
 
-    name: str
-    column: Column
     caption: str
     y: str
     log: bool
 
 
-# The released code averages squared norms in training mode; so do these.
 PANELS: dict[CurveName, Panel] = {
     "reconstruction-gradient": Panel(
-        "squared gradient norm of the reconstruction",
-        reconstruction_gradient,
         "Squared gradient norm of the reconstruction with respect to e (with the twin's, if there is one).",
         "‖∂rec/∂e‖²",
         log=True,
     ),
     "regulariser-gradient": Panel(
-        "squared gradient norm of the regulariser",
-        "grad_norm_reg_squared",
         "Squared gradient norm of the unweighted regulariser with respect to e.",
         "‖∂reg/∂e‖²",
         log=True,
     ),
     "signal-sensitivity": Panel(
-        "squared ∂h/∂e over squared h",
-        "signal_sensitivity_squared",
         "Sensitivity of the decoding signal h to the encoded text e.",
         "‖∂h/∂e‖² / ‖h‖²",
         log=False,
@@ -193,7 +157,7 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
     pictures = []
     for name in panels:
         panel = PANELS[name]
-        lines = _over_each_other(systems, VALIDATION, panel.column)
+        lines = _over_each_other(systems, VALIDATION, CURVES[name].column)
         caption = f"{panel.caption} Training mode, validation split."
         drawn = line_figure(
             f"{slug}-{name}", lines, caption, "step", panel.y, log=panel.log, legend=True, markers=True

@@ -14,13 +14,13 @@ import pandas
 import pyarrow
 from pyarrow import parquet
 
-from bench.files import write_json, write_text, write_with
-from bench.report.age import told
+from bench.analysis.age import told
+from bench.base.files import write_json, write_text, write_with
 from bench.report.export import relative, rows_of
-from bench.report.records import RunRecord
+from bench.store.records import RunRecord
 
 if TYPE_CHECKING:
-    from bench.report.material import Material
+    from bench.report.context import Material
 
 FOLDER = Path("data")
 MEASUREMENTS, CELLS = FOLDER / "measurements.parquet", FOLDER / "cells.parquet"

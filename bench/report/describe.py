@@ -10,14 +10,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from bench.declarations import Catalog
-from bench.errors import BenchError
-from bench.parts import CHOICES, lookup
-from bench.plan import resolve
-from bench.report.changes import changed
-from bench.report.numbers import MINUS
-from bench.report.records import RunRecord
-from bench.settings import Part, RunSettings
+from bench.analysis.numbers import MINUS
+from bench.base.errors import BenchError
+from bench.base.registry import CHOICES, lookup
+from bench.base.settings import Part, RunSettings
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import resolve
+from bench.store.changes import changed
+from bench.store.records import RunRecord
 
 DERIVED = "starts_from.identity"  # follows from the other settings, which hold for both runs
 

@@ -6,9 +6,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from bench.files import read_json
+from bench.analysis.numbers import metric_name
+from bench.base.files import read_json
 from bench.report.figures import Line, Picture, line_figure
-from bench.report.numbers import metric_name
 
 MEASURED = Path(__file__).parent / "measured" / "estimators.json"
 FOLLOWS = {  # errors that follow from another one's

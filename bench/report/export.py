@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas
 
-from bench.declarations import Paper
-from bench.files import write_json, write_text, write_with
-from bench.report.numbers import MINUS, PRIME
+from bench.analysis.numbers import MINUS, PRIME
+from bench.base.files import write_json, write_text, write_with
+from bench.catalog.declarations import Paper
 
 if TYPE_CHECKING:
-    from bench.report.tables import TableView
+    from bench.analysis.tables import TableView
 
 LISTS = ("seeds", "values", "failed_seeds", "files")
 # How LaTeX writes what is no plain letter in a label or the name of a metric.

@@ -8,19 +8,20 @@ from typing import Any
 
 import pandas
 
-from bench.declarations import Figure, Texts
-from bench.provenance import code_version
-from bench.report import audits, curves, describe, rundata
-from bench.report.age import ages
-from bench.report.audits import Audited
+from bench.analysis import audits
+from bench.analysis.age import ages
+from bench.analysis.audits import Audited
+from bench.analysis.numbers import metric_name, significant, visible
+from bench.analysis.pairs import Setting, paired
+from bench.analysis.tables import TableView, table_view
+from bench.analysis.verdict import GROUPS, MEANINGS
+from bench.catalog.declarations import Figure, Texts
+from bench.planning.targets import audit_target
+from bench.report import curves, describe, rundata
+from bench.report.context import Group, Material, not_printed, slug
 from bench.report.export import relative
-from bench.report.material import Group, Material, not_printed, slug
-from bench.report.numbers import metric_name, significant, visible
-from bench.report.pairs import Setting, paired
-from bench.report.records import RunRecord
-from bench.report.tables import TableView, table_view
-from bench.report.verdict import GROUPS, MEANINGS
-from bench.scopes import audit_target
+from bench.store.provenance import code_version
+from bench.store.records import RunRecord
 
 # What a reader looks for first, in this order
 ACROSS = ("nll", "ppl", "excess_nll", "reconstruction", "kl", "mi", "active_units", "bleu1", "bleu2", "dist2")

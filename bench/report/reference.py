@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.analysis.age import ages
+from bench.analysis.aggregate import Aggregates, aggregates
+from bench.analysis.compare import EXCESS
+from bench.analysis.numbers import MINUS
+from bench.analysis.signs import sign_tests
+from bench.analysis.statistics import mean_interval
 from bench.corpora.entry import SAID
 from bench.metrics.definitions import DEFINITIONS
 from bench.report import curves, describe, estimators
-from bench.report.age import ages
-from bench.report.aggregate import Aggregates, aggregates
-from bench.report.changes import flat
-from bench.report.compare import EXCESS
+from bench.report.context import Group, Material, slug
 from bench.report.export import relative
 from bench.report.figures import SERIES, Line, Picture, dot_figure, line_figure
-from bench.report.material import Group, Material, slug
-from bench.report.numbers import MINUS
-from bench.report.records import CorpusRecord, RunRecord
-from bench.report.signs import sign_tests
-from bench.report.statistics import mean_interval
+from bench.store.changes import flat
+from bench.store.records import CorpusRecord, RunRecord
 
 # What twins and baselines are tested on, system by system
 SIGNED = ("nll", "ppl", "kl", "mi", "bleu1", "dist2")

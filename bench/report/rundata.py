@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas
 
-from bench.report.curves import TRAINING, VALIDATION, points
-from bench.report.numbers import metric_name
-from bench.report.pairs import SENTENCES
-from bench.report.records import CorpusRecord, RunRecord
+from bench.analysis.curves import TRAINING, VALIDATION, points
+from bench.analysis.numbers import metric_name
+from bench.analysis.pairs import SENTENCES
+from bench.store.records import CorpusRecord, RunRecord
 
 POINTS, DECIMALS, SIGNIFICANT, MEASURED = 200, 2, 5, 10
 CURVES = (

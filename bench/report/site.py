@@ -13,11 +13,16 @@ import pandas
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
-from bench.declarations import Catalog
-from bench.errors import BenchError
-from bench.files import cannot_write, locked, write_text
-from bench.plan import Plan
-from bench.report import audits, claims, marked, numbers, pages, reference, rundata
+from bench.analysis import audits, claims, numbers
+from bench.analysis.statistics import RESAMPLES
+from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
+from bench.analysis.verdict import GROUPS
+from bench.base.errors import BenchError
+from bench.base.files import cannot_write, locked, write_text
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Plan
+from bench.report import marked, pages, reference, rundata
+from bench.report.context import Group, Material, slug
 from bench.report.data import write_data
 from bench.report.export import (
     latex_table,
@@ -27,11 +32,7 @@ from bench.report.export import (
     write_rows,
 )
 from bench.report.figures import Picture, variables
-from bench.report.material import Group, Material, slug
-from bench.report.records import load_records
-from bench.report.statistics import RESAMPLES
-from bench.report.tables import CLAIM_SIGNS, SIGNS, TableView, legend
-from bench.report.verdict import GROUPS
+from bench.store.records import load_records
 
 BIBTEX = Path("data/papers.bib")
 ASSETS = Path(__file__).parent / "assets"
@@ -56,7 +57,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             site = building / "site"
             shutil.rmtree(site, ignore_errors=True)
             site.mkdir()
-            material = Material(catalog, plan, load_records(results, plan), results, partial)
+            material = Material(catalog, plan, load_records(results, plan.runs), results, partial)
             Site(material, site, out).build()
             _swap(building, out)
         except OSError as error:

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bench.base.registry import part
 from bench.objectives.objective import Terms
-from bench.parts import part
 from bench.training.procedures import Information, Standard
 
 if TYPE_CHECKING:

@@ -21,21 +21,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.composition import build_model, build_objective, build_procedure, build_schedule
+from bench.base.device import out_of_memory, product_type
+from bench.base.errors import BenchError
+from bench.base.files import write_json
+from bench.base.seeds import derive_seed
+from bench.base.settings import RunSettings
 from bench.corpora.batches import Batch, Collator, epoch_order
 from bench.corpora.prepared import Prepared
-from bench.device import out_of_memory, product_type
-from bench.errors import BenchError
 from bench.estimators.gradients import gradient_norms
 from bench.estimators.information import within_batches
 from bench.estimators.likelihood import posteriors, text_likelihoods
-from bench.files import write_json
 from bench.models.noise import Noise, TextSource
 from bench.objectives.objective import looks_across
-from bench.seeds import derive_seed
-from bench.settings import RunSettings
-from bench.stages import STATUS
+from bench.store.freshness import STATUS
 from bench.training import state as saved
+from bench.training.composition import build_model, build_objective, build_procedure, build_schedule
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
 from bench.training.progress import Reporter

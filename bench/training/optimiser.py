@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bench.base.settings import Optimiser
 from bench.models import packing
 from bench.models.model import TextModel
-from bench.settings import Optimiser
 
 Side = Literal["all", "inference", "generation"]
 

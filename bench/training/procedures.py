@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
+from bench.base.registry import part
 from bench.estimators.likelihood import Infer, amortised
 from bench.models.model import TextModel
 from bench.objectives.objective import Terms
-from bench.parts import part
 
 if TYPE_CHECKING:
     from bench.training.update import Step, Update

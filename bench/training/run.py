@@ -14,13 +14,12 @@ import pandas
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.base.device import choose_device, prepare_process
+from bench.base.errors import BenchError
+from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.device import choose_device, prepare_process
-from bench.errors import BenchError
-from bench.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
-from bench.provenance import code_hash, provenance
-from bench.settings import RunSettings
-from bench.stages import (
+from bench.store.freshness import (
     STATUS,
     WEIGHTS,
     begun_as_now,
@@ -28,6 +27,7 @@ from bench.stages import (
     state_folder,
     trained_record,
 )
+from bench.store.provenance import code_hash, provenance
 from bench.training import state as saved
 from bench.training.loop import Diverged, OutOfMemory, Trainer
 

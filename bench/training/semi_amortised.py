@@ -11,8 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from bench.base.errors import BenchError
+from bench.base.registry import part
 from bench.corpora.batches import Batch
-from bench.errors import BenchError
 from bench.estimators.likelihood import Infer
 from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.model import TextModel
@@ -20,7 +21,6 @@ from bench.models.noise import Noise, Source, TextSource
 from bench.models.second_order import twice_differentiable
 from bench.objectives.divergences import KL, Regulariser
 from bench.objectives.objective import Terms, reconstruction
-from bench.parts import part
 from bench.training.procedures import Standard
 
 if TYPE_CHECKING:

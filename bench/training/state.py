@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.errors import BenchError
-from bench.files import replacing
+from bench.base.errors import BenchError
+from bench.base.files import replacing
 
 FILE = "checkpoint.safetensors"
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from bench.base.device import out_of_memory
 from bench.corpora.batches import Batch
-from bench.device import out_of_memory
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products

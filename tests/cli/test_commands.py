@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import __version__, cli
-from bench.cli import main
-from bench.files import read_json, write_json
+from bench import __version__
+from bench.base.files import read_json, write_json
+from bench.cli import commands as cli
+from bench.cli.commands import main
 from bench.training.loop import Interrupted
 from tests.cli.conftest import CPU, ROOT, RUN, SETTINGS, python
 from tests.conftest import CORPUS
@@ -28,8 +29,8 @@ def commands() -> list[str]:
 def test_starting_is_light() -> None:
     heavy = "print({'torch', 'pandas', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules))"
     for code in (
-        "import bench, bench.cli",
-        "from bench.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "import bench, bench.cli.commands",
+        "from bench.cli.commands import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ):
         done = python("-c", f"import sys\n{code}\n{heavy}")
         assert done.stdout.splitlines()[-1] == "set()", done.stderr

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench.cli import main
+from bench.base.files import read_json
+from bench.catalog.declarations import load_catalog
+from bench.cli.commands import main
 from bench.corpora.prepared import Prepared
-from bench.declarations import load_catalog
-from bench.files import read_json
-from bench.plan import find_run
-from bench.stages import state_folder
+from bench.planning.plan import find_run
+from bench.store.freshness import state_folder
 from bench.training import state
 from tests.cli.conftest import CPU, PREPARED, RUN, SETTINGS, Refused
 from tests.conftest import CORPUS

@@ -13,12 +13,12 @@ import numpy as np
 import pandas
 import pytest
 
-from bench import terminal
-from bench.cli import main
-from bench.declarations import CATALOG, Catalog, load_catalog
-from bench.errors import BenchError
-from bench.files import read_json, write_json
-from bench.report.numbers import DASH, MINUS
+from bench.analysis.numbers import DASH, MINUS
+from bench.base.errors import BenchError
+from bench.base.files import read_json, write_json
+from bench.catalog.declarations import CATALOG, Catalog, load_catalog
+from bench.cli import terminal
+from bench.cli.commands import main
 from tests.cli.conftest import CPU, PREPARED, RUN, Refused, python
 from tests.conftest import CORPUS
 from tests.report.conftest import DATA_HASH, TEXTS, Results
@@ -306,6 +306,6 @@ def test_runs_without_codes_or_on_other_data_are_told(results: Results, catalog:
 def test_only_decoding_loads_torch(here: Path) -> None:
     at = ["--results", str(here / "results")]
     commands = [["show", "table", "coupled-vae/1", *at], ["compare", RUN, RUN, *at], ["samples", RUN, *at]]
-    code = f"import sys\nfrom bench.cli import main\nfor c in {json.dumps(commands)}: assert main(c) == 0\n"
+    code = f"import sys\nfrom bench.cli.commands import main\nfor c in {json.dumps(commands)}: assert main(c) == 0\n"
     done = python("-c", f"{code}print('torch' in sys.modules)", cwd=Path(__file__).parents[2])
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.archives import folder_members, git_tree_id, member, read_archive
-from bench.errors import BenchError
 
 Make = Callable[..., Path]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.readers import read
 from bench.corpora.readers.dailydialog import OFFICIAL, clean
-from bench.errors import BenchError
 
 Make = Callable[..., Any]
 TRAIN = "Hi , Tom ! __eou__ It's $ 5.50 . __eou__ Thanks . __eou__\nYes . __eou__ No . __eou__\n"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import TextRules
 from bench.corpora.entry import load_corpora, load_entry
 from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.corpora.rules import TextRules
-from bench.errors import BenchError
 
 EXAMPLE = Path(__file__).parent / "example"
 GOOD = """

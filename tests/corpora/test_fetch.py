@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import BenchError
+from bench.base.files import sha256_file
 from bench.corpora import fetch as fetch_module
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache, fetch
-from bench.errors import BenchError
-from bench.files import sha256_file
 
 Server = Any  # of conftest.py, which cannot be imported
 BODY = b"hello\n"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.generated import (
     SIZES,
     exact_facts,
@@ -26,7 +27,6 @@ from bench.corpora.grammar.machine import Machine, advance
 from bench.corpora.grammar.sample import Plan, Sampler
 from bench.corpora.grammar.score import Scores, score
 from bench.corpora.grammar.tables import marginal
-from bench.errors import BenchError
 
 COUNTS = {"tiny": 20_000, "small": 20_000, "medium": 4_000}
 

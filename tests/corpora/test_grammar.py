@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.grammar.declare import Grammar, is_topical, load_grammar
 from bench.corpora.grammar.english import INFLECTIONS, with_articles, without_articles
 from bench.corpora.grammar.exact import exact_facts
 from bench.corpora.grammar.lexicon import WordClass
 from bench.corpora.grammar.machine import Machine
 from bench.corpora.grammar.score import score
-from bench.errors import BenchError
 
 LEXICON = """
 inflect: {thing: noun}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.entry import load_corpora
 from bench.corpora.raw import Treatments, decoded_lines
 from bench.corpora.readers import read
-from bench.errors import BenchError
 
 Make = Callable[..., Any]
 SAME = {"valid": "c/a", "test": "c/a"}

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from bench.base.errors import BenchError
+from bench.base.files import sha256_file
+from bench.base.text_rules import TextRules
 from bench.corpora.card import rank_frequency
 from bench.corpora.prepare import prepare
-from bench.corpora.rules import TextRules
-from bench.errors import BenchError
-from bench.files import sha256_file
 
 Make = Callable[..., Any]
 TRAIN, VALID, TEST = "b a b\na <unk> c\na <unk> c\n", "c a\nb\n", "a d e d\nb a b\n"

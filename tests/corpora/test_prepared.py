@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import TextRules
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.corpora.rules import TextRules
-from bench.errors import BenchError
 
 
 @pytest.fixture

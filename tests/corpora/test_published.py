@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from bench.base.text_rules import TextRules
 from bench.corpora.entry import load_corpora
 from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import read
-from bench.corpora.rules import TextRules
 
 MIRROR = os.environ.get("BENCH_MIRROR")  # read before conftest.py takes it away
 pytestmark = pytest.mark.skipif(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.readers import kinds, read, reader
 from bench.corpora.readers.sentences import divide, read_sentences
-from bench.errors import BenchError
 
 Make = Callable[..., Any]
 SPLITS = ("train", "valid", "test")

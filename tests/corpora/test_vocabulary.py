@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.corpora.rules import TextRules
+from bench.base.errors import BenchError
+from bench.base.text_rules import TextRules
 from bench.corpora.vocabulary import EOS, GO, PAD, SPECIALS, UNK, Vocabulary, build_vocabulary
-from bench.errors import BenchError
 
 TEXTS = ["b a b c", "a d <unk>", "c e _UNK"]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.composition import build_model, build_objective
 from bench.estimators.gradients import NAMES, gradient_norms
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective
+from bench.training.composition import build_model, build_objective
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator
 

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from bench.composition import build_model
 from bench.corpora.batches import Batch, Collator
 from bench.corpora.prepared import Prepared
 from bench.corpora.vocabulary import EOS, GO, PAD, UNK
@@ -23,6 +22,7 @@ from bench.estimators.likelihood import conditional_losses, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.model import TextModel
 from bench.models.priors import StandardNormal
+from bench.training.composition import build_model
 from tests.conftest import tiny_settings
 from tests.plain import Plain, all_texts, collator, small_model
 

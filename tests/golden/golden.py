@@ -25,16 +25,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bench.base.files import read_json, write_text
+from bench.base.settings import RunSettings
+from bench.base.validation import read_yaml
+from bench.catalog.declarations import Catalog, Tier
 from bench.corpora.prepare import prepare
-from bench.declarations import Catalog, Tier
-from bench.files import read_json, write_text
 from bench.metrics.evaluate import evaluate_run
-from bench.plan import resolve, text_rules
-from bench.settings import RunSettings
-from bench.stages import WEIGHTS
+from bench.planning.plan import resolve, text_rules
+from bench.store.freshness import WEIGHTS
 from bench.training.loop import Trainer
 from bench.training.run import train_run
-from bench.validation import read_yaml
 from tests import catalog
 from tests.conftest import CORPUS
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.errors import unknown
+from bench.base.errors import unknown
 from tests.catalog import RUNS
 from tests.golden.golden import VALUES, World, explained, moved, path_of, read, write
 

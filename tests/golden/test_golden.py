@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.files import read_json
+from bench.base.files import read_json
 from tests.catalog import RUNS
 from tests.golden import golden
 from tests.golden.golden import VALUES, Moved, World, explained, made_here, moved, path_of, read, settings_of

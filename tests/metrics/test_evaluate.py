@@ -14,12 +14,12 @@ import pandas
 import pytest
 from safetensors.torch import load_file, save_file
 
+from bench.base.errors import BenchError
+from bench.base.files import read_json, sha256_file
+from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.errors import BenchError
-from bench.files import read_json, sha256_file
 from bench.metrics.evaluate import Evaluation, evaluate_run
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
-from bench.settings import RunSettings
 from tests.conftest import TINY, tiny_settings
 
 Measured = dict[str, dict[str, Any]]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench.composition import build_model
 from bench.corpora.prepared import Prepared
 from bench.metrics.evaluate import Evaluation
 from bench.metrics.released_sampler import likelihoods_as_released
+from bench.training.composition import build_model
 from tests.conftest import tiny_settings
 
 SAMPLES = 200  # enough to tell the two samplers apart

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from bench.base.registry import registry
 from bench.models.convolution import CNNDecoder, RowBatchNorm
 from bench.models.noise import Noise
 from bench.models.precision import products
-from bench.parts import registry
 
 TIME, BATCH, SAMPLES, SIZE, CHANNELS = 9, 4, 3, 5, 6
 DILATIONS = (1, 2, 3)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.composition import build_model
-from bench.declarations import load_catalog
+from bench.catalog.declarations import load_catalog
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise
-from bench.plan import resolve
+from bench.planning.plan import resolve
+from bench.training.composition import build_model
 from tests.plain import WORDS, Plain, collator, small_model
 
 TEXTS = [[4, 5, 6, 7, 8], [8], [5, 5, 3], [6, 4]]

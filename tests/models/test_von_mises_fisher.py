@@ -14,7 +14,7 @@ from scipy.stats import kstest, vonmises_fisher
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.errors import BenchError
+from bench.base.errors import BenchError
 from bench.models import packing
 from bench.models.distributions import joined
 from bench.models.noise import BatchSource, TextSource

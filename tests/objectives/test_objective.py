@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.composition import build_model, build_objective
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
 from bench.objectives.objective import Objective, Terms
+from bench.training.composition import build_model, build_objective
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.declarations import load_catalog
+from bench.base.registry import build
+from bench.catalog.declarations import load_catalog
 from bench.objectives.schedules import Constant, Cyclical, Linear
-from bench.parts import build
-from bench.plan import resolve
+from bench.planning.plan import resolve
 
 
 @pytest.mark.parametrize(

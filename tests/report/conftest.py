@@ -11,12 +11,12 @@ import numpy as np
 import pandas
 import pytest
 
-from bench.declarations import Catalog, load_catalog
-from bench.files import sha256_file, write_json
-from bench.plan import Plan, Request, make_plan, resolve
-from bench.report import build_report
-from bench.settings import RunSettings
-from bench.stages import state_folder
+from bench.base.files import sha256_file, write_json
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import Catalog, load_catalog
+from bench.planning.plan import Plan, Request, make_plan, resolve
+from bench.report.site import build_report
+from bench.store.freshness import state_folder
 
 TEXTS, DATA_HASH = 200, "d" * 64
 NLL = {"gru-lm": 105.6, "vae": 103.5, "coupled-vae": 103.0, "beta-0.8-vae": 103.9}

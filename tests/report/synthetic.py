@@ -10,10 +10,10 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike
 
-from bench.declarations import Catalog
-from bench.report.documents import Measurement
-from bench.report.pairs import SENTENCES, Pairing
-from bench.report.records import Records, RunRecord
+from bench.analysis.pairs import SENTENCES, Pairing
+from bench.catalog.declarations import Catalog
+from bench.store.records import Records, RunRecord
+from bench.store.texts import Measurement
 
 ESTIMATORS = {"nll": "importance-sampling-100", "kl": "monte-carlo", "mi": "leave-one-out"}
 DATA = "d" * 64

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bench import provenance
-from bench.declarations import Catalog
-from bench.plan import Request, make_plan
-from bench.provenance import code_hash
-from bench.report import age
-from bench.report.age import ages, told
-from bench.report.records import RunRecord, load_records
+from bench.analysis import age
+from bench.analysis.age import ages, told
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Request, make_plan
+from bench.store import provenance
+from bench.store.provenance import code_hash
+from bench.store.records import RunRecord, load_records
 
 RUN = "paper/coupled-vae/ptb/vae/seed0"
 STAGES = {"train": "run.json", "evaluate": "measurements.json"}
@@ -31,7 +31,7 @@ def load(results: Any, catalog: Catalog, **code: dict[str, Any]) -> RunRecord:
         content["provenance"] |= {"code_hash": now} | code.get(stage, {})
         (folder / file).write_text(json.dumps(content))
     asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae",)}
-    return load_records(results.root, make_plan(catalog, Request.model_validate(asked))).runs[0]
+    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)).runs).runs[0]
 
 
 def test_todays_code_is_not_old(results: Any, catalog: Catalog) -> None:

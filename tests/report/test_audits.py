@@ -8,12 +8,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bench.declarations import CATALOG, Catalog
-from bench.questions import CheckName
-from bench.report.audits import Audited, audited, differences_of, meaning, values_of
-from bench.report.checks import MEASURED, PRINTED
-from bench.report.pairs import Pairing
-from bench.report.statistics import Difference
+from bench.analysis.audits import Audited, audited, differences_of, meaning, values_of
+from bench.analysis.checks import MEASURED, PRINTED
+from bench.analysis.pairs import Pairing
+from bench.analysis.statistics import Difference
+from bench.catalog.declarations import CATALOG, Catalog
+from bench.catalog.questions import CheckName
 from tests.report.synthetic import measured, pairing, run
 
 PAPER = "coupled-vae"

@@ -8,9 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bench.declarations import Catalog
-from bench.questions import Claim, CurveName, Shape
-from bench.report.claims import (
+from bench.analysis.claims import (
     MEANINGS,
     SHAPES,
     Finding,
@@ -23,11 +21,13 @@ from bench.report.claims import (
     rows_of,
     together,
 )
+from bench.analysis.numbers import MINUS
+from bench.analysis.pairs import Pairing, Setting
+from bench.analysis.statistics import Difference
+from bench.catalog.declarations import Catalog
+from bench.catalog.questions import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
-from bench.report.numbers import MINUS
-from bench.report.pairs import Pairing, Setting
-from bench.report.records import Records, RunRecord
-from bench.report.statistics import Difference
+from bench.store.records import Records, RunRecord
 from tests.report.synthetic import pairing, run
 
 RANDOM = np.random.default_rng(0)

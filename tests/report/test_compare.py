@@ -9,13 +9,13 @@ from typing import Any
 import pandas
 import pytest
 
-from bench import units
-from bench.declarations import CATALOG, Catalog
-from bench.files import read_json, write_json
-from bench.plan import Request, make_plan
-from bench.report.compare import by_cell, compare, measured_elsewhere, printed_counts
+from bench.analysis.compare import by_cell, compare, measured_elsewhere, printed_counts
+from bench.base.files import read_json, write_json
+from bench.catalog.declarations import CATALOG, Catalog
+from bench.metrics import units
+from bench.planning.plan import Request, make_plan
 from bench.report.export import harmless, write_csv, write_rows
-from bench.report.records import Records, load_records
+from bench.store.records import Records, load_records
 
 PAPER = "coupled-vae"
 
@@ -26,7 +26,7 @@ def prefix(corpus: str = "ptb", tier: str = "paper") -> str:
 
 def records(results: Any, catalog: Catalog, **request: Any) -> Records:
     asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae", "coupled-vae")} | request
-    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)))
+    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)).runs)
 
 
 def cell(frame: pandas.DataFrame, **where: Any) -> dict[str, Any]:

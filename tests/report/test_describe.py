@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import cli
-from bench.cli import _parser
-from bench.declarations import Catalog
-from bench.plan import Request, find_run, make_plan, text_rules
+from bench.analysis.numbers import count, duration, fixed, metric_name, significant, visible
+from bench.catalog.declarations import Catalog
+from bench.cli import commands as cli
+from bench.cli.commands import _parser
+from bench.planning.plan import Request, find_run, make_plan, text_rules
 from bench.report import describe
-from bench.report.numbers import count, duration, fixed, metric_name, significant, visible
-from bench.report.records import RunRecord, load_records
 from bench.report.rundata import run_data
+from bench.store.records import RunRecord, load_records
 from tests.report.synthetic import measured, run
 
 RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
@@ -58,7 +58,7 @@ def test_a_part_is_told_by_its_docstring(results: Any) -> None:
 
 
 def load(results: Any, catalog: Catalog, request: Request) -> RunRecord:
-    return load_records(results.root, make_plan(catalog, request)).runs[0]
+    return load_records(results.root, make_plan(catalog, request).runs).runs[0]
 
 
 def test_settings_of_the_user_come_back_in_the_command(results: Any, catalog: Catalog) -> None:

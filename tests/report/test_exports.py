@@ -14,18 +14,19 @@ import pytest
 from pyarrow import parquet
 from rich.console import Console
 
-from bench.cli import main
-from bench.declarations import Catalog
-from bench.errors import BenchError
-from bench.plan import Plan, Request, make_plan
-from bench.report.compare import Cell
+from bench.analysis.compare import Cell
+from bench.base.errors import BenchError
+from bench.catalog.declarations import Catalog
+from bench.cli.commands import main
+from bench.cli.diff import show_diff
+from bench.planning.plan import Plan, Request, make_plan
+from bench.report.context import Material
 from bench.report.data import CELLS, COMPARED, DICTIONARY, MEASURED, MEASUREMENTS, read_data
-from bench.report.diff import compare_reports, show_diff
-from bench.report.documents import Measurement
+from bench.report.diff import compare_reports
 from bench.report.export import bibtex, latex
-from bench.report.material import Material
-from bench.report.records import load_records
 from bench.report.site import Site
+from bench.store.records import load_records
+from bench.store.texts import Measurement
 
 PAPER = "coupled-vae"
 VAE = f"paper/{PAPER}/ptb/vae"
@@ -58,7 +59,7 @@ def reports(results_at: Any, catalog: Catalog, plan: Plan, tmp_path_factory: pyt
 
 def write(results: Any, catalog: Catalog, plan: Plan, name: str) -> None:
     """The files of a report without its pages."""
-    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     Site(material, results.root / name, results.root / name).files()
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.declarations import Catalog
-from bench.plan import Request, make_plan
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Request, make_plan
 from bench.report import pages, reference
-from bench.report.material import Material
-from bench.report.records import Records, RunRecord
+from bench.report.context import Material
 from bench.report.site import Site
+from bench.store.records import Records, RunRecord
 from tests.report.synthetic import run
 
 LIMIT = 3 * 2**20

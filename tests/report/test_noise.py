@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bench.declarations import Catalog
-from bench.plan import Request, make_plan
-from bench.report.compare import compare
-from bench.report.noise import Noise, noise_of
-from bench.report.records import Records, load_records
+from bench.analysis.compare import compare
+from bench.analysis.noise import Noise, noise_of
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Request, make_plan
+from bench.store.records import Records, load_records
 
 RUN = "paper/coupled-vae/ptb/vae/seed0"
 PLACE = ("paper", "coupled-vae", "ptb")
@@ -20,7 +20,7 @@ PLACE = ("paper", "coupled-vae", "ptb")
 
 def records(results: Any, catalog: Catalog) -> Records:
     asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae",)}
-    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)))
+    return load_records(results.root, make_plan(catalog, Request.model_validate(asked)).runs)
 
 
 def elsewhere(folder: Path, device: str = "cuda: made-up card", **fields: Any) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.declarations import Catalog
+from bench.analysis.pairs import Term, of_differences, paired
+from bench.catalog.declarations import Catalog
 from bench.metrics.ngrams import COUNTS, precision_times_brevity
-from bench.report.pairs import Term, of_differences, paired
 from tests.report.synthetic import measured, pairing, run
 
 TEXTS = 400

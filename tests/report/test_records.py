@@ -13,8 +13,8 @@ import numpy as np
 import pandas
 import pytest
 
-from bench.plan import Plan, Request, make_plan
-from bench.report.records import RunRecord, load_records
+from bench.planning.plan import Plan, Request, make_plan
+from bench.store.records import RunRecord, load_records
 
 RUN = "paper/coupled-vae/ptb/vae/seed0"
 
@@ -27,7 +27,7 @@ def plan(catalog: Any) -> Plan:
 
 
 def load(results: Any, plan: Plan) -> RunRecord:
-    return load_records(results.root, plan).runs[0]
+    return load_records(results.root, plan.runs).runs[0]
 
 
 def edit(path: Path, **fields: Any) -> None:
@@ -82,7 +82,7 @@ def test_a_state_that_no_training_goes_on_from_is_told_as_such(
     os.utime(own, (0, 0))  # older than the other
     record = load(results, plan)
     assert (record.state, record.reason[:26]) == ("running", "stopped at step 300 of 600")
-    monkeypatch.setattr("bench.stages.code_hash", lambda *_, **__: "changed")
+    monkeypatch.setattr("bench.store.freshness.code_hash", lambda *_, **__: "changed")
     assert load(results, plan).reason.startswith(other)
 
 
@@ -112,7 +112,7 @@ def test_the_logs_are_read_through_once_for_all_runs(
             "systems": ("vae", "dae"),
             "seeds": tuple(range(seeds)),
         }
-        runs = load_records(results.root, make_plan(catalog, Request.model_validate(asked))).runs
+        runs = load_records(results.root, make_plan(catalog, Request.model_validate(asked)).runs).runs
         assert len(runs) == 2 * seeds
         for record in runs:
             assert record.logs[0] == results.root / "logs" / "train" / f"{record.name}.log"
@@ -293,7 +293,7 @@ def test_a_folder_that_is_named_like_no_run_is_reported(results: Any, plan: Plan
     results.corpus()
     for root in ("runs", "published/runs"):
         (results.root / root / "paper/coupled-vae/ptb/vae/seedabc").mkdir(parents=True)
-    records = load_records(results.root, plan)
+    records = load_records(results.root, plan.runs)
     assert [run.name for run in records.runs] == [RUN]
     assert [fault.split(": ")[0] for fault in records.faults] == [
         "runs/paper/coupled-vae/ptb/vae/seedabc",
@@ -313,7 +313,7 @@ def test_a_damaged_status_and_runs_outside_the_plan(results: Any, plan: Plan) ->
     folder = results.root / "state" / "abc"
     folder.mkdir(parents=True)
     (folder / "status.json").write_text("{")
-    records = load_records(results.root, plan)
+    records = load_records(results.root, plan.runs)
     assert records.unplanned == ["paper/coupled-vae/ptb/gru-lm/seed0"]
     assert records.faults[0].startswith("state/abc/status.json: damaged")
 
@@ -321,5 +321,5 @@ def test_a_damaged_status_and_runs_outside_the_plan(results: Any, plan: Plan) ->
 def test_published_runs_stand_apart(results: Any, plan: Plan) -> None:
     results.corpus()
     results.run(RUN, origin="published/runs")
-    records = load_records(results.root, plan)
+    records = load_records(results.root, plan.runs)
     assert [(r.origin, r.state) for r in records.runs] == [("own", "not run"), ("published", "finished")]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.declarations import Catalog
-from bench.report.aggregate import aggregates, interquartile_mean, profile, stratified_interval
-from bench.report.pairs import Pairing
-from bench.report.signs import sign_tests
-from bench.report.statistics import holm
+from bench.analysis.aggregate import aggregates, interquartile_mean, profile, stratified_interval
+from bench.analysis.pairs import Pairing
+from bench.analysis.signs import sign_tests
+from bench.analysis.statistics import holm
+from bench.catalog.declarations import Catalog
 from tests.report.synthetic import pairing, run
 
 BASELINES = ("vae", "beta-0.8-vae", "beta-1.2-vae", "wae", "cnn-vae", "vae-nf")

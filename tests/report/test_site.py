@@ -18,14 +18,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pandas
 import pytest
 
-from bench.declarations import Catalog
-from bench.errors import BenchError
-from bench.files import locked, write_json
-from bench.plan import Plan, Request, make_plan
-from bench.report import build_report, pages, reference
-from bench.report.material import Material
-from bench.report.records import load_records
-from bench.report.site import Site
+from bench.base.errors import BenchError
+from bench.base.files import locked, write_json
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Plan, Request, make_plan
+from bench.report import pages, reference
+from bench.report.context import Material
+from bench.report.site import Site, build_report
+from bench.store.records import load_records
 from tests.report.conftest import EXACT
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -192,7 +192,7 @@ def test_what_stands_first_and_who_made_it(results: Any, catalog: Catalog) -> No
     measured = json.loads((folder / "measurements.json").read_text())
     measured["provenance"]["code_version"] = "b" * 40
     write_json(folder / "measurements.json", measured)
-    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     assert material.corpora["coupled-vae", "ptb"].fault == ""
     assert pages.index(material)["ran_published"]["versions"] == ["a" * 40, "b" * 40]
     shown = pages.paper(material, "coupled-vae")
@@ -204,7 +204,7 @@ def test_own_and_published_runs_of_a_corpus_are_told_apart(results: Any, catalog
     asked = {"tier": "quick", "corpora": ("yahoo-lite",), "systems": ("vae",)}
     plan = make_plan(catalog, Request.model_validate(asked))
     results.run("quick/coupled-vae/yahoo-lite/vae/seed0", origin="published/runs")
-    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     site = Site(material, results.root / "site", results.root / "site")
     site._page("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae"))
     page = Page(results.root / "site" / "papers" / "coupled-vae.html")
@@ -244,7 +244,7 @@ def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog
     run = json.loads((folder / "run.json").read_text())
     run["provenance"] |= {"started": "2026-02-02T10:00:00Z", "device": "cuda: made-up card"}
     write_json(folder / "run.json", run)
-    material = Material(catalog, plan, load_records(results.root, plan), results.root, partial=False)
+    material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     contexts = [context for _, context in reference.corpora(material)]
     own = next(found for context in contexts for found in context["above"] if found["setting"][0] == "own")
     assert "the noise floor" in own["figure"].caption

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.report.statistics import RESAMPLES, difference, mean_interval, prediction_interval, resampled_sums
+from bench.analysis.statistics import (
+    RESAMPLES,
+    difference,
+    mean_interval,
+    prediction_interval,
+    resampled_sums,
+)
 
 
 def test_prediction_interval_of_two_runs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.report.verdict import GROUPS, MEANINGS, Evidence, half_unit, judge
+from bench.analysis.verdict import GROUPS, MEANINGS, Evidence, half_unit, judge
 
 # Three seeds 9.9, 10.0, 10.1: mean 10, s 0.1, t(0.975, 2) 4.302653, half width 0.1 t sqrt(4/3) = 0.496828.
 SEEDS = [9.9, 10.0, 10.1]

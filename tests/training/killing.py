@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.base.settings import RunSettings
 from bench.metrics.evaluate import evaluate_run
-from bench.settings import RunSettings
 from bench.training import loop
 from bench.training.run import train_run
 

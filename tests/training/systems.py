@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.declarations import load_catalog
-from bench.plan import resolve
-from bench.settings import RunSettings
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import load_catalog
+from bench.planning.plan import resolve
 from tests.conftest import CORPUS, TINY
 
 CATALOG = load_catalog()

@@ -13,15 +13,15 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from bench.composition import build_model, build_objective
+from bench.base.settings import Optimiser, RunSettings
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
 from bench.estimators.likelihood import amortised
 from bench.models.model import TextModel
 from bench.models.noise import Noise, TextSource
 from bench.objectives.objective import Objective, Terms
-from bench.settings import Optimiser, RunSettings
 from bench.training.aggressive import Aggressive
+from bench.training.composition import build_model, build_objective
 from bench.training.loop import Interrupted, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.base.device import choose_device
 from bench.corpora.prepared import Prepared
-from bench.device import choose_device
 from bench.estimators.likelihood import text_likelihoods
 from bench.training import update
 from bench.training.loop import Trainer

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.files import read_json
+from bench.base.files import read_json
+from bench.base.settings import RunSettings
 from bench.metrics.evaluate import evaluate_run
 from bench.objectives.objective import Objective, Terms
-from bench.settings import RunSettings
 from bench.training.procedures import Standard
 from bench.training.run import train_run
 from bench.training.update import Step, Update

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas
 
-from bench.files import read_json
+from bench.base.files import read_json
 from tests.conftest import tiny_settings
 from tests.training.killing import KILLS, Killer, evaluate, train
 from tests.training.resuming import TIMED

@@ -9,17 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bench.base.errors import BenchError
+from bench.base.files import read_json
+from bench.base.settings import RunSettings
+from bench.catalog.declarations import load_catalog
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
-from bench.declarations import load_catalog
-from bench.errors import BenchError
-from bench.files import read_json
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms, looks_across
-from bench.plan import resolve
-from bench.settings import RunSettings
-from bench.stages import state_folder
+from bench.planning.plan import resolve
+from bench.store.freshness import state_folder
 from bench.training.loop import Trainer
 from bench.training.run import train_run
 from tests.conftest import CORPUS
@@ -158,7 +158,7 @@ def test_another_fault_is_not_taken_for_the_end_of_memory(
 
 
 def test_the_library_is_understood_when_memory_is_gone() -> None:
-    from bench.device import out_of_memory
+    from bench.base.device import out_of_memory
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.composition import build_model, build_objective
+from bench.base.settings import Optimiser
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective
-from bench.settings import Optimiser
+from bench.training.composition import build_model, build_objective
 from bench.training.optimiser import Side, Stepper, owners
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, collator

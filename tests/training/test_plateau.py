@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from bench.base.settings import Optimiser
 from bench.corpora.prepared import Prepared
-from bench.settings import Optimiser
 from bench.training.loop import Interrupted, Trainer
 from bench.training.plateau import Plateau
 from bench.training.run import train_run

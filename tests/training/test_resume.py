@@ -16,11 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bench.base.errors import BenchError
+from bench.base.files import locked, read_json
+from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.errors import BenchError
-from bench.files import locked, read_json
-from bench.settings import RunSettings
-from bench.stages import state_folder
+from bench.store.freshness import state_folder
 from bench.training import loop, run
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer

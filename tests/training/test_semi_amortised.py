@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.composition import build_model, build_objective
+from bench.base.errors import BenchError
+from bench.base.settings import Optimiser
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
-from bench.errors import BenchError
 from bench.estimators.likelihood import amortised, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.model import TextModel
@@ -22,8 +22,8 @@ from bench.models.noise import Noise, TextSource
 from bench.models.second_order import twice_differentiable
 from bench.objectives.divergences import KL
 from bench.objectives.objective import Objective
-from bench.settings import Optimiser
 from bench.training import semi_amortised
+from bench.training.composition import build_model, build_objective
 from bench.training.loop import Interrupted, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard

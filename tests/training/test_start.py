@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.composition import build_model
+from bench.base.errors import BenchError
+from bench.base.files import read_json, sha256_file, write_json
+from bench.base.settings import RunSettings, Start
 from bench.corpora.prepared import Prepared
-from bench.errors import BenchError
-from bench.files import read_json, sha256_file, write_json
-from bench.settings import RunSettings, Start
-from bench.stages import state_folder, trained_record
+from bench.store.freshness import state_folder, trained_record
+from bench.training.composition import build_model
 from bench.training.loop import Trainer
 from bench.training.run import _begin, train_run
 from tests.conftest import tiny_settings

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.base.settings import Optimiser
 from bench.corpora.prepared import Prepared
 from bench.models import packing
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms
-from bench.settings import Optimiser
 from bench.training import update as updates
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.optimiser import Stepper

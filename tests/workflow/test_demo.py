@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.base.files import read_json
+from bench.catalog.declarations import load_catalog
 from bench.corpora.prepared import Prepared
-from bench.declarations import load_catalog
-from bench.files import read_json
-from bench.plan import Request, make_plan
+from bench.planning.plan import Request, make_plan
 
 RUNS = make_plan(load_catalog(), Request()).runs
 # Less than half of the demo's own steps, and fewer samples: enough for what is asked here.

@@ -15,7 +15,7 @@ from typing import Any
 import pandas
 import pytest
 
-from bench.files import locked, read_json
+from bench.base.files import locked, read_json
 from bench.metrics.evaluate import evaluate_run
 from bench.training.run import train_run
 from tests.conftest import CORPUS, tiny_settings

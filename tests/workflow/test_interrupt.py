@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.files import read_json
+from bench.base.files import read_json
 from tests.conftest import CORPUS, TINY, tiny_settings
 from tests.workflow.conftest import ROOT
 

@@ -19,18 +19,18 @@ from typing import Any
 import pytest
 import torch
 
-from bench import pool
-from bench.carrying import Taken, archive, unpack
-from bench.cli import main
-from bench.cost import estimate
-from bench.declarations import load_catalog
-from bench.errors import BenchError
-from bench.files import read_json, write_json
-from bench.plan import Plan, Request, find_run, make_plan, with_starts
-from bench.pool import Outcome, Workers, in_order, pack
-from bench.recorded import BYTES, Records
-from bench.show import recorded_summary
-from bench.stages import next_stage, standing, state_folder
+from bench.base.errors import BenchError
+from bench.base.files import read_json, write_json
+from bench.catalog.declarations import load_catalog
+from bench.cli.commands import main
+from bench.cli.show import recorded_summary
+from bench.planning import pack as pool
+from bench.planning.cost import estimate
+from bench.planning.pack import Outcome, Workers, in_order, pack
+from bench.planning.plan import Plan, Request, find_run, make_plan, with_starts
+from bench.store.costs import BYTES, Records
+from bench.store.freshness import next_stage, standing, state_folder
+from bench.store.run_archives import Taken, archive, unpack
 from bench.training import state as saved
 from tests.conftest import CORPUS, TINY
 
@@ -163,7 +163,7 @@ def test_what_was_carried_home_is_taken_up_as_if_made_there(
     home = tmp_path / "results"
     shutil.copytree(story.results / "corpora", home / "corpora")
     archive(story.results, ASKED, tmp_path / "runs.tar.gz")
-    taken = unpack(CATALOG, tmp_path / "runs.tar.gz", home, SETTINGS)
+    taken = unpack(tmp_path / "runs.tar.gz", home, lambda name: find_run(CATALOG, name, SETTINGS))
     assert taken[0] == Taken(DAE, "taken") or taken.index(Taken(DAE, "taken")) < taken.index(
         Taken(PREFB, "taken")
     )
@@ -173,7 +173,7 @@ def test_what_was_carried_home_is_taken_up_as_if_made_there(
     done = snakemake(tmp_path, "--dry-run", "--config", *configuration)
     assert counts(done) == {"report": 1, "all": 1}, done.stdout
     assert "left: 0 of 3 runs" in done.stdout + done.stderr
-    again = unpack(CATALOG, tmp_path / "runs.tar.gz", home, SETTINGS)
+    again = unpack(tmp_path / "runs.tar.gz", home, lambda name: find_run(CATALOG, name, SETTINGS))
     assert {one.state for one in again} == {"kept"}
 
 
@@ -194,16 +194,18 @@ def test_runs_of_other_settings_and_damaged_ones_are_refused(story: Story, tmp_p
     copy = tmp_path / "copy"
     shutil.copytree(story.results / "runs", copy / "runs")
     archive(copy, [GRU], tmp_path / "runs.tar.gz")
-    (refused,) = unpack(CATALOG, tmp_path / "runs.tar.gz", tmp_path / "home", {})
+    (refused,) = unpack(tmp_path / "runs.tar.gz", tmp_path / "home", lambda name: find_run(CATALOG, name, {}))
     assert (refused.state, "other settings" in refused.reason) == ("refused", True)
     (copy / "runs" / GRU / "training.parquet").write_bytes(b"")
     archive(copy, [GRU], tmp_path / "runs.tar.gz")
-    (refused,) = unpack(CATALOG, tmp_path / "runs.tar.gz", tmp_path / "home", SETTINGS)
+    (refused,) = unpack(
+        tmp_path / "runs.tar.gz", tmp_path / "home", lambda name: find_run(CATALOG, name, SETTINGS)
+    )
     assert refused.reason == "training.parquet is not the file that the run wrote"
     assert not (tmp_path / "home").exists()
     (tmp_path / "runs.tar.gz").write_bytes(b"no archive")
     with pytest.raises(BenchError, match="not an archive of runs"):
-        unpack(CATALOG, tmp_path / "runs.tar.gz", tmp_path / "home", SETTINGS)
+        unpack(tmp_path / "runs.tar.gz", tmp_path / "home", lambda name: find_run(CATALOG, name, SETTINGS))
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.declarations import load_catalog
-from bench.plan import Request, make_plan
+from bench.catalog.declarations import load_catalog
+from bench.planning.plan import Request, make_plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def test_a_dry_run_imports_neither_torch_nor_the_downloader(tmp_path: Path) -> N
         "import sys; from snakemake.cli import main\n"
         f"try: main({arguments})\n"
         "except SystemExit as done: assert not done.code, done.code\n"
-        "assert 'bench.plan' in sys.modules\n"
+        "assert 'bench.planning.plan' in sys.modules\n"
         "print({'torch', 'pooch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.files import read_json
+from bench.base.files import read_json
 from tests.conftest import TINY, tiny_settings
 from tests.workflow.asked import config
 

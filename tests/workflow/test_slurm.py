@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.errors import BenchError
-from bench.files import read_json
+from bench.base.errors import BenchError
+from bench.base.files import read_json
 from tests.conftest import TINY, tiny_settings
 from tests.workflow.asked import config
 

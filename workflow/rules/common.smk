@@ -13,15 +13,15 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from bench import plan
+from bench.planning import plan
 from bench.corpora.entry import SAID
-from bench.declarations import SYSTEM_SAID, load_catalog
-from bench.errors import BenchError
-from bench.files import locked, stable_hash
-from bench.provenance import code_hash
-from bench.resources import evaluation_needs, sizes_of, training_needs
-from bench.scopes import ALL, check_keys, request_of, targets, typed
-from bench.show import recorded_summary
+from bench.catalog.declarations import SYSTEM_SAID, load_catalog
+from bench.base.errors import BenchError
+from bench.base.files import locked, stable_hash
+from bench.store.provenance import code_hash
+from bench.planning.resources import evaluation_needs, sizes_of, training_needs
+from bench.planning.targets import ALL, check_keys, request_of, targets, typed
+from bench.cli.show import recorded_summary
 
 SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
 WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.base.errors import BenchError, unknown
+from bench.base.validation import read_yaml, validated
 from bench.corpora.grammar.lexicon import TOPICAL, Lexicon, LexiconFile
-from bench.errors import BenchError, unknown
-from bench.validation import read_yaml, validated
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 FOLDER = Path(__file__).parent

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.base.errors import BenchError, unknown
 from bench.corpora.grammar.english import INFLECTIONS, inflect
-from bench.errors import BenchError, unknown
 
 TOPICAL = "@topic"
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.base.errors import BenchError, unknown
+from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
-from bench.errors import BenchError, unknown
-from bench.validation import validated
 
 if TYPE_CHECKING:
     from bench.corpora.entry import CorpusEntry

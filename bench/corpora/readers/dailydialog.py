@@ -9,13 +9,13 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import SPLITS
 from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
 from bench.corpora.readers import Files, Options, reader
 from bench.corpora.readers.dialogue import Dialogues, Utterance, add_pairs, add_utterances
-from bench.corpora.rules import SPLITS
 from bench.corpora.tokenise import word_punct
-from bench.errors import BenchError
 
 END = "__eou__"
 OFFICIAL = {"train": "train", "valid": "validation", "test": "test"}

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import SPLITS
 from bench.corpora.raw import RawCorpus, Texts, Treatments, decoded_lines, read_bytes, tokens
 from bench.corpora.readers import Files, Options, reader
-from bench.corpora.rules import SPLITS
-from bench.errors import BenchError
 
 
 class Part(BaseModel):

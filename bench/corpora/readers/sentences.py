@@ -6,9 +6,9 @@ import math
 
 from pydantic import Field
 
+from bench.base.text_rules import SPLITS
 from bench.corpora.raw import RawCorpus, Texts, decoded_lines, read_bytes, tokens
 from bench.corpora.readers import Files, Options, reader
-from bench.corpora.rules import SPLITS
 from bench.corpora.tokenise import treebank, without_symbols
 
 SHUFFLE_SEED, SPLIT_SEED = 1337, 10

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import SPLITS
 from bench.corpora.archives import folder_members
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
 from bench.corpora.readers import Files, Options, reader
 from bench.corpora.readers.dialogue import Dialogues, Form, Utterance, add_pairs, add_utterances
-from bench.corpora.rules import SPLITS
 from bench.corpora.tokenise import word_punct
-from bench.errors import BenchError
 
 
 class SwitchboardOptions(Options):

@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 
 from pydantic import Field
 
+from bench.base.errors import BenchError
+from bench.base.text_rules import SPLITS
 from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Texts, decoded_lines, tokens
 from bench.corpora.readers import Files, Options, reader
-from bench.corpora.rules import SPLITS
-from bench.errors import BenchError
 
 SEPARATOR = " <sssss>"
 DIGITS = ("0", "1", "2", "3", "4")

@@ -1,0 +1,443 @@
+"""The claims of a paper, each tested by its predicate on what was measured, by one rule for all.
+
+A claim falls into findings: one difference each, on one corpus. With two seeds or more a finding holds if the
+95 % interval lies on the claimed side, does not hold if it lies on the other, and is undecided if it reaches
+over; with one seed it is undecided, since texts do not show the spread over seeds. The shape of a curve takes three
+seeds: how far a maximum exceeds the start is never negative, and Student's t over two such numbers means little. A
+claim holds if all of its findings on the corpora of which it speaks do, and does not hold if one does not; findings
+on other corpora are shown beside them and decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bench.analysis.compare import PAPER_TIER
+from bench.analysis.curves import CURVES, VALIDATION, points
+from bench.analysis.numbers import MINUS, effect, factor, metric_name
+from bench.analysis.pairs import Contrast, Pairing, Setting, Term, of_differences
+from bench.analysis.statistics import Difference, Values, difference
+from bench.catalog.declarations import Catalog
+from bench.catalog.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Shape, Trend
+from bench.store.records import RunRecord
+
+Word = Literal["holds", "does not hold", "undecided", "not run"]
+MEANINGS: dict[Word, str] = {
+    "holds": "two seeds or more (three for a curve), and the 95 % interval of every difference lies on the claimed "
+    "side",
+    "does not hold": "two seeds or more (three for a curve), and the interval of a difference lies on the other side",
+    "undecided": "measured, but an interval reaches over, there are too few seeds, or a part was not run",
+    "not run": "no run tests it",
+}
+TOLERANCE = 0.05  # a curve that changes by less, in natural logarithms, neither rises nor falls
+SEEDS, SEEDS_OF_A_SHAPE = 2, 3  # fewer decide nothing
+FACTOR = "factor"
+Source = tuple[str, str]  # origin and tier
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference on which a claim rests.
+
+    ``leans``: whether the mean lies on the claimed side; ``decides``: whether the claim speaks of this corpus.
+    """
+
+    corpus: str
+    what: str
+    word: Word
+    reason: str
+    systems: tuple[str, ...]
+    leans: bool | None = None
+    difference: Difference | None = None
+    unit: str = ""
+    estimator: str = ""
+    files: tuple[Path, ...] = ()
+    decides: bool = True
+
+    @property
+    def effect(self) -> str:
+        """The difference with its interval, as a reader wants it."""
+        d = self.difference
+        if d is None:
+            return ""
+        return (
+            factor(d.mean, d.low, d.high) if self.unit == FACTOR else effect(d.mean, d.low, d.high, self.unit)
+        )
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A claim judged by the runs of one origin and tier."""
+
+    source: Source
+    findings: tuple[Finding, ...]
+
+    @property
+    def word(self) -> Word:
+        """The verdict, from the corpora of which the claim speaks; no other corpus decides it."""
+        found = together(finding.word for finding in self.findings if finding.decides)
+        measured = any(finding.word != "not run" for finding in self.findings)
+        return "undecided" if found == "not run" and measured else found
+
+    @property
+    def budget(self) -> str:
+        """What a verdict at less than the paper's own budget has to say of itself; nothing at that budget."""
+        tier = self.source[1]
+        return "" if tier == PAPER_TIER else f"at the budget of the tier {tier}, not the paper's"
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The corpora of which the claim does not speak."""
+        return frozenset(finding.corpus for finding in self.findings if not finding.decides)
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that decide; where none of them was measured, all."""
+        deciding = tuple(finding for finding in self.findings if finding.decides)
+        return deciding if together(f.word for f in deciding) != "not run" else self.findings
+
+    @property
+    def counts(self) -> dict[Word, int]:
+        """How many findings have each verdict."""
+        found = Counter(finding.word for finding in self.counted)
+        return {word: found[word] for word in MEANINGS if found[word]}
+
+    @property
+    def leans(self) -> tuple[int, int]:
+        """How many undecided findings lean towards the claim, and how many against it."""
+        leans = [f.leans for f in self.counted if f.word == "undecided"]
+        return leans.count(True), leans.count(False)
+
+    @property
+    def corpora(self) -> dict[str, Word]:
+        """The verdict of each corpus alone."""
+        names = dict.fromkeys(finding.corpus for finding in self.findings)
+        return {name: together(f.word for f in self.findings if f.corpus == name) for name in names}
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds the findings rest on: ``1`` or ``1 to 3``."""
+        found = sorted({f.difference.seeds for f in self.counted if f.difference})
+        return " to ".join(dict.fromkeys((str(found[0]), str(found[-1])))) if found else ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its rulings, that of the most expensive tier first; none where nothing was run."""
+
+    key: str
+    claim: Claim
+    systems: tuple[str, ...]
+    rulings: tuple[Ruling, ...]
+
+    @property
+    def word(self) -> Word:
+        """The verdict of the most expensive tier."""
+        return self.rulings[0].word if self.rulings else "not run"
+
+
+def judge_claims(catalog: Catalog, paper: str, pairings: Mapping[Setting, Pairing]) -> list[Judged]:
+    """Every claim of a paper, for each source of ``pairings`` that has something to say about it."""
+    sources: dict[Source, dict[str, Pairing]] = {}
+    for (origin, tier, _, corpus), pairing in pairings.items():
+        sources.setdefault((origin, tier), {})[corpus] = pairing
+    judged = []
+    for key, claim in catalog.paper(paper).claims.items():
+        rulings = []
+        for source, by_corpus in sources.items():
+            ruling = Ruling(source, tuple(_findings(catalog, paper, claim, by_corpus)))
+            if ruling.word != "not run":
+                rulings.append(ruling)
+        judged.append(Judged(key, claim, tuple(_systems(catalog, paper, claim)), tuple(rulings)))
+    return judged
+
+
+def _systems(catalog: Catalog, paper: str, claim: Claim) -> list[str]:
+    """All systems that a claim speaks of, each once."""
+    of_table = (system for pair in _pairs(catalog, paper, claim) for system in pair)
+    return list(dict.fromkeys((*claim.named(), *of_table)))
+
+
+def _pairs(catalog: Catalog, paper: str, claim: Claim) -> Sequence[Pair]:
+    if claim.differences is None:
+        return ()
+    table = next((t for t in catalog.paper(paper).tables if t.id == claim.differences.table), None)
+    return claim.differences.pairs if table is None else catalog.pairs(table)
+
+
+def _findings(
+    catalog: Catalog, paper: str, claim: Claim, pairings: Mapping[str, Pairing]
+) -> Iterator[Finding]:
+    """The findings on each corpus of which the claim speaks, whether it was run or not.
+
+    A claim about all corpora of the paper is also shown, where measured, on others, which decide nothing.
+    """
+    declared, pairs = catalog.paper(paper), _pairs(catalog, paper, claim)
+    table = next((t for t in declared.tables if claim.differences and t.id == claim.differences.table), None)
+    spoken_of = claim.corpora or (table.corpora if table else declared.corpora)
+    for corpus in spoken_of:
+        if (pairing := pairings.get(corpus)) is not None:
+            yield from findings_on(claim, pairing, pairs)
+        else:
+            systems = tuple(_systems(catalog, paper, claim))
+            yield Finding(corpus, "all of it", "not run", "no run on this corpus", systems)
+    for corpus, pairing in pairings.items() if claim.corpora is None else ():
+        if corpus not in spoken_of:
+            measured = (f for f in findings_on(claim, pairing, pairs) if f.word != "not run")
+            yield from (replace(found, decides=False) for found in measured)
+
+
+def findings_on(claim: Claim, pairing: Pairing, pairs: Sequence[Pair] = ()) -> Iterator[Finding]:
+    """The findings of a claim on one corpus; ``pairs`` stand for the table of its differences."""
+    if claim.differences:
+        yield from _differences(claim.differences, pairing, pairs or claim.differences.pairs)
+    if claim.trend:
+        yield from _trend(claim.trend, pairing)
+    if claim.sensitivity:
+        yield _sensitivity(claim.sensitivity, pairing)
+    if claim.interaction:
+        yield from _interaction(claim.interaction, pairing)
+    for shape in claim.shapes:
+        yield from _shape(shape, pairing)
+
+
+def together(words: Iterator[Word] | Sequence[Word]) -> Word:
+    """The verdict on a claim from those on its findings."""
+    found = set(words)
+    if "does not hold" in found:
+        return "does not hold"
+    if found == {"holds"}:
+        return "holds"
+    return "undecided" if found - {"not run"} else "not run"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict on one difference, with its reason."""
+
+    word: Word
+    reason: str
+    leans: bool | None
+
+
+def decide(found: Difference, above: bool | None, threshold: float = 0.0, seeds: int = SEEDS) -> Decision:
+    """The rule: whether the difference lies above (below) the threshold; with None, on either side of it.
+
+    With fewer than so many seeds it is undecided.
+    """
+    leans = None if above is None else (found.mean > threshold) == above
+    if found.seeds < seeds or found.low is None or found.high is None:
+        side = "" if leans is None else "; leans towards it" if leans else "; leans against it"
+        few = "one seed only" if found.seeds == 1 else f"{found.seeds} seeds only"
+        return Decision("undecided", f"{few}{side}", leans)
+    if found.low <= threshold <= found.high:
+        over = "zero" if threshold == 0 else "the tolerance"
+        return Decision("undecided", f"the interval reaches over {over}", leans)
+    if above is None or (found.low > threshold) == above:
+        return Decision("holds", "the interval lies on the claimed side", leans)
+    return Decision("does not hold", "the interval lies on the other side", leans)
+
+
+def _finding(pairing: Pairing, contrast: Contrast, what: str, above: bool | None) -> Finding:
+    systems = tuple(dict.fromkeys(term.system for term in contrast.terms))
+    if contrast.difference is None:
+        return Finding(pairing.corpus, what, "not run", contrast.reason, systems)
+    decision = decide(contrast.difference, above)
+    return Finding(
+        pairing.corpus,
+        what,
+        **vars(decision),
+        systems=systems,
+        difference=contrast.difference,
+        unit=contrast.unit,
+        estimator=contrast.estimator,
+        files=contrast.files,
+    )
+
+
+def _differences(asked: Differences, pairing: Pairing, pairs: Sequence[Pair]) -> Iterator[Finding]:
+    for baseline, other in pairs:
+        for quantity in asked.metrics:
+            yield _step(pairing, baseline, other, quantity, asked.direction == "higher", asked.against)
+
+
+def _step(
+    pairing: Pairing,
+    baseline: str,
+    other: str,
+    quantity: Quantity,
+    higher: bool,
+    against: Quantity | None = None,
+) -> Finding:
+    first = against or quantity
+    terms = [
+        Term(baseline, first.metric, first.estimator),
+        Term(other, quantity.metric, quantity.estimator),
+    ]
+    names = (
+        [metric_name(quantity.metric)] if against is None else [metric_name(t.metric) for t in terms[::-1]]
+    )
+    what = f"{_minus(pairing, baseline, other)}: {f' {MINUS} '.join(names)}"
+    return _finding(pairing, pairing.contrast(terms), what, higher)
+
+
+def _minus(pairing: Pairing, baseline: str, other: str) -> str:
+    return f"{pairing.title(other)} {MINUS} {pairing.title(baseline)}"
+
+
+def _trend(asked: Trend, pairing: Pairing) -> Iterator[Finding]:
+    for chain in asked.chains:
+        for baseline, other in pairwise(chain):
+            for quantity in asked.metrics:
+                yield _step(pairing, baseline, other, quantity, asked.direction == "higher")
+
+
+def _sensitivity(asked: Sensitivity, pairing: Pairing) -> Finding:
+    terms = [Term(s, asked.metric.metric, asked.metric.estimator) for s in (*asked.more, *asked.less)]
+    split = len(asked.more)
+
+    def ranges(values: Values) -> Values:
+        more, less = np.ptp(values[:split], axis=0), np.ptp(values[split:], axis=0)
+        return np.asarray(more - less, dtype=np.float64)
+
+    named = [", ".join(map(pairing.title, systems)) for systems in (asked.more, asked.less)]
+    what = f"range of {metric_name(asked.metric.metric)} over {named[0]} {MINUS} range over {named[1]}"
+    return _finding(pairing, pairing.contrast(terms, ranges), what, True)
+
+
+def _interaction(asked: Interaction, pairing: Pairing) -> Iterator[Finding]:
+    metric, estimator = asked.metric.metric, asked.metric.estimator
+    for pair in asked.others:
+        terms = [Term(system, metric, estimator) for system in (*asked.first, *pair)]
+        first, other = (_minus(pairing, *compared) for compared in (asked.first, pair))
+        what = f"{metric_name(metric)}: ({first}) {MINUS} ({other})"
+        yield _finding(pairing, pairing.contrast(terms, of_differences), what, None)
+
+
+# From where to where a curve changes, whether upwards, and beyond which change, in natural logarithms.
+Change = tuple[Callable[[Values], float], str, bool, float]
+
+
+def _from_start(values: Values) -> float:
+    return float(np.log(values[-1] / values[0]))
+
+
+def _to_highest(values: Values) -> float:
+    return float(np.log(values.max() / values[0]))
+
+
+def _from_highest(values: Values) -> float:
+    return float(np.log(values[-1] / values.max()))
+
+
+GROWS: Change = (_from_start, "from start to end", True, TOLERANCE)
+FALLS: Change = (_from_start, "from start to end", False, -TOLERANCE)
+LASTS: Change = (_from_start, "from start to end", True, -TOLERANCE)
+CLIMBS: Change = (_to_highest, "from start to the highest point", True, TOLERANCE)
+DESCENDS: Change = (_from_highest, "from the highest point to the end", False, -TOLERANCE)
+STAYS: Change = (_from_highest, "from the highest point to the end", True, -TOLERANCE)
+SHAPES: dict[str, tuple[Change, ...]] = {
+    "grows": (GROWS, STAYS),
+    "rises then falls": (CLIMBS, DESCENDS),
+    "falls": (FALLS,),
+    "does not fall": (LASTS,),
+    "falls at the end": (DESCENDS,),
+    "does not fall at the end": (STAYS,),
+}
+
+
+def _shape(asked: Shape, pairing: Pairing) -> Iterator[Finding]:
+    """How far the curve rises or falls, by seed: differences of logarithms, shown as factors."""
+    runs = {run.seed: run for run in pairing.runs.get(asked.system, ())}
+    curves = {seed: values for seed, run in runs.items() if (values := curve(run, asked)) is not None}
+    name = f"{pairing.title(asked.system)}: {CURVES[asked.curve].name}"
+    for change, where, above, threshold in SHAPES[asked.shape]:
+        during = ", while the weight rises" if asked.during == "annealing" else ""
+        what = f"{name}, {where}{during}"
+        if not curves:
+            reason = "no such curve was recorded" if runs else pairing.why_not(asked.system)
+            yield Finding(pairing.corpus, what, "not run", reason, (asked.system,))
+            continue
+        logs = difference(np.array([change(values) for values in curves.values()]), None)
+        yield Finding(
+            pairing.corpus,
+            what,
+            **vars(decide(logs, above, threshold, SEEDS_OF_A_SHAPE)),
+            systems=(asked.system,),
+            difference=_factors(logs),
+            unit=FACTOR,
+            estimator="validation",
+            files=tuple(runs[seed].folder / VALIDATION for seed in curves),
+        )
+
+
+def curve(run: RunRecord, asked: Shape) -> Values | None:
+    """The curve's positive values, smoothed by a running median of three; None with fewer than three."""
+    steps, values = points(run, VALIDATION, CURVES[asked.curve].column)
+    if asked.during == "annealing":
+        table = run.tables.get(VALIDATION)
+        if table is None or "weight" not in table:
+            return None
+        weight = table["weight"].to_numpy(dtype=np.float64)
+        rising = table["step"].to_numpy()[(weight > 0) & (np.arange(len(weight)) <= weight.argmax())]
+        values = [value for step, value in zip(steps, values, strict=True) if step in rising]
+    found = np.asarray([value for value in values if value > 0], dtype=np.float64)
+    if len(found) < 3:
+        return None
+    ends = np.concatenate([found[:1], found, found[-1:]])
+    smooth: Values = np.median(np.stack([ends[:-2], ends[1:-1], ends[2:]]), axis=0)
+    return smooth
+
+
+def _factors(logs: Difference) -> Difference:
+    """Differences of logarithms as factors."""
+    low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))
+    return Difference(tuple(np.exp(logs.by_seed).tolist()), low, high, None)
+
+
+def rows_of(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
+    """The ledger as rows: one per finding, or one for a claim that nothing tests."""
+    for claim in judged:
+        about: dict[str, object] = {
+            "claim": claim.key,
+            "where": claim.claim.where,
+            "statement": claim.claim.statement,
+        }
+        if not claim.rulings:
+            yield about | {"verdict": claim.word}
+        for ruling in claim.rulings:
+            source = {
+                "origin": ruling.source[0],
+                "tier": ruling.source[1],
+                "verdict": ruling.word,
+                "budget": ruling.budget,
+            }
+            for finding in ruling.findings:
+                yield about | source | _row(finding)
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    d = finding.difference
+    return {
+        "corpus": finding.corpus,
+        "decides": finding.decides,
+        "what": finding.what,
+        "finding": finding.word,
+        "reason": finding.reason,
+        "effect": d.mean if d else None,
+        "low": d.low if d else None,
+        "high": d.high if d else None,
+        "unit": finding.unit,
+        "seeds": d.seeds if d else 0,
+        "by_seed": d.by_seed if d else (),
+        "texts": d.texts if d else None,
+        "estimator": finding.estimator,
+        "files": finding.files,
+    }

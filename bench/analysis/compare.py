@@ -1,0 +1,348 @@
+"""Every cell of a paper's tables: measured beside reported, with interval, difference, verdict and source.
+
+One pandas frame per paper, one row per cell and source (the user's own runs, published ones).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas
+
+from bench.analysis.age import told
+from bench.analysis.noise import Noise, noise_of
+from bench.analysis.verdict import MEANINGS, Evidence, Limits, Word, judge
+from bench.catalog.declarations import Catalog, Measure, Paper, Reported, Row, Table
+from bench.metrics import units
+from bench.metrics.definitions import METRICS
+from bench.store.records import Origin, Records, RunRecord, State
+from bench.store.texts import Measurement
+
+ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
+PAPER_TIER = "paper"
+PRINTED_SPLIT = "test"  # what papers print
+EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of one table, from one source of runs.
+
+    Numbers are in the unit of the print; where ours cannot be converted into it, ours stay in their own.
+    """
+
+    table: str
+    row: int
+    label: str
+    setting: str
+    system: str
+    corpus: str
+    metric: str
+    origin: Origin
+    tier: str
+    measured: float | None
+    low: float | None
+    high: float | None
+    interval: str
+    reported: float | None
+    difference: float | None
+    verdict: Word
+    reason: str
+    unit: str
+    decimals: int
+    estimator: str
+    validity: str
+    bias: str
+    definition: str
+    split: str
+    texts: int | None
+    samples: int | None
+    seeds: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    failed_seeds: list[int] = field(default_factory=list)
+    planned: int = 0
+    files: list[str] = field(default_factory=list)
+    note: str = ""
+    bold: bool | None = None
+    better: str | None = None
+    noise: float | None = None
+    noise_from: str = ""
+    older: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell stands: the printed number, if any, and how the quantity is measured."""
+
+    table: Table
+    position: int
+    row: Row
+    corpus: str
+    metric: str
+    measure: Measure
+    reported: Reported | None
+    printed_row: bool
+
+
+Source = tuple[Origin, str]  # origin and tier
+
+
+def compare(catalog: Catalog, records: Records, paper_name: str) -> pandas.DataFrame:
+    """Every cell of the paper's printed tables, on the printed corpora, for each source of runs that has it.
+
+    A cell without any run is one row with the verdict ``not run`` and the reason.
+    """
+    paper = catalog.paper(paper_name)
+    audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
+    ran = [system for system in _systems_of(records, paper_name) if system not in audited]
+    noise = noise_of(records)
+    cells = [
+        cell
+        for table in paper.tables
+        for place in _places(paper, table, ran, table.corpora)
+        for cell in _cells(catalog, records, paper_name, place, noise)
+    ]
+    return frame_of(cells)
+
+
+def measured_elsewhere(
+    catalog: Catalog, records: Records, paper_name: str, corpus: str, source: Source
+) -> pandas.DataFrame:
+    """The same tables on a corpus that the paper did not print: only the rows of which there are runs."""
+    paper = catalog.paper(paper_name)
+    origin, tier = source
+    setting = (origin, tier, paper_name, corpus)
+    systems = {run.parts[3] for run in records.runs if run.group[:4] == setting}
+    noise, cells = noise_of(records), []
+    for table in paper.tables:
+        for place in _places(paper, table, sorted(systems), (corpus,)):
+            if place.row.system in systems:
+                cells += list(_cells(catalog, records, paper_name, place, noise, [source]))
+    return frame_of(cells)
+
+
+def frame_of(cells: Sequence[Cell]) -> pandas.DataFrame:
+    """Cells as a frame; numbers that were not measured are None, never NaN."""
+    names = list(Cell.__dataclass_fields__)
+    return pandas.DataFrame([asdict(cell) for cell in cells], columns=names, dtype=object)
+
+
+def _systems_of(records: Records, paper: str) -> list[str]:
+    return list(dict.fromkeys(r.parts[3] for r in records.runs if r.parts[1] == paper))
+
+
+def _places(paper: Paper, table: Table, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
+    """Cells of a table in reading order; systems that no table of the paper has get a row at the end.
+
+    A row that is printed twice has its numbers twice.
+    """
+    known = {row.system for t in paper.tables for row in t.rows}
+    extra = [Row(label=system, system=system) for system in ran if system not in known]
+    numbers: dict[tuple[str, ...], list[Reported]] = {}
+    for number in (n for n in paper.reported if n.table == table.printed):
+        numbers.setdefault((number.label, number.setting, number.corpus, number.metric), []).append(number)
+    earlier = Counter[tuple[str, str]]()
+    for position, row in enumerate((*table.rows, *extra)):
+        for corpus in corpora:
+            for metric in _columns(table, corpus in table.corpora):
+                printed = numbers.get((row.label, row.setting, corpus, metric), [])
+                here = printed[earlier[row.label, row.setting] :]
+                measure = paper.measures.get(metric) or Measure(metric=metric, estimator=None, decimals=1)
+                if metric in row.estimators:
+                    measure = measure.model_copy(update={"estimator": row.estimators[metric]})
+                of_table = position < len(table.rows)
+                yield Place(
+                    table, position, row, corpus, metric, measure, here[0] if here else None, of_table
+                )
+        earlier[row.label, row.setting] += 1
+
+
+def _columns(table: Table, printed: bool) -> tuple[str, ...]:
+    """The columns; where a corpus may have a known entropy, also the distance from it."""
+    with_excess = not printed and "nll" in table.columns
+    return (*table.columns, EXCESS) if with_excess else table.columns
+
+
+def _cells(
+    catalog: Catalog,
+    records: Records,
+    paper: str,
+    place: Place,
+    noise: Noise,
+    sources: Sequence[Source] | None = None,
+) -> Iterator[Cell]:
+    runs = [r for r in records.runs if r.parts[1:4] == (paper, place.corpus, place.row.system)]
+    groups: dict[Source, list[RunRecord]] = {}
+    for run in runs:
+        groups.setdefault((run.origin, run.parts[0]), []).append(run)
+    if sources is not None:
+        groups = {source: groups[source] for source in sources if source in groups}
+    if not groups:
+        groups = {("own", ""): []}
+    for source, group in groups.items():
+        yield _cell(catalog, place, source, group, noise)
+
+
+def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunRecord], noise: Noise) -> Cell:
+    measure, reported = place.measure, place.reported
+    found = [(run, m) for run in runs if (m := _usable(run, measure))]
+    first = found[0][1] if found else None
+    unit = reported.unit if reported else first.unit if first else ""
+    converted = units.factor(first.unit, unit) if first else 1.0
+    if first and converted is None:
+        unit = first.unit
+    factor = converted or 1.0
+    decimals = _decimals(place, unit)
+    values = [float(m.value or 0.0) * factor for _, m in found]
+    over_texts = None
+    if first and first.low is not None and first.high is not None:
+        over_texts = (first.low * factor, first.high * factor)
+    floor = noise.of(runs[0].parts[:3], first.metric, first.estimator) if first else None
+    result = judge(
+        Evidence(
+            values=values,
+            reported=reported.value if reported else None,
+            decimals=decimals,
+            better=measure.better,
+            over_texts=over_texts,
+            absent=_absent(catalog, place, runs),
+            incomparable=_incomparable(catalog, place, source, first),
+            noise=floor.value * factor if floor else 0.0,
+            limits=_limits(first, factor),
+        )
+    )
+    mean = sum(values) / len(values) if values else None
+    return Cell(
+        table=place.table.id,
+        row=place.position,
+        label=place.row.label,
+        setting=place.row.setting,
+        system=place.row.system,
+        corpus=place.corpus,
+        metric=place.metric,
+        origin=source[0],
+        tier=source[1],
+        measured=mean,
+        low=result.low,
+        high=result.high,
+        interval=result.interval,
+        reported=reported.value if reported else None,
+        difference=mean - reported.value if reported and mean is not None and converted else None,
+        verdict=result.word,
+        reason=result.reason,
+        unit=unit,
+        decimals=decimals,
+        estimator=first.estimator if first else measure.estimator or "",
+        validity=first.validity if first else "",
+        bias=(first.bias or "") if first else "",
+        definition=first.definition if first else "",
+        split=first.split if first else "",
+        texts=first.texts if first else None,
+        samples=first.samples if first else None,
+        seeds=[run.seed for run, _ in found],
+        values=values,
+        failed_seeds=[run.seed for run in runs if run.state in ABSENT],
+        planned=len(runs),
+        files=[str(run.folder / "measurements.json") for run, _ in found],
+        note=reported.note if reported else "",
+        bold=reported.bold if reported else None,
+        better=measure.better if place.metric != EXCESS else "lower",
+        noise=floor.value * factor if floor else None,
+        noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
+        older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
+    )
+
+
+def _limits(measurement: Measurement | None, factor: float) -> Limits:
+    """The limits of a quantity in the unit of the print."""
+    metric = METRICS.get(measurement.metric) if measurement else None
+    if metric is None:
+        return None, None
+    least, most = metric.least, metric.most
+    return None if least is None else least * factor, None if most is None else most * factor
+
+
+def _decimals(place: Place, unit: str) -> int:
+    """Decimals of the print (a ratio has two more than percent), one more where nothing was printed."""
+    as_ratio = 2 if unit == "ratio" else 0
+    return place.measure.decimals + as_ratio + (place.corpus not in place.table.corpora)
+
+
+def _usable(run: RunRecord, measure: Measure) -> Measurement | None:
+    """The measurement of a run by the estimator that repeats the paper's, if it gave a number."""
+    if run.state != "finished":
+        return None
+    found = run.find(measure.metric, measure.estimator)
+    return found if found and found.value is not None and math.isfinite(found.value) else None
+
+
+def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
+    """Why a cell has no number."""
+    system = catalog.systems.get(place.row.system)
+    if system is not None and system.missing and not runs:
+        return "not run", system.missing
+    if not runs:
+        if place.reported is None and place.printed_row:
+            return "not run", "the paper printed no number here, and there is no run"
+        return "not run", "not part of this plan"
+    worst = next((r for r in runs if r.state in ABSENT), None)
+    if worst is not None:
+        return "failed", f"seed {worst.seed} {worst.state}: {worst.reason}"
+    waiting = next((r for r in runs if r.state != "finished"), None)
+    if waiting is not None:
+        return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
+    measure = place.measure
+    by = f" by the estimator {measure.estimator}" if measure.estimator else ""
+    return "not measured", f"the run finished, but this system has no {measure.metric}{by}"
+
+
+def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Measurement | None) -> str | None:
+    """Why the measured number may not be held against the printed one; None if it may."""
+    reasons = []
+    if source[1] != PAPER_TIER:
+        reasons.append(f"the tier is {source[1]}, not the paper's own budget")
+    if place.corpus not in place.table.corpora:
+        reasons.append(f"{place.corpus} is not a corpus of the printed table")
+    entry = catalog.corpora.get(place.corpus)
+    if entry is not None and not entry.comparable:
+        reasons.append(f"the corpus {place.corpus} is not comparable with any paper's")
+    if measured is not None and measured.split != PRINTED_SPLIT:
+        reasons.append(f"measured on the {measured.split} split, printed is the {PRINTED_SPLIT} split")
+    if measured is not None and measured.validity == "not a bound":
+        reasons.append(f"the estimator {measured.estimator} is neither exact nor consistent nor a bound")
+    printed = place.reported.unit if place.reported else None
+    if measured is not None and printed is not None and units.factor(measured.unit, printed) is None:
+        reasons.append(f"measured in {measured.unit}, printed in {printed}: neither converts into the other")
+    return "; ".join(reasons) or None
+
+
+def by_cell(frame: pandas.DataFrame) -> list[list[dict[str, Any]]]:
+    """The sources of each cell, in the order of the table: what is shown first comes first.
+
+    The user's own number stands before a published one; so does the user's own failure, which is no reason to
+    look elsewhere. A run that was merely not made gives way to a published number.
+    """
+    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
+    for row in rows:
+        cells.setdefault(tuple(row[k] for k in ("table", "row", "corpus", "metric")), []).append(row)
+    for sources in cells.values():
+        sources.sort(key=_rank)
+        del sources[next((i for i, s in enumerate(sources) if i and _rank(s) > 1), len(sources)) :]
+    return list(cells.values())
+
+
+def _rank(cell: dict[str, Any]) -> int:
+    if cell["measured"] is None and cell["verdict"] != "failed":
+        return 2
+    return 0 if cell["origin"] == "own" else 1
+
+
+def printed_counts(cells: Sequence[Sequence[dict[str, Any]]]) -> dict[Word, int]:
+    """Number of printed cells by the verdict that the table shows first."""
+    found = Counter(sources[0]["verdict"] for sources in cells if sources[0]["reported"] is not None)
+    return {word: found[word] for word in MEANINGS if found[word]}

@@ -1,0 +1,283 @@
+"""Differences between systems measured on the same texts, paired text by text and seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas
+
+from bench.analysis.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
+from bench.catalog.declarations import Catalog, Paper
+from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
+from bench.store.records import Records, RunRecord
+from bench.store.texts import Measurement
+
+METRICS = ("nll", "kl", "mi")
+SENTENCES = "sentences.parquet"
+Setting = tuple[str, str, str, str]  # origin, tier, paper, corpus
+Combination = Callable[[Values], Values]  # from values (terms, ...) to one (...)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One measured quantity of one system; a null estimator is the one that repeats the paper's, or the main."""
+
+    system: str
+    metric: str
+    estimator: str | None = None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A combination of terms, or the reason why it could not be formed.
+
+    ``seeds``: those that all terms share; none where each term was averaged over its own.
+    """
+
+    terms: tuple[Term, ...]
+    difference: Difference | None
+    reason: str = ""
+    unit: str = ""
+    estimator: str = ""
+    files: tuple[Path, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+Side = dict[int, tuple[RunRecord, Measurement]]  # one term, by seed
+
+
+def second_minus_first(values: Values) -> Values:
+    """The difference of two terms: the other system minus the baseline."""
+    change: Values = values[1] - values[0]
+    return change
+
+
+def of_differences(values: Values) -> Values:
+    """Of four terms, baseline and other of two comparisons: the first difference minus the second."""
+    change: Values = (values[1] - values[0]) - (values[3] - values[2])
+    return change
+
+
+def first_of_differences(values: Values) -> Values:
+    """Of the same four terms the first difference alone: on the seeds that all four share."""
+    return second_minus_first(values[:2])
+
+
+def second_of_differences(values: Values) -> Values:
+    """Of the same four terms the second difference alone."""
+    return second_minus_first(values[2:])
+
+
+def meant(paper: Paper | None, metric: str, estimator: str | None = None) -> str | None:
+    """The estimator meant: the one named, else the paper's, else (None) the system's main one."""
+    if estimator is None and paper is not None and metric in paper.measures:
+        return paper.measures[metric].estimator
+    return estimator
+
+
+def find(
+    paper: Paper | None, run: RunRecord, metric: str, estimator: str | None = None
+) -> Measurement | None:
+    """The measurement of a run that is meant, if it gave a number."""
+    found = run.find(metric, meant(paper, metric, estimator))
+    return found if found is not None and found.value is not None else None
+
+
+class Pairing:
+    """What the systems of one (origin, tier, paper, corpus) measured, each run's texts resampled once."""
+
+    def __init__(self, catalog: Catalog, records: Records, setting: Setting) -> None:
+        self.catalog, self.setting = catalog, setting
+        self.paper: Paper = catalog.paper(setting[2])
+        self.runs: dict[str, list[RunRecord]] = {}
+        self.unfinished: dict[str, str] = {}
+        for run in records.runs:
+            if run.group[:4] == setting and run.state == "finished":
+                self.runs.setdefault(run.parts[3], []).append(run)
+            elif run.group[:4] == setting:
+                self.unfinished[run.parts[3]] = f"seed {run.seed} {run.state}: {run.reason}"
+        self._samples: dict[str, Samples] = {}
+
+    @property
+    def corpus(self) -> str:
+        """The corpus that all runs share."""
+        return self.setting[3]
+
+    def find(self, run: RunRecord, metric: str, estimator: str | None = None) -> Measurement | None:
+        """The measurement of a run that is meant, if it gave a number."""
+        return find(self.paper, run, metric, estimator)
+
+    def contrast(self, terms: Sequence[Term], combine: Combination = second_minus_first) -> Contrast:
+        """``combine`` of the terms, for each seed that all systems share.
+
+        If they share none, each term is averaged over its seeds and counts as one.
+        """
+        terms = tuple(terms)
+        for system in dict.fromkeys(term.system for term in terms):
+            if system not in self.runs:
+                return Contrast(terms, None, self.why_not(system))
+        sides: list[Side] = []
+        for term in terms:
+            side = {
+                run.seed: (run, measured)
+                for run in self.runs[term.system]
+                if (measured := self.find(run, term.metric, term.estimator)) is not None
+            }
+            if not side:
+                by = meant(self.paper, term.metric, term.estimator)
+                what = f"{term.metric} by {by}" if by else term.metric
+                return Contrast(terms, None, f"{self.title(term.system)}: {what} was not measured")
+            sides.append(side)
+        runs = {run.name: run for side in sides for run, _ in side.values()}
+        used = [measured for side in sides for _, measured in side.values()]
+        unlike = ""
+        if len({run.run.get("data_hash") for run in runs.values()}) > 1:
+            unlike = "they were measured on different data"
+        elif len({measured.texts for measured in used}) > 1:
+            unlike = "they were measured on different numbers of texts"
+        common = tuple(sorted(set.intersection(*(set(side) for side in sides))))
+        return Contrast(
+            terms,
+            None if unlike else self._difference(sides, common, combine),
+            unlike,
+            used[0].unit,
+            ", ".join(dict.fromkeys(measured.estimator for measured in used)),
+            tuple(run.folder / "measurements.json" for run in runs.values()),
+            common,
+        )
+
+    def why_not(self, system: str) -> str:
+        """Why there is no finished run of a system."""
+        declared = self.catalog.systems.get(system)
+        reason = self.unfinished.get(system) or (declared.missing if declared else None) or "not run"
+        return f"{self.title(system)}: {reason}"
+
+    def title(self, system: str) -> str:
+        """A system's title, or its name where the catalog does not know it."""
+        declared = self.catalog.systems.get(system)
+        return declared.title if declared else system
+
+    def _difference(self, sides: Sequence[Side], common: Sequence[int], combine: Combination) -> Difference:
+        values, draws = [], []
+        texts: set[int | None] = set()
+        for side in sides:
+            seeds = common or sorted(side)
+            one = np.array([[float(side[s][1].value or 0.0)] for s in seeds])
+            pairs = [self._sampled(*side[s]) for s in seeds]
+            texts |= {sampled.texts if sampled else None for sampled in pairs}
+            drawn = np.stack([s.draws if s else np.full(RESAMPLES, np.nan) for s in pairs])
+            values.append(one if common else one.mean(axis=0, keepdims=True))
+            draws.append(drawn if common else drawn.mean(axis=0, keepdims=True))
+        paired = len(texts) == 1 and None not in texts
+        return difference(
+            combine(np.stack(values))[:, 0],
+            combine(np.stack(draws)) if paired else None,
+            texts.pop() if paired else None,
+        )
+
+    def _sampled(self, run: RunRecord, measured: Measurement) -> Sampled | None:
+        samples = self._samples.setdefault(run.name, Samples(run))
+        return samples.found.get((measured.metric, measured.estimator))
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A measurement on resampled texts: ``draws`` (RESAMPLES,) of the same ``texts`` for every run."""
+
+    draws: Values
+    texts: int
+
+
+class Samples:
+    """All measurements of a run that are sums over texts, resampled in one go when first asked for."""
+
+    def __init__(self, run: RunRecord) -> None:
+        self.run = run
+
+    @cached_property
+    def found(self) -> dict[tuple[str, str], Sampled]:
+        """By (metric, estimator)."""
+        table = self.run.tables.get(SENTENCES)
+        if table is None:
+            return {}
+        table = table.sort_values("index")
+        parts = {(m.metric, m.estimator): p for m in self.run.measurements if (p := _per_text(m, table))}
+        by_texts: dict[int, list[tuple[str, str]]] = {}
+        for key, (columns, _) in parts.items():
+            by_texts.setdefault(len(columns), []).append(key)
+        found = {}
+        for texts, keys in by_texts.items():
+            sums = resampled_sums(np.concatenate([parts[key][0] for key in keys], axis=1))
+            start = 0
+            for key in keys:
+                columns, statistic = parts[key]
+                found[key] = Sampled(statistic(sums[:, start : start + columns.shape[1]]), texts)
+                start += columns.shape[1]
+        return found
+
+
+Statistic = Callable[[Values], Values]  # from sums over texts (..., k) to a measurement (...)
+UNMASKED = "-unmasked"
+BLEU: dict[tuple[str, str], Statistic] = {
+    ("bleu1", "precision-times-brevity"): lambda counts: precision_times_brevity(counts, 1),
+    ("bleu2", "precision-times-brevity"): lambda counts: precision_times_brevity(counts, 2),
+    ("bleu2", "cumulative"): cumulative_bleu2,
+}
+
+
+def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, Statistic] | None:
+    """Columns (texts, k) whose sums give the measurement, and how; None where it is no function of such sums."""
+    estimator = measured.estimator.removesuffix(UNMASKED)
+    if (measured.metric, estimator) in BLEU:
+        suffix = "_unmasked" if measured.estimator.endswith(UNMASKED) else ""
+        counts = [f"bleu_{count}{suffix}" for count in COUNTS]
+        statistic = BLEU[measured.metric, estimator]
+        return (table[counts].to_numpy(dtype=np.float64), statistic) if set(counts) <= set(table) else None
+    if measured.column is None or measured.column not in table:
+        return None
+    values = table[measured.column].to_numpy(dtype=np.float64)
+    if measured.metric == "ppl":
+        targets = table["words"].to_numpy(dtype=np.float64) + 1
+        return np.stack([values, targets], axis=1), lambda sums: np.exp(sums[..., 0] / sums[..., 1])
+    values = values[~np.isnan(values)] ** (2 if measured.estimator.startswith("squared-") else 1)
+    return values[:, None], lambda sums: sums[..., 0] / len(values)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A twin minus its baseline in one metric."""
+
+    baseline: str
+    twin: str
+    metric: str
+    contrast: Contrast
+
+
+def printed_pairs(catalog: Catalog, paper: Paper) -> dict[str, str]:
+    """The twin of each baseline of a paper's printed tables; of several, that of the first table.
+
+    Variants that a paper's audits add, and systems of which nothing was printed, are left out.
+    """
+    printed = {number.table for number in paper.reported}
+    found: dict[str, str] = {}
+    for table in paper.tables:
+        if table.printed in printed:
+            found = dict(catalog.pairs(table)) | found
+    return found
+
+
+def paired(pairing: Pairing, metrics: Sequence[str] = METRICS) -> list[Pair]:
+    """All twins against their baselines, by metric, of those that both measured."""
+    pairs = []
+    for twin in pairing.runs:
+        baseline = pairing.catalog.baseline(twin) if twin in pairing.catalog.systems else None
+        if baseline in pairing.runs:
+            for metric in metrics:
+                contrast = pairing.contrast([Term(baseline, metric), Term(twin, metric)])
+                if contrast.unit:
+                    pairs.append(Pair(baseline, twin, metric, contrast))
+    return pairs

@@ -1,0 +1,73 @@
+"""Where and how fast a run computes: device, threads, type of the products."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from bench.base.errors import BenchError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there.
+
+    All work of this process on a CUDA device goes to one stream, not its default one, which cannot be recorded.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("no CUDA device", where=f"device {name}", allowed=["auto", "cpu"])
+    try:
+        device = torch.device(name)
+        if device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(device))
+    except RuntimeError as error:
+        raise BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"]) from error
+    return device
+
+
+def product_type(device: torch.device, precision: Precision) -> torch.dtype:
+    """The type of the products: for ``auto``, bfloat16 where the device multiplies it natively."""
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether this is what the library raises when the device, or the machine, has no memory left."""
+    words = ("DefaultCPUAllocator: can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or (isinstance(error, RuntimeError) and any(text in str(error) for text in words))
+
+
+def _cpu_has_bfloat16() -> bool:
+    info = Path("/proc/cpuinfo")
+    return info.exists() and "avx512_bf16" in info.read_text(encoding="utf-8", errors="replace")
+
+
+def prepare_process(threads: int | None) -> None:
+    """Set the number of threads, and keep memory in use rather than hand it back and forth.
+
+    The temporaries of a step are tens of megabytes; glibc would return them to the system and fault them in
+    again at each step, a fifth of the time of a small model. The library of products keeps what it compiled for
+    each of the last shapes, half a megabyte each: 512 are about those of one run, whose rows are filled up
+    (``bench.models.precision.filled``).
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            trim_threshold, mmap_threshold = -1, -3
+            library.mallopt(trim_threshold, 1 << 30)
+            library.mallopt(mmap_threshold, 1 << 30)

@@ -1,0 +1,212 @@
+"""The registry of parts: what a system may name for each of its choices (encoder, posterior, ...).
+
+A part is one class in one file of the room it belongs to::
+
+    @part("posterior", "gaussian")
+    class GaussianPosterior(nn.Module):
+        def __init__(self, features: int, latent: int, *, batch_norm: bool = False) -> None: ...
+
+Positional arguments are wiring that the composer supplies; keyword-only arguments are the options that a
+declaration may set. Names and options are read from the source text, so that a configuration is checked,
+with its types and defaults, without importing torch.
+
+An option of a procedure that says how often a step repeats something is marked for the count of resources by
+``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from bench.base.errors import BenchError, unknown
+
+ROOMS = ("models", "objectives", "training")
+CHOICES = (
+    "encoder",
+    "posterior",
+    "prior",
+    "signal",
+    "decoder",
+    "regulariser",
+    "aggregate",
+    "schedule",
+    "coupling",
+    "procedure",
+)
+NONE = "none"  # a choice that a system does without
+REQUIRED = ("decoder", "procedure")  # choices that no system does without
+# Bases that parts have from elsewhere and that take no options.
+WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")
+
+_C = TypeVar("_C", bound=type)
+
+
+class Options(BaseModel):
+    """Base of the option models that are generated from constructors: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a part is defined and which options its constructor takes."""
+
+    choice: str
+    kind: str
+    module: str
+    name: str
+    file: Path
+    options: type[Options]
+    about: str
+
+
+def part(choice: str, kind: str) -> Callable[[_C], _C]:
+    """Mark a class as the part ``kind`` of ``choice``; the registry reads the mark from the source."""
+    if choice not in CHOICES:
+        raise unknown("choice", choice, CHOICES)
+
+    def mark(cls: _C) -> _C:
+        return cls
+
+    return mark
+
+
+@functools.cache
+def registry() -> Mapping[str, Mapping[str, Registered]]:
+    """All parts by choice and kind. Raises :class:`BenchError` when two parts share a name."""
+    found: dict[str, dict[str, Registered]] = {choice: {} for choice in CHOICES}
+    package = Path(__file__).parents[1]
+    for room in ROOMS:
+        for file in sorted((package / room).rglob("*.py")):
+            for entry in _parts_in(file, package):
+                other = found[entry.choice].get(entry.kind)
+                if other is not None:
+                    raise BenchError(
+                        f"two parts are named {entry.choice} {entry.kind!r}",
+                        where=f"{other.file} and {entry.file}",
+                        remedy="rename one of them",
+                    )
+                found[entry.choice][entry.kind] = entry
+    return found
+
+
+def lookup(choice: str, kind: str, *, where: object | None = None) -> Registered:
+    """The registered part of that name; raises :class:`BenchError` with the nearest one if there is none."""
+    kinds = registry()[choice]
+    if kind not in kinds:
+        raise unknown(choice, kind, kinds if choice in REQUIRED else [NONE, *kinds], where=where)
+    return kinds[kind]
+
+
+def build(choice: str, kind: str, options: Mapping[str, Any], *wiring: Any) -> Any:
+    """Import the part's class and construct it with the composer's wiring and the declared options."""
+    entry = lookup(choice, kind)
+    return getattr(importlib.import_module(entry.module), entry.name)(*wiring, **options)
+
+
+def _parts_in(file: Path, package: Path) -> list[Registered]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read the parts in this file: {error}", where=file) from error
+    module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+    found = []
+    for node in tree.body:
+        for decorator in getattr(node, "decorator_list", []):
+            names = _marked(decorator)
+            if isinstance(node, ast.ClassDef) and names is not None:
+                choice, kind = names
+                if choice not in CHOICES:
+                    raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
+                about = (ast.get_docstring(node) or "").split("\n")[0]
+                options = _options(node, tree, file, kind)
+                found.append(Registered(choice, kind, module, node.name, file, options, about))
+    return found
+
+
+def _marked(decorator: ast.expr) -> tuple[str, str] | None:
+    """The two names in ``@part("choice", "kind")``, or None for any other decorator."""
+    if not (isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == part.__name__):
+        return None
+    choice, kind = (ast.literal_eval(argument) for argument in decorator.args)
+    return str(choice), str(kind)
+
+
+def _options(node: ast.ClassDef, tree: ast.Module, file: Path, kind: str) -> type[Options]:
+    """A validated model of the constructor's keyword-only arguments."""
+    fields: dict[str, Any] = {}
+    constructor = _constructor(node, tree, file)
+    if constructor is not None:
+        arguments = constructor.args
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            fields[argument.arg] = _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
+    return create_model(f"{node.name}Options", __base__=Options, **fields)
+
+
+def _constructor(node: ast.ClassDef, tree: ast.Module, file: Path) -> ast.FunctionDef | None:
+    """The ``__init__`` of a class or its first base with one; raises for one that cannot be looked into."""
+    for found in _lineage(node, tree):
+        if isinstance(found, ast.ClassDef):
+            if (own := _method(found, "__init__")) is not None:
+                return own
+            continue
+        base = ast.unparse(found)
+        if base.partition("[")[0].rpartition(".")[2] not in WITHOUT_OPTIONS:
+            raise BenchError(
+                f"the options of {node.name} cannot be read: no __init__ of its own, and {base} is elsewhere",
+                where=file,
+                remedy=f"give {node.name} an __init__ that names its options and calls that of {base}",
+            )
+    return None
+
+
+def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef | ast.expr]:
+    """A class and its bases, depth first: the classes of the same file, and what names one from elsewhere."""
+    yield node
+    above = {c.name: c for c in tree.body if isinstance(c, ast.ClassDef) and c.lineno < node.lineno}
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id in above:
+            yield from _lineage(above[base.id], tree)
+        else:
+            yield base
+
+
+def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == name), None)
+
+
+def _field(argument: ast.arg, default: ast.expr | None, what: str, file: Path) -> tuple[Any, Any]:
+    """(type, default) of one option; ``...`` where there is no default."""
+    if argument.annotation is None:
+        raise BenchError(f"{what} has no type", where=file)
+    try:
+        return _type(argument.annotation), ... if default is None else ast.literal_eval(default)
+    except NameError as error:
+        allowed = ["int", "float", "bool", "str", "tuple", "Literal", "Annotated[..., Field(...)]"]
+        raise BenchError(f"{what} has another type: {error}", where=file, allowed=allowed) from error
+    except ValueError as error:
+        raise BenchError(f"{what} has a default that is not a literal", where=file) from error
+
+
+def _type(annotation: ast.expr) -> Any:
+    """The type an annotation names: numbers, text, booleans, ``Literal`` and ``Annotated`` of them."""
+    names = {
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "str": str,
+        "tuple": tuple,
+        "Literal": Literal,
+        "Annotated": Annotated,
+        "Field": Field,
+        "__builtins__": {},
+    }
+    return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # our own source

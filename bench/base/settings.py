@@ -1,0 +1,257 @@
+"""What one training run is: every choice and number that can change its result, validated and hashable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bench.base.errors import BenchError
+from bench.base.files import stable_hash
+from bench.base.registry import CHOICES, NONE, REQUIRED, lookup
+from bench.base.text_rules import TextRules
+from bench.base.validation import validated
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Model(BaseModel):
+    """Base of all settings: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Part(Model):
+    """A registered part and its options, defaults filled in."""
+
+    kind: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def absent(self) -> bool:
+        """Whether the system does without this choice."""
+        return self.kind == NONE
+
+    def pair(self) -> tuple[str, dict[str, Any]]:
+        """(kind, options), as the models' composer takes it."""
+        return self.kind, self.options
+
+
+def _short(value: Any) -> Any:
+    """``gaussian`` and ``{kind: gru, hidden: 128}`` as (kind, options)."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and "options" not in value:
+        return {"kind": value.get("kind"), "options": {k: v for k, v in value.items() if k != "kind"}}
+    if not isinstance(value, (dict, Part)):
+        raise ValueError(f"expected the name of a part, or {{kind: name, option: value}}; found {value!r}")
+    return value
+
+
+PartField = Annotated[Part, BeforeValidator(_short)]
+
+
+class Optimiser(Model):
+    """Adam or plain gradient descent, with clipping of the global gradient norm and a decaying rate.
+
+    ``decay``: by ``steps``, at each multiple of ``decay_every`` after ``decay_after``; or on a ``plateau`` of
+    the validation criterion, after ``decay_after``: once it has been above its reference at ``patience``
+    validations in a row, the best weights are taken back, the rate decays and that value is the reference from
+    then on, as is any value that is not above it; the last of ``most_decays`` ends the training (He et al.
+    2019, released code). ``from-plateau``: likewise, but at the first plateau and at every validation from then
+    on, and no weights are taken back (Kim et al. 2018, released code). ``betas`` and ``epsilon`` are those of
+    Adam; ``sgd`` has no momentum.
+
+    ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
+    it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does; a
+    number updates it that often.
+    """
+
+    kind: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    epsilon: float = Field(1e-8, gt=0)
+    clip: float = Field(30.0, gt=0, description="global norm of the gradient")
+    decay: Literal["steps", "plateau", "from-plateau"] = "steps"
+    decay_factor: float = Field(0.5, gt=0, le=1)
+    decay_after: int = Field(30_000, ge=0, description="steps before which the rate does not decay")
+    decay_every: Positive = Field(2_000, description="steps between two decays")
+    patience: Positive = Field(2, description="validations above the reference before the rate decays")
+    most_decays: Positive = Field(5, description="decays on plateaus after which training ends")
+    embedding_updates: Literal["deduplicated", "as-released"] | Positive = "deduplicated"
+
+    def rate(self, step: int, decays: int = 0) -> float:
+        """The learning rate used at ``step`` (1-based), on plateaus after ``decays`` decays."""
+        if self.decay == "steps":
+            last = step - 1  # the decay follows the step whose number is a multiple
+            decays = max(last // self.decay_every - self.decay_after // self.decay_every, 0)
+        return self.learning_rate * self.decay_factor**decays
+
+
+class Training(Model):
+    """The budget of a run and how its best weights are chosen, on the validation split."""
+
+    steps: Positive = 60_000
+    batch: Positive = 32
+    pool: Positive = Field(50, description="batches over which texts are sorted by length; 1: lengths mixed")
+    validate_every: Positive = 1_000
+    validation_samples: Positive = Field(10, description="importance samples per text")
+    log_every: Positive = 100
+    gradient_texts: Annotated[int, Field(ge=0)] = Field(
+        128, description="validation texts on which gradient norms are measured at each validation"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="type of the products; auto: bfloat16 where the device multiplies it faster"
+    )
+
+
+class Evaluation(Model):
+    """How the finished run is measured on the test split."""
+
+    samples: Positive = Field(
+        100, description="importance samples per text for the NLL, codes per text for MI"
+    )
+    information_block: Positive = Field(513, description="texts per block of the paper's estimators of MI")
+    reconstructions: Positive = Field(10, description="codes per text that are decoded greedily")
+    prior_samples: Positive = 3200
+    gradient_batch: Positive = 16
+    gradient_texts: Positive | None = Field(None, description="test texts for gradient norms; null: all")
+    longest: Positive = Field(200, description="words after which generation stops")
+    examples: Positive = Field(20, description="reconstructions and samples shown in the report")
+
+
+class Initial(Model):
+    """The bounds of uniform initial values; null: each layer's own, and N(0, 1) for the embedding."""
+
+    weights: float | None = Field(None, gt=0, description="of every parameter but the embedding")
+    embedding: float | None = Field(None, gt=0)
+
+
+class Start(Model):
+    """The weights that a run begins with: those of some modules of another run on the same corpus and seed.
+
+    ``identity`` is the training identity of that run: whatever changes it changes this one too.
+    """
+
+    system: Name
+    modules: tuple[str, ...] = Field(min_length=1)
+    identity: str
+
+
+class RunSettings(Model):
+    """One training run, fully resolved. Its identity is the hash of all of it."""
+
+    tier: Name
+    paper: Name
+    corpus: Name
+    system: Name
+    seed: Annotated[int, Field(ge=0)]
+    text: TextRules
+    embedding: Positive
+    latent: Positive
+    encoder: PartField
+    posterior: PartField
+    prior: PartField
+    signal: PartField
+    decoder: PartField
+    regulariser: PartField
+    aggregate: PartField = Part(kind=NONE)
+    schedule: PartField
+    coupling: PartField
+    procedure: PartField
+    initial: Initial = Initial()
+    starts_from: Start | None = None
+    optimiser: Optimiser
+    training: Training
+    evaluation: Evaluation
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_signal(cls, values: Any) -> Any:
+        """A map from z to h that is not named is the usual one."""
+        if not isinstance(values, dict) or "signal" in values or "encoder" not in values:
+            return values
+        encoder = _short(values["encoder"])
+        kind = encoder.kind if isinstance(encoder, Part) else encoder.get("kind")
+        return values | {"signal": NONE if kind == NONE else "mlp"}
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Self:
+        """Check each part's options against its constructor and fill in the defaults."""
+        for choice in CHOICES:
+            part = getattr(self, choice)
+            if part.absent and choice not in REQUIRED:
+                if part.options:
+                    raise ValueError(f"{choice} is 'none' and takes no options, found {part.options}")
+                continue
+            try:
+                options = validated(lookup(choice, part.kind).options, part.options, f"{choice} {part.kind}")
+            except BenchError as error:
+                raise ValueError(error) from None
+            part.options.clear()
+            part.options.update(options.model_dump())
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        """Parts that need each other."""
+        generative = not self.encoder.absent
+        if generative == self.posterior.absent:
+            raise ValueError("an encoder and a posterior come together: name both or neither")
+        if generative == self.signal.absent:
+            raise ValueError("an encoder and a map from z to h (signal) come together: name both or neither")
+        if not generative:
+            for choice in ("prior", "regulariser", "aggregate", "coupling"):
+                if not getattr(self, choice).absent:
+                    raise ValueError(f"a language model (no encoder) has no {choice}")
+        if self.regulariser.absent != self.schedule.absent:
+            raise ValueError("a regulariser and its schedule come together: name both or neither")
+        if not self.regulariser.absent and (self.posterior.kind == "point" or self.prior.absent):
+            raise ValueError("a regulariser needs a posterior with a density and a prior")
+        if not self.aggregate.absent and self.prior.absent:
+            raise ValueError("a penalty on the aggregated posterior needs a prior")
+        if self.posterior.kind not in (NONE, "point") and self.prior.absent:
+            raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
+        if (self.posterior.kind == "vmf") != (self.prior.kind == "uniform-sphere"):
+            raise ValueError(
+                "posterior 'vmf' and prior 'uniform-sphere' come together: both live on the sphere"
+            )
+        if self.procedure.kind == "semi-amortised" and self.posterior.kind != "gaussian":
+            raise ValueError(
+                "procedure 'semi-amortised' refines a mean and a variance: it needs posterior 'gaussian'"
+            )
+        if self.procedure.kind == "aggressive" and self.prior.absent:
+            raise ValueError(
+                "procedure 'aggressive' watches the mutual information: it needs a density and a prior"
+            )
+        if self.posterior.kind == "point" and not self.prior.absent:
+            raise ValueError("nothing would use the prior: a deterministic code has no density")
+        return self
+
+    @property
+    def name(self) -> str:
+        """``tier/paper/corpus/system/seedN``: the folder of the run."""
+        return f"{self.tier}/{self.paper}/{self.corpus}/{self.system}/seed{self.seed}"
+
+    @property
+    def start(self) -> str | None:
+        """The name of the run whose weights this one begins with, if there is one."""
+        if self.starts_from is None:
+            return None
+        return f"{self.tier}/{self.paper}/{self.corpus}/{self.starts_from.system}/seed{self.seed}"
+
+    @property
+    def identity(self) -> str:
+        """Hash of the fully resolved configuration."""
+        return stable_hash(self.model_dump(mode="json"))
+
+    @property
+    def training_identity(self) -> str:
+        """Hash of what can change the trained weights: everything but how they are measured afterwards."""
+        return stable_hash(self.model_dump(mode="json", exclude={"evaluation"}))
+
+    def parts(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """(kind, options) of each choice."""
+        return {choice: getattr(self, choice).pair() for choice in CHOICES}

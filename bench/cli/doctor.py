@@ -1,0 +1,254 @@
+"""Is this machine ready? What the benchmark needs, what was found, and what to type where it is not right."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import requests
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.catalog.declarations import Catalog
+from bench.corpora.entry import CorpusEntry, SourceFile
+from bench.corpora.fetch import default_cache
+
+Status = Literal["ok", "warn", "fail"]
+GB = 1e9
+PROJECT = "latent-text-bench"
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``remedy`` says what to do; None where there is nothing to do."""
+
+    name: str
+    status: Status
+    found: str
+    remedy: str | None = None
+
+
+def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Finding]:
+    """Everything, in the order in which it is needed. Looks only: nothing is installed or downloaded."""
+    mirror = mirror or os.environ.get("BENCH_MIRROR") or None
+    findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
+    findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
+    if mirror is not None:
+        findings.append(check_mirror(mirror, catalog))
+    cache = default_cache()
+    return findings + [check_corpus(entry, cache, mirror) for entry in catalog.corpora.values()]
+
+
+def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
+    """Print the findings and what to type next; True unless one of them is ``fail``."""
+    console = console or Console()
+    findings = list(findings)
+    table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
+    for finding in findings:
+        status = Text(finding.status, style=STYLES[finding.status])
+        table.add_row(status, Text(finding.name), Text(finding.found), Text(finding.remedy or ""))
+    console.print(table)
+    failed = [finding.name for finding in findings if finding.status == "fail"]
+    if failed:
+        console.print(
+            Text(f"Not ready: {', '.join(failed)}. Do what the last column says.", style="bold red")
+        )
+    else:
+        console.print(Text("Ready. The demo: snakemake --cores all    What it costs: bench plan"))
+    return not failed
+
+
+def check_python(version: tuple[int, int]) -> Finding:
+    """Python 3.11 or 3.12."""
+    if version in ((3, 11), (3, 12)):
+        return Finding("Python", "ok", platform.python_version())
+    found = ".".join(map(str, version))
+    return Finding("Python", "fail", found, "PYTHON=python3.11 make, or conda env create -f environment.yml")
+
+
+def requirements() -> list[Requirement]:
+    """What the package needs to run: from pyproject.toml beside it, else as it was installed."""
+    declared = Path(__file__).parents[2] / "pyproject.toml"
+    if declared.exists():
+        lines = tomllib.loads(declared.read_text(encoding="utf-8"))["project"]["dependencies"]
+    else:
+        lines = importlib.metadata.requires(PROJECT) or []
+    parsed = [Requirement(line) for line in lines]
+    return [r for r in parsed if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def check_packages(needed: Iterable[Requirement]) -> Iterator[Finding]:
+    """One finding if all is right, else one for each package that is absent or of another version."""
+    wrong = 0
+    needed = list(needed)
+    for requirement in needed:
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = ""
+        if not requirement.specifier.contains(version or "0", prereleases=True) or not version:
+            wrong += 1
+            remedy = f"make setup, or python -m pip install '{requirement}'"
+            yield Finding(requirement.name, "fail", version or "not installed", remedy)
+    if not wrong:
+        yield Finding("packages", "ok", f"all {len(needed)} at supported versions")
+
+
+def check_build_tools(installed: Callable[[str], object] = importlib.metadata.version) -> Iterator[Finding]:
+    """The compiler and cmake, which only the installation of kenlm needs."""
+    try:
+        built = bool(installed("kenlm"))
+    except importlib.metadata.PackageNotFoundError:
+        built = False
+    compilers = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name]
+    for what, candidates, remedy in (
+        (
+            "C++ compiler",
+            compilers,
+            "apt-get install g++, xcode-select --install, or conda install cxx-compiler",
+        ),
+        ("cmake", ["cmake"], "apt-get install cmake, brew install cmake, or conda install cmake"),
+    ):
+        version = next((v for name in candidates if (v := _first_line(name, "--version"))), None)
+        if version is not None:
+            yield Finding(what, "ok", version)
+        elif built:
+            yield Finding(what, "ok", "none; not needed again, kenlm is installed")
+        else:
+            yield Finding(what, "fail", "none", remedy)
+
+
+def _first_line(*command: str) -> str | None:
+    """What a command prints first, or None if it does not run (it may be a shim)."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.partition("\n")[0].strip() or command[0]
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_memory(total: int) -> Finding:
+    """A run needs 1 to 3 GB."""
+    if total >= 4 * GB:
+        return Finding("memory", "ok", f"{total / GB:.0f} GB")
+    return Finding("memory", "warn", f"{total / GB:.1f} GB", "run one job at a time: snakemake --cores 1")
+
+
+def check_disk(results: Path) -> Finding:
+    """Free space where the results go."""
+    free = shutil.disk_usage(_existing(results)).free
+    found = f"{free / GB:.0f} GB free for {results}"
+    if free >= 5 * GB:
+        return Finding("disk", "ok", found)
+    return Finding(
+        "disk", "fail" if free < 0.5 * GB else "warn", found, "free some, or --config results=/another/disk"
+    )
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+
+
+def check_writable(results: Path) -> Finding:
+    """Whether the results folder, or the folder that it will be made in, can be written."""
+    folder = _existing(results)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Finding("results", "ok", f"{folder} can be written")
+    except OSError as error:
+        remedy = "choose a folder of your own: --config results=/my/folder"
+        return Finding("results", "fail", f"{folder}: {error.strerror}", remedy)
+
+
+def check_device() -> Finding:
+    """What ``--device auto`` would take."""
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("device", "fail", f"torch cannot be imported: {error}", "make setup")
+    if torch.cuda.is_available():
+        names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+        return Finding("device", "ok", f"{torch.cuda.device_count()} x {', '.join(sorted(names))}")
+    if torch.version.cuda is not None and shutil.which("nvidia-smi"):
+        remedy = f"the driver must support CUDA {torch.version.cuda}: see nvidia-smi"
+        return Finding("device", "warn", "CPU, although there is an NVIDIA driver", remedy)
+    return Finding("device", "ok", f"CPU, {os.cpu_count()} cores")
+
+
+def check_mirror(mirror: str, catalog: Catalog) -> Finding:
+    """Whether the mirror is there, and how much of the catalog a folder holds."""
+    if _is_url(mirror):
+        try:
+            answer = requests.head(mirror, timeout=5, allow_redirects=True)
+        except requests.RequestException as error:
+            return Finding(
+                "mirror", "fail", f"{mirror}: {type(error).__name__}", "check the address and the network"
+            )
+        return Finding("mirror", "ok", f"{mirror} answers ({answer.status_code})")
+    folder = Path(mirror).expanduser()
+    if not folder.is_dir():
+        return Finding(
+            "mirror", "fail", f"{mirror}: no such folder", "correct BENCH_MIRROR or the key mirror"
+        )
+    files = {f.path: f for entry in catalog.corpora.values() for f in entry.files if f.local is None}
+    held = sum(_is_whole(folder / path, file) for path, file in files.items())
+    return Finding("mirror", "ok" if held else "warn", f"{held} of {len(files)} files in {mirror}")
+
+
+def _is_url(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
+def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Finding:
+    """Where each file of the corpus would come from; hashes are checked when it is fetched."""
+    name = f"corpus {entry.name}"
+    if not entry.files:
+        return Finding(name, "ok", "made when needed")
+    where = {file.path: _place(file, cache, mirror) for file in entry.files}
+    lost = [path for path, place in where.items() if place is None]
+    if lost:
+        what = "correct its entry" if entry.is_local else f"put it below {cache}, or set BENCH_MIRROR"
+        return Finding(name, "warn", f"not at hand, no public address: {', '.join(lost)}", what)
+    if "download" in where.values():
+        waiting = [file for file in entry.files if where[file.path] == "download"]
+        size = sum(file.bytes or 0 for file in waiting)
+        about = (
+            f"{size / 1e6:.1f} MB" if all(file.bytes is not None for file in waiting) else "of unknown size"
+        )
+        return Finding(name, "warn", f"to be downloaded, {about}", "nothing: a run that needs it fetches it")
+    return Finding(name, "ok", f"at hand ({', '.join(sorted({str(place) for place in where.values()}))})")
+
+
+def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:
+    """``cache``, ``mirror``, ``own file``, ``download``, or None where nothing has it."""
+    if file.local is not None:
+        return "own file" if file.local.is_file() else None
+    if _is_whole(cache / file.path, file):
+        return "cache"
+    if mirror is not None and _is_url(mirror):
+        return "download"
+    if mirror is not None and _is_whole(Path(mirror).expanduser() / file.path, file):
+        return "mirror"
+    return "download" if file.url is not None else None
+
+
+def _is_whole(path: Path, file: SourceFile) -> bool:
+    return path.is_file() and file.bytes in (None, path.stat().st_size)

@@ -1,0 +1,1 @@
+"""From a request to runs, targets, costs and resources."""

@@ -1,0 +1,165 @@
+"""What a plan would cost on this device: steps, hours by records or a short calibration, disk, downloads."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from bench.base.device import choose_device, prepare_process, product_type
+from bench.base.settings import RunSettings
+from bench.base.text_rules import SPLITS
+from bench.catalog.declarations import Catalog
+from bench.corpora.batches import Collator
+from bench.corpora.entry import CorpusEntry
+from bench.corpora.fetch import default_cache
+from bench.corpora.generated import sample
+from bench.corpora.grammar.declare import load_grammar
+from bench.corpora.prepared import Prepared, Texts
+from bench.corpora.vocabulary import SPECIALS, Vocabulary
+from bench.estimators.likelihood import text_likelihoods
+from bench.planning.plan import Plan, with_starts
+from bench.planning.resources import Sizes
+from bench.store.costs import BYTES, Cost, Records, recorded_cost, validations
+from bench.store.freshness import Standing, standing
+from bench.store.provenance import describe_device
+from bench.training.loop import Trainer
+
+STEPS = 6  # timed, after two that are not
+TEXTS = 12  # of the validation split, timed once
+SENTENCES = 500  # drawn of a generated corpus, to know its words
+
+
+def estimate(
+    catalog: Catalog,
+    plan: Plan,
+    corpora: Path,
+    device: str,
+    threads: int | None,
+    results: Path | None = None,
+) -> Iterator[Cost]:
+    """The cost of each run of ``plan`` and of those that they begin with, which are not measured.
+
+    Where ``results`` hold records of like runs on this device, by them; else by timing a few steps, once for
+    runs that differ only in their seed. A corpus that is not prepared yet is stood in for by random words of
+    assumed sizes; ``assumed`` says so. Raises :class:`BenchError` for a device that is not there.
+    """
+    prepare_process(threads)
+    chosen = choose_device(device)
+    records = None if results is None else Records(results, describe_device(str(chosen)))
+    timed: dict[tuple[str, ...], Cost] = {}
+    for run in with_starts(catalog, plan).runs.values():
+        record = None if records is None else records.like(run)
+        if record is not None and (record.evaluation is not None or run.name not in plan.runs):
+            cost = recorded_cost(run, record)
+        else:
+            key = (run.tier, run.paper, run.corpus, run.system)
+            if key not in timed:
+                timed[key] = _calibrate(run, catalog.corpus(run.corpus), corpora, chosen)
+            cost = replace(timed[key], name=run.name)
+            if record is not None:
+                known = recorded_cost(run, record)
+                cost = replace(
+                    cost,
+                    basis="recorded and timed",
+                    training=known.training,
+                    validation=known.validation,
+                )
+        if run.name not in plan.runs:
+            cost = replace(cost, evaluation=0.0)
+        stands = Standing(0.0, False) if results is None else standing(run, results)
+        yield replace(cost, trained=stands.trained, measured=stands.measured)
+
+
+def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
+    """Bytes that must be fetched where neither cache nor mirror helps, and files whose size is not known."""
+    entries: list[CorpusEntry] = [catalog.corpus(name) for name in {run.corpus for run in plan.runs.values()}]
+    missing = [
+        file
+        for entry in entries
+        for file in entry.files
+        if file.local is None and not (default_cache() / file.path).exists()
+    ]
+    return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
+
+
+def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Cost:
+    folder = corpora / run.paper / run.corpus
+    assumed = not (folder / "corpus.json").exists()
+    corpus = stand_in(run, sizes_of(entry)) if assumed else Prepared.load(folder)
+    with tempfile.TemporaryDirectory() as state:
+        trainer = Trainer(run, corpus, Path(state), device)
+        trainer.reporter.every = float("inf")
+        for step in range(1, 3 + STEPS):
+            if step == 3:
+                trainer.settle()
+                began = time.perf_counter()
+            trainer.one_step(step)
+        trainer.settle()
+        seconds = time.perf_counter() - began
+    trained = sum(trainer.batch(step).tokens for step in range(3, 3 + STEPS))
+    targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
+    per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
+    rate = _sampling_rate(trainer, corpus, device)
+    latent = not run.encoder.absent
+    valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
+    decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
+    return Cost(
+        name=run.name,
+        steps=run.training.steps,
+        training=run.training.steps * seconds / trained * per_epoch,
+        validation=validations(run) * targets["valid"] * valid / rate,
+        evaluation=(targets["test"] * test + decoded) / rate,
+        disk=BYTES * sum(p.numel() for p in trainer.model.parameters()),
+        assumed=assumed,
+    )
+
+
+def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> float:
+    """Target tokens times samples per second when texts are scored."""
+    texts = corpus.splits["valid"]
+    count = min(TEXTS, len(texts))
+    few = Collator(Texts(texts.tokens, texts.offsets[: count + 1]), device)
+    samples = trainer.settings.training.validation_samples if trainer.model.encoder is not None else 1
+    began = time.perf_counter()
+    dtype = product_type(device, trainer.settings.training.precision)
+    text_likelihoods(trainer.model, few, samples, "calibration", dtype=dtype)
+    return (int(few.lengths.sum()) + count) * samples / (time.perf_counter() - began)
+
+
+def sizes_of(entry: CorpusEntry) -> Sizes:
+    """What the catalog knows of a corpus that is not prepared; of a generated one, by drawing a few texts."""
+    assumed = Sizes()
+    if entry.reader.kind != "generated":
+        return Sizes(texts=dict(assumed.texts) | {str(k): n for k, n in entry.expect.items()})
+    size = str(entry.reader.options["size"])
+    _, texts = sample(size, SENTENCES, 0)
+    words = {word for text in texts for word in text}
+    return Sizes(len(words), sum(map(len, texts)) / len(texts), texts=load_grammar(size).splits)
+
+
+def stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
+    """A corpus of random words in place of one that is not at hand."""
+    count = min(sizes.words, run.text.max_words or sizes.words)
+    words = [*SPECIALS, *(f"word{i}" for i in range(count))]
+    random = torch.Generator().manual_seed(0)
+    splits, length = {}, round(sizes.mean)
+    for split in SPLITS:
+        texts = sizes.texts[split]
+        ids = torch.randint(len(SPECIALS), len(words), (texts * length,), generator=random)
+        splits[str(split)] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * length)
+    return Prepared(
+        folder=Path(),
+        name=run.corpus,
+        title="",
+        comparable=False,
+        rules=run.text,
+        vocabulary=Vocabulary(words),
+        splits=splits,
+        data_hash="assumed",
+        exact=None,
+    )

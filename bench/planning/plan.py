@@ -1,0 +1,257 @@
+"""The plan: a pure function from what is asked for to the runs, for the workflow, the cost and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from bench.base.errors import BenchError, unknown
+from bench.base.registry import CHOICES, NONE, registry
+from bench.base.run_names import parse_name
+from bench.base.settings import Model, RunSettings
+from bench.base.text_rules import TextRules
+from bench.base.validation import validated
+from bench.catalog.declarations import Catalog
+
+
+class Request(Model):
+    """What a user asks for; an absent list means everything that the tier and the papers name."""
+
+    tier: str = "demo"
+    papers: tuple[str, ...] = Field(default=("coupled-vae",), min_length=1)
+    corpora: tuple[str, ...] | None = Field(default=None, min_length=1)
+    tables: tuple[str, ...] | None = Field(default=None, min_length=1)
+    systems: tuple[str, ...] | None = Field(default=None, min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict, description="overrides of settings, for every run")
+
+    @field_validator("papers", "corpora", "tables", "systems", "seeds", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        """A single name or number stands for a list of one; ``a,b`` for two."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(","))
+        return (value,) if isinstance(value, int) else value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs that were asked for, by name, in the order of the papers' tables."""
+
+    request: Request
+    runs: Mapping[str, RunSettings]
+
+    @property
+    def corpora(self) -> list[tuple[str, str]]:
+        """(paper, corpus) pairs that must be prepared, each once."""
+        return list(dict.fromkeys((run.paper, run.corpus) for run in self.runs.values()))
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``change`` laid over it: mappings merge, anything else replaces.
+
+    A part may be given as its kind alone; changing the kind drops the options of the old kind.
+    """
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if key in CHOICES:
+            merged[key] = _merge_part(old, value)
+        elif isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _merge_part(old: Any, new: Any) -> Any:
+    before, after = _flat(old), _flat(new)
+    if before is None or after is None or after.get("kind", before.get("kind")) != before.get("kind"):
+        return new if after is None else after
+    return before | after
+
+
+def _flat(part: Any) -> dict[str, Any] | None:
+    """``gru`` and ``{kind: gru, options: {hidden: 8}}`` as ``{kind: gru, ...}``; None for what is no part."""
+    if isinstance(part, str):
+        return {"kind": part}
+    if not isinstance(part, Mapping):
+        return None
+    options = part.get("options")
+    return {**part} if not isinstance(options, Mapping) else {"kind": part.get("kind"), **options}
+
+
+def resolve(
+    catalog: Catalog,
+    tier: str,
+    paper: str,
+    corpus: str,
+    system: str,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+) -> RunSettings:
+    """The settings of one run: protocol, then corpus, system, the paper's exceptions, tier, the user's own.
+
+    A corpus that stands in for another comes after that one.
+    Raises :class:`BenchError` for unknown names, unknown keys and wrong values.
+    """
+    declared, spent = catalog.paper(paper), catalog.tier(tier)
+    catalog.corpus(corpus)
+    values, corpora = declared.protocol, declared.differences(corpus)
+    for place in corpora:
+        values = merge(values, declared.by_corpus.get(place, {}))
+    for name in _ancestry(catalog, system):
+        if reason := catalog.systems[name].missing:
+            raise BenchError(f"system {system!r} cannot be built: {reason}", where=f"paper {paper}")
+        values = merge(values, catalog.systems[name].parts())
+        exceptions = declared.by_system.get(name, {})
+        values = merge(values, {k: v for k, v in exceptions.items() if k != "by_corpus"})
+        for place in corpora:
+            values = merge(values, exceptions.get("by_corpus", {}).get(place, {}))
+    scale = declared.stand_ins[corpus].scale if corpus in declared.stand_ins else 1.0
+    values = _scaled(values, catalog.tiers.scaled, scale * spent.scale)
+    names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
+    spent_on = [spent.overrides, *(spent.by_system.get(name, {}) for name in _ancestry(catalog, system))]
+    for layer in (*(_fitting(layer, values, f"tier {tier}") for layer in spent_on), settings or {}):
+        _refuse_names(layer, names)
+        values = merge(values, _applicable(layer, values))
+    if start := values.get("starts_from"):
+        first = resolve(catalog, tier, paper, corpus, str(start.get("system")), seed, settings)
+        values = values | {"starts_from": {**start, "identity": first.training_identity}}
+    return validated(RunSettings, values | names, f"run {tier}/{paper}/{corpus}/{system}")
+
+
+def _refuse_names(layer: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+    """What names a run cannot be overridden: it would be ignored."""
+    for key in names:
+        if key in layer:
+            raise BenchError(
+                f"{key} is not a setting: it is part of the run's name", where=f"settings: {key}"
+            )
+
+
+def _ancestry(catalog: Catalog, system: str) -> list[str]:
+    """The system and those it builds on, the oldest first."""
+    names = [system]
+    while parent := (catalog.system(names[-1]).couples or catalog.systems[names[-1]].extends):
+        names.append(parent)
+    return names[::-1]
+
+
+def _scaled(values: dict[str, Any], paths: Sequence[str], scale: float) -> dict[str, Any]:
+    """Multiply each of the numbers at ``paths`` by ``scale``, at least 1 unless it was 0."""
+    for path in paths:
+        group, key = path.split(".")
+        held = values.get(group)
+        if isinstance(held, Mapping) and key in held:
+            number = max(1, round(held[key] * scale)) if held[key] else 0
+            values[group] = {**held, key: number}
+    return values
+
+
+def _fitting(layer: Mapping[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """``layer`` without options that the system's parts do not take: a tier speaks to all systems at once.
+
+    Raises :class:`BenchError` for an option that no part of that choice takes.
+    """
+    fitting = dict(layer)
+    for choice in set(CHOICES) & set(layer):
+        if not isinstance(layer[choice], Mapping) or "kind" in layer[choice]:
+            continue
+        kinds = registry()[choice]
+        known = {option for part in kinds.values() for option in part.options.model_fields}
+        for option in layer[choice]:
+            if option not in known:
+                raise unknown("option", option, known, where=f"{where}: {choice}")
+        part = kinds.get(_kind(values.get(choice)))
+        taken = part.options.model_fields if part else {}
+        fitting[choice] = {option: value for option, value in layer[choice].items() if option in taken}
+    return fitting
+
+
+def _applicable(layer: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``layer`` without options of a part that this system does without (a language model has no encoder)."""
+
+    def moot(choice: str) -> bool:
+        new = layer[choice]
+        return _kind(values.get(choice)) == NONE and isinstance(new, Mapping) and "kind" not in new
+
+    return {key: value for key, value in layer.items() if not (key in CHOICES and moot(key))}
+
+
+def _kind(part: Any) -> Any:
+    return part.get("kind") if isinstance(part, Mapping) else part
+
+
+def make_plan(catalog: Catalog, request: Request) -> Plan:
+    """All runs of a request: for each paper, its corpora under the tier, its systems, the seeds.
+
+    Where neither the request nor the tier names corpora, a table's systems run on the corpora that it prints.
+    Raises :class:`BenchError` for unknown names and wrong settings.
+    """
+    runs = {run.name: run for paper in request.papers for run in _runs_of(catalog, request, paper)}
+    return Plan(request, runs)
+
+
+def with_starts(catalog: Catalog, plan: Plan) -> Plan:
+    """The plan and the runs that its runs begin with, directly or not, where they were not asked for."""
+    runs = dict(plan.runs)
+    waiting = list(runs.values())
+    while waiting:
+        start = waiting.pop().start
+        if start is not None and start not in runs:
+            runs[start] = find_run(catalog, start, plan.request.settings)
+            waiting.append(runs[start])
+    return Plan(plan.request, runs)
+
+
+def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSettings]:
+    tier = catalog.tier(request.tier)
+    own = {table.id for table in catalog.paper(paper).tables}
+    tables = request.tables or tuple(name for name in tier.tables or () if name in own)
+    corpora = request.corpora or tier.corpora
+    for corpus in corpora or catalog.paper(paper).corpora:
+        printed = systems_of(catalog, paper, tables, None if corpora else corpus)
+        buildable = [n for n in printed if not any(catalog.system(a).missing for a in _ancestry(catalog, n))]
+        for system in request.systems or buildable:
+            for seed in request.seeds:
+                yield resolve(catalog, request.tier, paper, corpus, system, seed, request.settings)
+
+
+def systems_of(
+    catalog: Catalog, paper: str, tables: Sequence[str] | None = None, corpus: str | None = None
+) -> list[str]:
+    """The systems of a paper's tables (all, or those named; of these, those that print ``corpus``).
+
+    Each once, in the order of first appearance. Raises :class:`BenchError` for an unknown table.
+    """
+    known = {table.id: table for table in catalog.paper(paper).tables}
+    for name in tables or ():
+        if name not in known:
+            raise unknown("table", name, known, where=f"paper {paper}")
+    chosen = [known[name] for name in tables or known if corpus is None or corpus in known[name].corpora]
+    return list(dict.fromkeys(row.system for table in chosen for row in table.rows))
+
+
+def text_rules(
+    catalog: Catalog, paper: str, corpus: str, settings: Mapping[str, Any] | None = None
+) -> TextRules:
+    """How a paper's protocol treats the texts of a corpus: the same for all of its systems and tiers."""
+    catalog.corpus(corpus)
+    declared = catalog.paper(paper)
+    values = merge({"text": {}}, {k: v for k, v in declared.protocol.items() if k == "text"})
+    for key in settings or {}:
+        if key not in RunSettings.model_fields:
+            raise unknown("key", key, RunSettings.model_fields, where="settings")
+    layers = [declared.by_corpus.get(place, {}) for place in declared.differences(corpus)]
+    for layer in (*layers, settings or {}):
+        values = merge(values, {k: v for k, v in layer.items() if k == "text"})
+    return validated(TextRules, values["text"], f"paper {paper}, corpus {corpus}", "text")
+
+
+def find_run(catalog: Catalog, name: str, settings: Mapping[str, Any] | None = None) -> RunSettings:
+    """The settings of the run called ``tier/paper/corpus/system/seedN``. Raises :class:`BenchError`."""
+    return resolve(catalog, *parse_name(name), settings)

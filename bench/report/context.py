@@ -1,0 +1,220 @@
+"""All that the report is made of, and what is worked out of it once for several pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from bench.analysis import audits, claims
+from bench.analysis.audits import Audited
+from bench.analysis.compare import PAPER_TIER, compare, measured_elsewhere
+from bench.analysis.noise import Noise, noise_of
+from bench.analysis.pairs import Pairing, Setting
+from bench.analysis.tables import table_view
+from bench.catalog.declarations import Catalog
+from bench.planning.plan import Plan
+from bench.report import describe
+from bench.store.records import CorpusRecord, Records, RunRecord
+
+Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
+ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the report is made of."""
+
+    catalog: Catalog
+    plan: Plan
+    records: Records
+    results: Path
+    partial: bool
+
+    @cached_property
+    def groups(self) -> dict[Group, list[RunRecord]]:
+        """Runs that left something to show, by what their seeds share."""
+        found: dict[Group, list[RunRecord]] = {}
+        for run in self.records.runs:
+            if run.run and run.state != "stale":
+                found.setdefault(run.group, []).append(run)
+        return found
+
+    @cached_property
+    def attempts(self) -> dict[Group, list[RunRecord]]:
+        """All runs, those that left nothing too, by what their seeds share."""
+        found: dict[Group, list[RunRecord]] = {}
+        for run in self.records.runs:
+            found.setdefault(run.group, []).append(run)
+        return found
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """(origin, tier, paper, corpus) of which there are runs, planned or published."""
+        return list(dict.fromkeys(run.group[:4] for run in self.records.runs))
+
+    @cached_property
+    def unknown_papers(self) -> list[str]:
+        """Papers of which there are runs, but which the catalog does not know: nothing can be said of those runs."""
+        named = dict.fromkeys(paper for _, _, paper, _ in self.settings)
+        return [name for name in named if name not in self.catalog.papers]
+
+    @cached_property
+    def papers(self) -> list[str]:
+        """Papers that the plan or a published run names."""
+        names = (*self.plan.request.papers, *(paper for _, _, paper, _ in self.settings))
+        return [name for name in dict.fromkeys(names) if name in self.catalog.papers]
+
+    @cached_property
+    def comparisons(self) -> dict[str, pandas.DataFrame]:
+        """The comparison with each paper's printed tables."""
+        return {paper: compare(self.catalog, self.records, paper) for paper in self.papers}
+
+    @cached_property
+    def corpora(self) -> dict[tuple[str, str], CorpusRecord]:
+        """The corpora that have a page, by (paper, corpus): the user's own if it is sound, else the published card."""
+        found: dict[tuple[str, str], CorpusRecord] = {}
+        for record in sorted(self.records.corpora, key=lambda c: bool(c.fault)):
+            if record.origin == "own" or not record.fault:
+                found.setdefault((record.paper, record.corpus), record)
+        return found
+
+    @cached_property
+    def noise(self) -> Noise:
+        """How far repeated runs lie apart."""
+        return noise_of(self.records)
+
+    @property
+    def all_cells(self) -> Iterator[tuple[str, pandas.DataFrame]]:
+        """(paper, cells) of every table, on the printed corpora and on others."""
+        yield from self.comparisons.items()
+        for setting, found in self.elsewhere.items():
+            yield setting[2], found["frame"]
+
+    @cached_property
+    def elsewhere(self) -> dict[Setting, dict[str, Any]]:
+        """The tables on corpora that their paper did not print."""
+        named = [setting for setting in self.settings if setting[2] in self.papers]
+        return {s: elsewhere(self, s) for s in named if not_printed(self, s, s[2])}
+
+    @cached_property
+    def pairings(self) -> dict[Setting, Pairing]:
+        """What was measured in each setting, the most expensive tier first, the user's own before published."""
+        found = {s: Pairing(self.catalog, self.records, s) for s in self.settings if s[2] in self.papers}
+        finished = {setting: pairing for setting, pairing in found.items() if pairing.runs}
+        return {setting: finished[setting] for setting in sorted(finished, key=self.cost)}
+
+    def cost(self, setting: Setting) -> tuple[float, str, int, int]:
+        """What settings are sorted by: the most expensive tier first, own runs first, corpora as in the paper."""
+        origin, tier, paper, corpus = setting
+        declared = self.catalog.tiers.tiers.get(tier)
+        known = self.catalog.papers.get(paper)
+        printed = known.corpora if known else ()
+        place = printed.index(corpus) if corpus in printed else len(printed)
+        return -(declared.scale if declared else 0.0), tier, ("own", "published").index(origin), place
+
+    @cached_property
+    def claims(self) -> dict[str, list[claims.Judged]]:
+        """The claims of each paper, judged."""
+        return {
+            paper: claims.judge_claims(self.catalog, paper, self.of_paper(paper)) for paper in self.papers
+        }
+
+    @cached_property
+    def audits(self) -> dict[str, list[Audited]]:
+        """The audits of each paper."""
+        return {paper: audits.audited(self.catalog, paper, self.of_paper(paper)) for paper in self.papers}
+
+    def of_paper(self, paper: str) -> dict[Setting, Pairing]:
+        """What was measured under a paper's protocol."""
+        return {setting: pairing for setting, pairing in self.pairings.items() if setting[2] == paper}
+
+    def runs_of(self, origin: str, tier: str, paper: str, corpus: str, system: str) -> list[RunRecord]:
+        """The runs of a group, whatever became of them."""
+        return self.attempts.get((origin, tier, paper, corpus, system), [])
+
+    def commands_of(self, paper: str, corpus: str, system: str, runs: Sequence[RunRecord]) -> list[str]:
+        """What makes a number again: its first unfinished run, else all its runs, else the protocol's own."""
+        undone = next((run for run in runs if run.state != "finished"), None)
+        if undone is not None:
+            return describe.again(self.catalog, undone)
+        declared = self.catalog.systems.get(system)
+        if declared is None or declared.missing:
+            return []
+        tier = runs[0].parts[0] if runs else PAPER_TIER
+        seeds = ",".join(str(run.seed) for run in runs)
+        asked = f"tier={tier} papers={paper} corpora={corpus} systems={system}"
+        forced = f" seeds={seeds} --forcerun train" if runs else ""
+        return [f"snakemake --cores 4 --config {asked}{forced}"]
+
+    def title(self, system: str) -> str:
+        """A system's title, or its name where the catalog does not know it."""
+        declared = self.catalog.systems.get(system)
+        return declared.title if declared else system
+
+    def corpus_title(self, corpus: str) -> str:
+        """A corpus's title, or its name where the catalog does not know it."""
+        entry = self.catalog.corpora.get(corpus)
+        return entry.title if entry else corpus
+
+
+def slug(group: Sequence[str]) -> str:
+    """The file name of a group's page: published ones say so."""
+    origin, *names = group
+    return "-".join((["published"] if origin == "published" else []) + names)
+
+
+def not_printed(material: Material, setting: Setting, paper: str) -> bool:
+    """Whether these runs stand on a corpus that none of the paper's tables printed."""
+    printed = {corpus for table in material.catalog.paper(paper).tables for corpus in table.corpora}
+    return setting[2] == paper and setting[3] not in printed
+
+
+def elsewhere(material: Material, setting: Setting) -> dict[str, Any]:
+    """The tables of a paper, measured on a corpus that it did not print."""
+    origin, tier, paper_name, corpus = setting
+    declared = material.catalog.paper(paper_name)
+    record = material.records.corpus(paper_name, corpus, "own" if origin == "own" else "published")
+    exact = dict(record.summary.get("exact") or {}) if record else {}
+    source = ("own" if origin == "own" else "published", tier)
+    frame = measured_elsewhere(material.catalog, material.records, paper_name, corpus, source)  # type: ignore[arg-type]
+    views = [
+        table_view(declared, table, frame, f"tables/{slug(setting)}-{table.id}.csv", exact, printed=False)
+        for table in declared.tables
+        if table.id in _asked(material, setting) and _says_something(frame[frame["table"] == table.id])
+    ]
+    attributes = _attributes(material, setting)
+    return {"setting": setting, "frame": frame, "views": views, "exact": exact, "attributes": attributes}
+
+
+def _attributes(material: Material, setting: Setting) -> dict[str, dict[str, float]]:
+    """Information about each known attribute in nats, by system (mean over seeds) and attribute."""
+    found: dict[str, dict[str, float]] = {}
+    for group, runs in material.groups.items():
+        if group[:4] != setting:
+            continue
+        values: dict[str, list[float]] = {}
+        for measured in (m for run in runs for m in run.measurements if m.main and m.value is not None):
+            metric, _, attribute = measured.metric.partition(":")
+            if metric == ATTRIBUTE and attribute:
+                values.setdefault(attribute, []).append(float(measured.value or 0.0))
+        if values:
+            found[material.title(group[4])] = {name: sum(v) / len(v) for name, v in values.items()}
+    return found
+
+
+def _asked(material: Material, setting: Setting) -> Sequence[str]:
+    """The tables that a user asked for, or that the tier names, or all."""
+    request, tiers = material.plan.request, material.catalog.tiers.tiers
+    named = request.tables if setting[0] == "own" else None
+    of_tier = tiers[setting[1]].tables if setting[1] in tiers else None
+    return named or of_tier or [table.id for table in material.catalog.paper(setting[2]).tables]
+
+
+def _says_something(frame: pandas.DataFrame) -> bool:
+    """A table of which nothing was measured is shown only if a run failed in it."""
+    return bool(frame["measured"].notna().any() or (frame["verdict"] == "failed").any())

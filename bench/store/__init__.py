@@ -1,0 +1,1 @@
+"""What lies on disk: run folders, their records and texts, provenance, freshness, published runs, archives."""

@@ -1,0 +1,74 @@
+"""What a plan would cost: the estimate grows with what is asked for, and says what it assumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.base.errors import BenchError
+from bench.catalog.declarations import Catalog, load_catalog
+from bench.planning.cost import downloads, estimate, sizes_of
+from bench.planning.plan import Request, make_plan
+from bench.store.costs import Cost
+from tests.conftest import CORPUS, TINY
+
+CATALOG: Catalog = load_catalog()
+
+
+def costs(corpora: Path, **values: object) -> list[Cost]:
+    request = Request.model_validate({"corpora": CORPUS, "settings": TINY, **values})
+    return list(estimate(CATALOG, make_plan(CATALOG, request), corpora, "cpu", 1))
+
+
+def test_seeds_are_timed_once_and_counted_each(corpora: Path) -> None:
+    first, second = costs(corpora, systems="vae", seeds=(0, 1))
+    assert (first.name, second.name) == tuple(f"demo/coupled-vae/{CORPUS}/vae/seed{seed}" for seed in (0, 1))
+    assert first.seconds == second.seconds
+    assert first.seconds == first.training + first.validation + first.evaluation
+    assert min(first.training, first.validation, first.evaluation) > 0
+    assert not first.assumed
+
+
+def test_twice_the_parameters_need_more_disk_and_a_language_model_less_time(corpora: Path) -> None:
+    language_model, vae, coupled = costs(corpora, systems="gru-lm,vae,coupled-vae")
+    assert language_model.disk < vae.disk < coupled.disk
+    assert language_model.evaluation < vae.evaluation
+
+
+def test_a_corpus_that_is_not_prepared_is_assumed(tmp_path: Path) -> None:
+    (cost,) = costs(tmp_path, systems="gru-lm")
+    assert cost.assumed
+    assert cost.training > 0
+
+
+def test_what_the_catalog_knows_is_not_assumed() -> None:
+    assert sizes_of(CATALOG.corpus("ptb")).texts == {"train": 42068, "valid": 3370, "test": 3761}
+    tiny = sizes_of(CATALOG.corpus(CORPUS))
+    assert tiny.texts == {"train": 600, "valid": 100, "test": 100}
+    assert 80 <= tiny.words <= 99
+    assert 5 <= tiny.mean <= 12
+
+
+def test_a_run_that_others_begin_with_is_trained_and_not_measured(corpora: Path) -> None:
+    prefb, dae = costs(corpora, systems="prefb-vae")
+    assert [cost.name.split("/")[-2] for cost in (prefb, dae)] == ["prefb-vae", "dae"]
+    assert dae.training > 0 == dae.evaluation
+
+
+def test_a_device_that_is_not_there_is_told(corpora: Path) -> None:
+    plan = make_plan(CATALOG, Request(systems=("vae",), corpora=(CORPUS,)))
+    with pytest.raises(BenchError, match="unknown device 'tpu'"):
+        list(estimate(CATALOG, plan, corpora, "tpu", 1))
+
+
+def test_only_what_is_not_in_the_cache_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    plan = make_plan(CATALOG, Request(tier="quick", systems=("vae", "dae"), seeds=(0, 1)))
+    assert downloads(CATALOG, plan) == (5_101_618 + 399_782 + 449_945, 0)
+    (tmp_path / "ptb").mkdir()
+    (tmp_path / "ptb" / "train.txt").write_text("")
+    assert downloads(CATALOG, plan) == (399_782 + 449_945, 0)
+    yahoo = make_plan(CATALOG, Request(tier="paper", systems=("vae",), corpora=("yahoo",)))
+    assert downloads(CATALOG, yahoo) == (3_683_525 + 3_679_941, 1)
+    assert downloads(CATALOG, make_plan(CATALOG, Request(systems=("vae",)))) == (0, 0)

@@ -1,0 +1,343 @@
+"""From what is asked for to the runs: layers of settings, counts per tier, and every wrong name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.base.errors import BenchError
+from bench.base.registry import CHOICES
+from bench.base.run_names import parse_name
+from bench.catalog.declarations import Catalog, load_catalog
+from bench.planning.plan import Plan, Request, find_run, make_plan, merge, resolve, systems_of, text_rules
+
+PAPER = "coupled-vae"
+# Of tables 1, 2 and 5, in the order of first appearance.
+PAIRED = [
+    "vae",
+    "beta-0.8-vae",
+    "beta-1.2-vae",
+    "vmf-vae",
+    "cnn-vae",
+    "wae",
+    "vae-nf",
+    "wae-nf",
+    "cycann-vae",
+]
+BUILT = ["gru-lm", *(name for system in [*PAIRED, "prefb-vae"] for name in (system, f"coupled-{system}"))]
+BUILT += ["sa-vae", "lagging-vae", "coupled-lagging-vae", "dae"]
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+def asked(catalog: Catalog, **values: Any) -> Plan:
+    return make_plan(catalog, Request(**values))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "merged"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}),
+        ({"a": {"b": 1}}, {"a": 3}, {"a": 3}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({}, {"prior": "x"}, {"prior": {"kind": "x"}}),
+        (
+            {"encoder": {"kind": "gru", "hidden": 1}},
+            {"encoder": {"hidden": 2}},
+            {"encoder": {"kind": "gru", "hidden": 2}},
+        ),
+        (
+            {"encoder": {"kind": "gru", "hidden": 1}},
+            {"encoder": "gru"},
+            {"encoder": {"kind": "gru", "hidden": 1}},
+        ),
+        ({"encoder": {"kind": "gru", "hidden": 1}}, {"encoder": "lstm"}, {"encoder": {"kind": "lstm"}}),
+        (
+            {"encoder": "none"},
+            {"encoder": {"kind": "gru", "hidden": 2}},
+            {"encoder": {"kind": "gru", "hidden": 2}},
+        ),
+        (
+            {"encoder": {"kind": "gru", "hidden": 1}},
+            {"encoder": {"kind": "gru", "options": {"dropout": 0.1}}},
+            {"encoder": {"kind": "gru", "hidden": 1, "dropout": 0.1}},
+        ),
+        ({"encoder": "gru"}, {"encoder": 5}, {"encoder": 5}),
+        ({"encoder": "gru"}, {"encoder": None}, {"encoder": None}),
+        ({"encoder": "gru"}, {"encoder": [1]}, {"encoder": [1]}),
+    ],
+)
+def test_layers_merge(old: dict[str, Any], new: dict[str, Any], merged: dict[str, Any]) -> None:
+    before = repr((old, new))
+    assert merge(old, new) == merged
+    assert repr((old, new)) == before
+
+
+def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
+    """Protocol, corpus, system after its ancestors, the paper's exceptions, the tier, the user."""
+    paper = catalog.paper(PAPER).model_copy(
+        update={
+            "by_system": {
+                "vae": {"latent": 7, "by_corpus": {"yahoo": {"embedding": 70}}},
+                "coupled-vae": {"latent": 8},
+            }
+        }
+    )
+    changed = catalog.model_copy(update={"papers": {PAPER: paper}})
+
+    def numbers(corpus: str, system: str, **settings: Any) -> tuple[Any, ...]:
+        run = resolve(changed, "paper", PAPER, corpus, system, 0, settings)
+        return run.latent, run.embedding, run.encoder.options["hidden"]
+
+    assert numbers("ptb", "beta-0.8-vae") == (7, 200, 128)
+    assert numbers("yahoo", "coupled-vae-rq-1") == (8, 70, 256)
+    assert numbers("yahoo", "coupled-vae-rq-1", latent=3, encoder={"hidden": 5}) == (3, 70, 5)
+    run = resolve(changed, "demo", PAPER, "yahoo", "coupled-vae-rq-1", 0)
+    assert (run.latent, run.embedding, run.encoder.options["hidden"]) == (16, 64, 64)
+    assert run.coupling.options["matching_weight"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("tier", "numbers"),
+    [
+        ("paper", (60_000, 1_000, 2_000, 40_000, 30_000, 2_000)),
+        ("quick", (3_000, 250, 100, 2_000, 1_500, 100)),
+        ("demo", (360, 60, 12, 240, 215, 24)),
+    ],
+)
+def test_a_tier_scales_every_schedule(tier: str, numbers: tuple[int, ...], catalog: Catalog) -> None:
+    run = find_run(catalog, f"{tier}/{PAPER}/ptb/vae/seed0")
+    schedule, rate = run.schedule.options, run.optimiser
+    found = (run.training.steps, run.training.validate_every, schedule["start"], schedule["length"])
+    assert (*found, rate.decay_after, rate.decay_every) == numbers
+
+
+def test_what_is_scaled_is_a_setting(catalog: Catalog) -> None:
+    dump = find_run(catalog, f"paper/{PAPER}/ptb/vae/seed0").model_dump()
+    for path in catalog.tiers.scaled:
+        group, key = path.split(".")
+        values = dump[group]["options"] if group in CHOICES else dump[group]
+        assert isinstance(values[key], int), path
+
+
+def test_a_number_is_scaled_to_at_least_one_and_zero_stays(catalog: Catalog) -> None:
+    paper = catalog.paper(PAPER)
+    protocol = merge(paper.protocol, {"schedule": {"start": 0}, "training": {"steps": 3}})
+    changed = catalog.model_copy(update={"papers": {PAPER: paper.model_copy(update={"protocol": protocol})}})
+    run = find_run(changed, f"quick/{PAPER}/ptb/vae/seed0")
+    assert (run.schedule.options["start"], run.training.steps) == (0, 1)
+
+
+@pytest.mark.parametrize("system", ["vae", "coupled-vmf-vae", "cnn-vae", "cycann-vae", "vae-late-decay"])
+def test_a_corpus_in_place_of_another_has_its_settings_and_shorter_schedules(
+    system: str, catalog: Catalog
+) -> None:
+    there, here = (resolve(catalog, "paper", "coupled-vae", c, system, 0) for c in ("yahoo", "yahoo-lite"))
+    assert (here.encoder, here.decoder, here.coupling) == (there.encoder, there.decoder, there.coupling)
+    scale = catalog.paper("coupled-vae").stand_ins["yahoo-lite"].scale
+    for path in catalog.tiers.scaled:
+        group, key = path.split(".")
+        held = getattr(there, group), getattr(here, group)
+        whole, short = (one.options[key] if group == "schedule" else getattr(one, key) for one in held)
+        assert short == round(whole * scale), path
+    assert here.text == there.text.model_copy(update={"oov": "unknown"})
+    assert here.evaluation.samples == 25
+
+
+def test_an_override_that_a_system_has_no_part_for_is_left_out(catalog: Catalog) -> None:
+    settings = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}, "schedule": {"start": 1}}
+    run = find_run(catalog, f"demo/{PAPER}/ptb/gru-lm/seed0", settings)
+    assert (run.encoder.kind, run.decoder.options["hidden"]) == ("none", 6)
+
+
+def spending(catalog: Catalog, **changes: Any) -> Catalog:
+    """The catalog with another quick tier."""
+    tiers = catalog.tiers.tiers
+    quick = tiers["quick"].model_copy(update=changes)
+    return catalog.model_copy(
+        update={"tiers": catalog.tiers.model_copy(update={"tiers": {**tiers, "quick": quick}})}
+    )
+
+
+def test_a_tier_speaks_to_each_part_of_what_it_has(catalog: Catalog) -> None:
+    changed = spending(catalog, overrides={"decoder": {"projection": 7, "channels": 8}})
+    gru, cnn = (
+        find_run(changed, f"quick/{PAPER}/ptb/{system}/seed0").decoder for system in ("vae", "cnn-vae")
+    )
+    assert (gru.options["projection"], "channels" in gru.options) == (7, False)
+    assert (cnn.options["channels"], "projection" in cnn.options) == (8, False)
+    with pytest.raises(
+        BenchError, match=r"unknown option 'chanels'(.|\n)*tier quick: decoder(.|\n)*'channels'"
+    ):
+        find_run(spending(catalog, overrides={"decoder": {"chanels": 8}}), f"quick/{PAPER}/ptb/vae/seed0")
+
+
+def test_a_tier_has_exceptions_for_a_system_and_those_that_build_on_it(catalog: Catalog) -> None:
+    changed = spending(catalog, overrides={"latent": 5}, by_system={"wae": {"latent": 6}})
+    for system, latent in (("vae", 5), ("wae", 6), ("coupled-wae", 6)):
+        assert find_run(changed, f"quick/{PAPER}/ptb/{system}/seed0").latent == latent
+
+
+COUNTS = [
+    ({}, {"generated-small": BUILT}, 1),
+    ({"tier": "quick"}, {"ptb": BUILT}, 1),
+    ({"tier": "quick", "seeds": (0, 1, 2)}, {"ptb": BUILT}, 3),
+    (
+        {"tier": "paper", "tables": "table5"},
+        {key: ["dae", "vae", "coupled-vae"] for key in ("ptb", "yelp13", "yahoo")},
+        1,
+    ),
+    (
+        {"tables": ("table5", "table6")},
+        {"generated-small": ["dae", "vae", "coupled-vae", "coupled-vae-rq-10"]},
+        1,
+    ),
+    (
+        {"systems": ("dae", "vae"), "corpora": "ptb,yahoo"},
+        {"ptb": ["dae", "vae"], "yahoo": ["dae", "vae"]},
+        1,
+    ),
+    ({"systems": "coupled-vae-rq-5", "seeds": (4,)}, {"generated-small": ["coupled-vae-rq-5"]}, 1),
+]
+
+
+@pytest.mark.parametrize(("values", "expected", "seeds"), COUNTS)
+def test_the_runs_of_a_request(
+    values: dict[str, Any], expected: dict[str, list[str]], seeds: int, catalog: Catalog
+) -> None:
+    plan = asked(catalog, **values)
+    assert len(plan.runs) == seeds * sum(map(len, expected.values()))
+    assert plan.corpora == [(PAPER, corpus) for corpus in expected]
+    for corpus, systems in expected.items():
+        found = dict.fromkeys(run.system for run in plan.runs.values() if run.corpus == corpus)
+        assert list(found) == systems
+    assert all(name == run.name for name, run in plan.runs.items())
+
+
+def test_the_papers_own_budget_runs_each_system_on_the_corpora_that_print_it(catalog: Catalog) -> None:
+    plan = asked(catalog, tier="paper")
+    by_corpus = {
+        corpus: [r.system for r in plan.runs.values() if r.corpus == corpus] for _, corpus in plan.corpora
+    }
+    assert {corpus: len(systems) for corpus, systems in by_corpus.items()} == {
+        "ptb": 40,
+        "yelp13": 40,
+        "yahoo": 29,
+    }
+    printed = {(c, r.system) for t in catalog.paper(PAPER).tables for c in t.corpora for r in t.rows}
+    wanted = {(corpus, system) for corpus, system in printed if not catalog.system(system).missing}
+    assert {(run.corpus, run.system) for run in plan.runs.values()} == wanted
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"systems": "vae,vae"}, {"seeds": (0, 0)}, {"corpora": ("ptb", "ptb")}, {"papers": (PAPER, PAPER)}],
+)
+def test_nothing_is_run_twice(values: dict[str, Any], catalog: Catalog) -> None:
+    once = {
+        key: value.split(",")[0] if isinstance(value, str) else value[:1] for key, value in values.items()
+    }
+    assert list(asked(catalog, **values).runs) == list(asked(catalog, **once).runs)
+    identities = [run.identity for run in asked(catalog, **values).runs.values()]
+    assert len(identities) == len(set(identities))
+
+
+def test_what_cannot_be_built_is_left_out_unless_it_is_asked_for(catalog: Catalog) -> None:
+    lacking = catalog.system("vmf-vae").model_copy(update={"missing": "there is no sphere"})
+    catalog = catalog.model_copy(update={"systems": {**catalog.systems, "vmf-vae": lacking}})
+    assert "vmf-vae" in systems_of(catalog, PAPER, ["table1"])
+    assert "vmf-vae" not in {run.system for run in asked(catalog).runs.values()}
+    with pytest.raises(BenchError, match="'vmf-vae' cannot be built: there is no sphere"):
+        asked(catalog, systems="vmf-vae")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tier": "quik"}, "unknown tier 'quik'(.|\n)*allowed: demo, paper, quick(.|\n)*'quick'"),
+        ({"papers": "coupled-vea"}, "unknown paper 'coupled-vea'(.|\n)*'coupled-vae'"),
+        ({"corpora": "pbt"}, "unknown corpus 'pbt'(.|\n)*'ptb'"),
+        ({"tables": "table7"}, "unknown table 'table7'(.|\n)*paper coupled-vae"),
+        ({"systems": "vea"}, "unknown system 'vea'(.|\n)*'vae'"),
+        ({"systems": "vae,"}, "unknown system ''"),
+        ({"seeds": (-1,)}, "seed is -1(.|\n)*greater than or equal to 0"),
+        ({"settings": {"traning": {}}}, "unknown key 'traning'(.|\n)*'training'"),
+        (
+            {"settings": {"training": {"stepz": 1}}},
+            r"unknown key 'stepz'(.|\n)*training\.stepz(.|\n)*'steps'",
+        ),
+        ({"settings": {"training": {"steps": "x"}}}, r"training\.steps is 'x'(.|\n)*an integer"),
+        ({"settings": {"training": 3}}, "training is 3(.|\n)*a mapping"),
+        ({"settings": {"decoder": [1]}}, "expected the name of a part(.|\n)*gru-lm: decoder"),
+        ({"settings": {"seed": 3}}, "seed is not a setting: it is part of the run's name"),
+        ({"settings": {"system": "dae"}}, "system is not a setting"),
+    ],
+)
+def test_a_wrong_name_or_setting_is_told(values: dict[str, Any], message: str, catalog: Catalog) -> None:
+    with pytest.raises(BenchError, match=message):
+        asked(catalog, **values)
+
+
+@pytest.mark.parametrize("key", ["papers", "corpora", "tables", "systems", "seeds"])
+def test_an_empty_list_is_not_everything(key: str) -> None:
+    with pytest.raises(ValueError, match="at least 1 item"):
+        Request.model_validate({key: []})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "demo",
+        "demo/coupled-vae/ptb/vae",
+        "demo/coupled-vae/ptb/vae/0",
+        "demo/coupled-vae/ptb/vae/seed",
+        "demo/coupled-vae/ptb/vae/seed-1",
+        "demo/coupled-vae/ptb/vae/seed01",
+        "demo/coupled-vae/ptb/vae/seed²",
+        "demo/coupled-vae/ptb/vae/seed0/",
+        "/demo/coupled-vae/ptb/vae/seed0",
+    ],
+)
+def test_what_is_not_the_name_of_a_run_is_told(name: str) -> None:
+    with pytest.raises(BenchError, match=r"is not the name of a run(.|\n)*TIER/PAPER/CORPUS/SYSTEM/seedN"):
+        parse_name(name)
+
+
+def test_every_planned_run_is_found_by_its_name(catalog: Catalog) -> None:
+    settings = {"training": {"steps": 7}}
+    for name, run in asked(catalog, tier="paper", seeds=(0, 12), settings=settings).runs.items():
+        assert find_run(catalog, name, settings) == run
+
+
+def test_the_treatment_of_texts_is_the_same_for_all_systems_of_a_paper(catalog: Catalog) -> None:
+    settings = {"text": {"max_words": 50}}
+    for run in asked(catalog, tier="paper", settings=settings).runs.values():
+        assert text_rules(catalog, PAPER, run.corpus, settings) == run.text
+    assert text_rules(catalog, PAPER, "ptb").oov == "error"
+    assert text_rules(catalog, PAPER, "generated-tiny").oov == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("paper", "corpus", "settings", "message"),
+    [
+        ("coupled", "ptb", {}, "unknown paper 'coupled'"),
+        (PAPER, "pbt", {}, "unknown corpus 'pbt'"),
+        (
+            PAPER,
+            "ptb",
+            {"text": {"max_wrods": 3}},
+            r"unknown key 'max_wrods'(.|\n)*text\.max_wrods(.|\n)*'max_words'",
+        ),
+        (PAPER, "ptb", {"txt": {}}, "unknown key 'txt'(.|\n)*'text'"),
+    ],
+)
+def test_a_wrong_treatment_is_told(
+    paper: str, corpus: str, settings: dict[str, Any], message: str, catalog: Catalog
+) -> None:
+    with pytest.raises(BenchError, match=message):
+        text_rules(catalog, paper, corpus, settings)

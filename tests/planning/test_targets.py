@@ -1,0 +1,91 @@
+"""Targets and configuration of the workflow, without Snakemake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.base.errors import BenchError
+from bench.catalog.declarations import load_catalog
+from bench.planning.plan import Request, make_plan
+from bench.planning.targets import check_keys, request_of, targets, typed
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("ptb", "ptb"),
+        ("null", None),
+        (["0", "1"], [0, 1]),
+        ({"training": {"steps": "5"}, "latent": "4"}, {"training": {"steps": 5}, "latent": 4}),
+        ("a: b", "a: b"),
+        ("{", "{"),
+        (3, 3),
+    ],
+)
+def test_what_the_command_line_gives_as_text_is_read_as_yaml(written: Any, meant: Any) -> None:
+    assert typed(written) == meant
+
+
+@pytest.mark.parametrize("papers", ["coupled-vae", ["coupled-vae"], None])
+def test_one_name_a_list_or_null(papers: Any) -> None:
+    config = {"tier": "quick", "papers": papers, "seeds": 3, "systems": "vae, dae", "mirror": None}
+    request = request_of(config, load_catalog(), "here")
+    assert request == Request(tier="quick", papers=("coupled-vae",), seeds=(3,), systems=("vae", "dae"))
+
+
+def test_mistakes_name_the_place_and_the_nearest_key() -> None:
+    with pytest.raises(BenchError, match=r"unknown configuration key 'sed'(.|\n)*here(.|\n)*'seeds'"):
+        check_keys({"tier": "demo", "sed": 1}, ["tier", "seeds"], "here")
+    with pytest.raises(BenchError, match=r"seeds(.|\n)*'x'"):
+        request_of({"seeds": ["x"]}, load_catalog(), "here")
+
+
+def test_targets_keep_the_tier_and_narrow_the_rest() -> None:
+    catalog = load_catalog()
+    found = targets(catalog, Request(tier="paper", seeds=(0, 1), systems=("vae",), corpora=("ptb",)))
+    assert found["all"].systems == ("vae",)
+    assert found["demo"] == Request(tier="demo", seeds=(0, 1))
+    assert found["coupled-vae"] == Request(tier="paper", seeds=(0, 1), corpora=("ptb",))
+    paper = catalog.paper("coupled-vae")
+    assert {f"coupled-vae_{table.id}" for table in paper.tables} < set(found)
+    table = next(table for table in paper.tables if table.id == "table1")
+    systems = {run.system for run in make_plan(catalog, found["coupled-vae_table1"]).runs.values()}
+    assert systems == {row.system for row in table.rows if not catalog.system(row.system).missing}
+
+
+def test_a_table_is_planned_on_its_own_corpora_unless_the_tier_or_the_user_says_others() -> None:
+    catalog = load_catalog()
+    table = next(table for table in catalog.paper("coupled-vae").tables if table.id == "table4")
+    for request, corpora in (
+        (Request(tier="paper"), table.corpora),
+        (Request(tier="demo"), ("generated-small",)),
+        (Request(tier="paper", corpora=("yahoo",)), ("yahoo",)),
+    ):
+        assert targets(catalog, request)["coupled-vae_table4"].corpora == corpora
+
+
+def test_texts_figures_and_audits_have_targets_of_their_own() -> None:
+    catalog = load_catalog()
+    paper = catalog.paper("coupled-vae")
+    found = targets(catalog, Request(tier="paper", seeds=(0, 1), systems=("dae",)))
+    for name, systems, corpora in (
+        ("table7", {"vae", "coupled-vae-rq-10"}, {"ptb"}),
+        ("figure2", {"dae", "vae", "coupled-vae-rq-10"}, {"yelp13"}),
+        ("figure5", {"dae", "vae", "coupled-vae-rq-10"}, set(paper.corpora)),
+        *((f"audit-{key}", set(audit.systems), set(paper.corpora)) for key, audit in paper.audits.items()),
+    ):
+        runs = make_plan(catalog, found[f"coupled-vae_{name}"]).runs.values()
+        assert {run.system for run in runs} == {s for s in systems if not catalog.system(s).missing}, name
+        assert {run.corpus for run in runs} == corpora, name
+        assert {run.seed for run in runs} == {0, 1}
+    assert len(paper.audits) == 8
+    quick = targets(catalog, Request(tier="quick"))["coupled-vae_audit-late-decay"]
+    assert quick.corpora == catalog.tier("quick").corpora
+    asked = targets(catalog, Request(corpora=("yahoo",)))["coupled-vae_figure2"]
+    assert asked.corpora == ("yahoo",)
+    assert {run.system for run in make_plan(catalog, found["coupled-vae_table9"]).runs.values()} == {
+        "vae",
+        "coupled-vae-rq-10",
+    }
