@@ -42,6 +42,7 @@ HERE = Path(__file__).parent
 VALUES = HERE / "values"
 MADE = "made"  # the key of where values were made; all others are terms
 TIER = "golden"
+SHOWN = 12  # terms of a message; what moved first is what moved the rest
 CLOCKED = {"seconds", "tokens_per_second"}  # no two runs have the same
 
 Value = float | str | None
@@ -229,11 +230,8 @@ def _agree(term: str, golden: Value, found: Value, *, exactly: bool) -> bool:
 
 
 def explained(paper: str, system: str, terms: list[Moved]) -> str:
-    """What moved, for those who have to decide whether it should have."""
-    return "\n  ".join(
-        [
-            f"{paper}/{system}: {len(terms)} terms moved",
-            *map(str, terms),
-            f"If they should have: python -m tests.golden.make {paper}/{system}",
-        ]
-    )
+    """What moved, the first of it in full, for those who have to decide whether it should have."""
+    lines = [f"{paper}/{system}: {len(terms)} terms moved", *map(str, terms[:SHOWN])]
+    if len(terms) > SHOWN:
+        lines.append(f"and {len(terms) - SHOWN} more terms")
+    return "\n  ".join([*lines, f"If they should have: python -m tests.golden.make {paper}/{system}"])
