@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.base.registry import build
 from bench.catalog.declarations import load_catalog
-from bench.objectives.schedules import Constant, Cyclical, Linear
+from bench.objectives.weights import Constant, Cyclical, Linear
 from bench.planning.plan import resolve
+from bench.training.composition import build_objective
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ from bench.planning.plan import resolve
     ],
 )
 def test_linear(start: int, ceiling: float, step: int, weight: float) -> None:
-    found = Linear(start=start, length=40_000, ceiling=ceiling)(step)
+    found = Linear(start=start, length=40_000, ceiling=ceiling)(step, dict)
     assert found == pytest.approx(weight, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("step", "weight"), [(1, 0.2), (5, 0.6), (9, 1.0), (10, 1.0)])
 def test_linear_from_a_floor(step: int, weight: float) -> None:
-    assert Linear(start=0, length=10, floor=0.1)(step) == pytest.approx(weight, rel=1e-12)
+    assert Linear(start=0, length=10, floor=0.1)(step, dict) == pytest.approx(weight, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_linear_from_a_floor(step: int, weight: float) -> None:
     ],
 )
 def test_four_cycles_of_ten_thousand_steps(step: int, weight: float) -> None:
-    found = Cyclical(start=2000, length=40_000)(step)
+    found = Cyclical(start=2000, length=40_000)(step, dict)
     assert found == pytest.approx(weight, rel=1e-12, abs=0)
 
 
@@ -82,23 +82,23 @@ def test_four_cycles_of_ten_thousand_steps(step: int, weight: float) -> None:
     ],
 )
 def test_cycles_by_hand(options: dict[str, Any], weights: list[float]) -> None:
-    schedule = Cyclical(start=2, **options)
-    found = [schedule(step) for step in range(1, len(weights) + 1)]
+    weight = Cyclical(start=2, **options)
+    found = [weight(step, dict) for step in range(1, len(weights) + 1)]
     assert found == pytest.approx(weights, rel=1e-12, abs=0)
 
 
 def test_constant() -> None:
-    assert [Constant(ceiling=0.3)(step) for step in (1, 10_000)] == [0.3, 0.3]
+    assert [Constant(value=0.3)(step, dict) for step in (1, 10_000)] == [0.3, 0.3]
 
 
 @pytest.mark.parametrize(("corpus", "start"), [("ptb", 2000), ("yelp13", 1000), ("yahoo", 1000)])
 @pytest.mark.parametrize(
     ("system", "ceiling"), [("vae", 1.0), ("beta-0.8-vae", 0.8), ("coupled-beta-1.2-vae", 1.2)]
 )
-def test_the_declared_schedules_are_those_of_the_released_code(
+def test_the_declared_weights_are_those_of_the_released_code(
     corpus: str, start: int, system: str, ceiling: float
 ) -> None:
-    schedule = build(
-        "schedule", *resolve(load_catalog(), "paper", "coupled-vae", corpus, system, 0).schedule.pair()
-    )
-    assert (schedule.start, schedule.length, schedule.ceiling) == (start, 40_000, ceiling)
+    run = resolve(load_catalog(), "paper", "coupled-vae", corpus, system, 0)
+    weight = build_objective(run).weights["kl"]
+    assert isinstance(weight, Linear)
+    assert (weight.start, weight.length, weight.ceiling) == (start, 40_000, ceiling)
