@@ -283,7 +283,9 @@ def test_a_deterministic_code_may_have_a_prior_that_a_term_uses() -> None:
 
 
 def test_terms_are_computed_in_one_order_whatever_the_order_they_are_written_in() -> None:
-    terms = {name: {} for name in ("twin_reconstruction", "mmd", "matching", "kl", "reconstruction")}
+    terms: dict[str, Any] = {
+        name: {} for name in ("twin_reconstruction", "mmd", "matching", "kl", "reconstruction")
+    }
     run = RunSettings.model_validate(VAE_ON_PTB | {"coupling": "twin", "objective": terms})
     assert list(run.objective) == ["reconstruction", "kl", "mmd", "matching", "twin_reconstruction"]
 

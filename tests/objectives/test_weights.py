@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from bench.catalog.declarations import load_catalog
-from bench.objectives.weights import Constant, Cyclical, Linear
+from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
 from bench.planning.plan import resolve
 from bench.training.composition import build_objective
 
@@ -102,3 +104,57 @@ def test_the_declared_weights_are_those_of_the_released_code(
     weight = build_objective(run).weights["kl"]
     assert isinstance(weight, Linear)
     assert (weight.start, weight.length, weight.ceiling) == (start, 40_000, ceiling)
+
+
+def peak(**options: Any) -> PeakStopped:
+    return PeakStopped(**{"length": 10, "smooth": 1, "patience": 2, "shape": "linear", **options})
+
+
+def weights_of(weight: Any, divergences: Sequence[float]) -> list[float]:
+    """The weights of as many steps, of which each gives one of the divergences."""
+    seen: dict[str, float] = {}
+    found = []
+    for step, divergence in enumerate(divergences, 1):
+        found.append(weight(step, seen.copy))
+        seen |= {"kl": divergence, "total": 1.0}
+    return found
+
+
+def test_the_ramp_ends_where_the_weighted_term_has_its_peak() -> None:
+    # Weighted: 0.1 * 10, 0.2 * 9, 0.3 * 7 = 2.1, 0.4 * 5 = 2.0, 0.5 * 3 = 1.5; two steps after the peak it is known.
+    assert weights_of(peak(), [10, 9, 7, 5, 3, 9, 9]) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.3, 0.3])
+
+
+def test_a_term_that_only_rises_leaves_the_whole_ramp() -> None:
+    found = weights_of(peak(length=4), [1, 2, 3, 4, 5, 6])
+    assert found == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def test_the_curve_is_that_of_the_released_code() -> None:
+    weight = peak(length=9000, shape="tanh")
+    found = [weight(step, dict) for step in (1, 1000, 2000, 2300, 3000, 4500)]
+    assert found == pytest.approx([0.000124, 0.000911, 0.006693, 0.012128, 0.047426, 0.5], abs=5e-7)
+
+
+def test_one_that_has_stopped_asks_for_nothing() -> None:
+    def refused() -> dict[str, float]:
+        raise AssertionError("the device would be waited for")
+
+    weight = peak()
+    weights_of(weight, [10, 9, 7, 5, 3, 9])
+    assert weight.state["stopped"]
+    assert weight(7, refused) == pytest.approx(0.3)
+
+
+def test_a_weight_goes_on_from_its_state() -> None:
+    divergences = [10, 9, 7, 5, 3, 9, 9]
+    whole = weights_of(peak(smooth=3), divergences)
+    first, second = peak(smooth=3), peak(smooth=3)
+    seen: dict[str, float] = {}
+    found = []
+    for step, divergence in enumerate(divergences, 1):
+        if step == 4:
+            second.state = json.loads(json.dumps(first.state))
+        found.append((first if step < 4 else second)(step, seen.copy))
+        seen["kl"] = divergence
+    assert found == whole

@@ -174,7 +174,7 @@ def test_a_corpus_in_place_of_another_has_its_settings_and_shorter_schedules(
 
 
 def test_an_override_that_a_system_has_no_part_for_is_left_out(catalog: Catalog) -> None:
-    settings = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}}
+    settings: dict[str, Any] = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}}
     settings |= {"objective": {"kl": {"weight": {"start": 1}}, "matching": {"weight": 2.0}}}
     run = find_run(catalog, f"demo/{PAPER}/ptb/gru-lm/seed0", settings)
     assert (run.encoder.kind, run.decoder.options["hidden"]) == ("none", 6)
