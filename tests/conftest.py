@@ -33,7 +33,7 @@ TINY: dict[str, Any] = {
     "latent": 4,
     "encoder": {"hidden": 8},
     "decoder": {"hidden": 16, "projection": 12},
-    "schedule": {"start": 5, "length": 20},
+    "objective": {"kl": {"weight": {"start": 5, "length": 20}}},
     "optimiser": {"learning_rate": 0.01, "decay_after": 20, "decay_every": 10},
     "training": {
         "steps": 40,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -78,6 +79,12 @@ class Plain:
         """-ln P of each word and of the end symbol (time + 1,)."""
         logits = self.logits(branch, [GO, *text], signal)
         return F.cross_entropy(logits, torch.tensor([*text, EOS]), reduction="none")
+
+
+def known(latent: Any, z: Tensor, log_density: Tensor | None = None, prior: Any = None) -> Any:
+    """A forward pass of which only this is known, for terms that read nothing else."""
+    main = SimpleNamespace(latent=latent, z=z, log_density=log_density)
+    return SimpleNamespace(main=main, model=SimpleNamespace(prior=prior), condition=None)
 
 
 def numbers(batch: int, seed: int = 0) -> BatchSource:

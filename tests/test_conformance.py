@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from bench.analysis.compare import measured_elsewhere
-from bench.base.registry import CHOICES, build, registry
+from bench.base.registry import SINGLE, WIRING, build, registry
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import Catalog
 from bench.corpora.prepare import prepare
@@ -24,11 +24,15 @@ from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
 from bench.metrics.definitions import DEFINITIONS
 from bench.metrics.evaluate import evaluate_run
+from bench.models.contracts import Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
 from bench.models.noise import Noise
+from bench.objectives.contracts import Term, Weight
 from bench.objectives.objective import looks_across
 from bench.planning.plan import Request, make_plan, resolve, systems_of, text_rules
 from bench.store.records import load_records
+from bench.training.composition import build_model
 from bench.training.loop import Trainer
+from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.catalog import BUILT, CATALOG, OF_PAPERS, RUNS
 from tests.conftest import CORPUS
@@ -55,8 +59,9 @@ MEASURED = {
 def shrunk(settings: RunSettings) -> RunSettings:
     """The same system in a size that trains at once; whatever options its parts have stay in place."""
     dump = settings.model_dump(mode="json")
-    for choice in CHOICES:
-        options = dump[choice]["options"]
+    terms = list(dump["objective"].values())
+    for part in (*(dump[choice] for choice in SINGLE), *terms, *(term["weight"] for term in terms)):
+        options = part["options"]
         options |= {key: value for key, value in SMALL.items() if isinstance(options.get(key), int)}
     dump |= {"embedding": SIZE, "latent": 4}
     dump["training"] |= FEW | {"precision": "float32"}
@@ -91,20 +96,84 @@ def accepted(model: Any, name: str, value: Any) -> bool:
     return True
 
 
-WIRING = {
-    "procedure": (4,),
-    "encoder": (SIZE,),
-    "posterior": (SIZE, 4),
-    "prior": (4,),
-    "signal": (4, SIZE),
-    "decoder": (SIZE, SIZE),
-}
+def wiring() -> dict[str, Any]:
+    """Sizes, and the networks of a small model, for whatever asks for them."""
+    model = build_model(small_run(*next(run for run in RUNS if run[1] == "vae")), SIZE)
+    sizes = {"words": SIZE, "embedding": SIZE, "latent": 4, "features": 2 * SIZE, "signal": SIZE}
+    networks = {"encoder": model.encoder, "posterior": model.branch.posterior}
+    return {**sizes, **networks, "batch": 4, "steps": 20}
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_every_part_builds_from_its_least_options(choice: str, kind: str) -> None:
-    assert build(choice, kind, least_options(choice, kind), *WIRING.get(choice, ())) is not None
+    offered = {name: value for name, value in wiring().items() if name in WIRING[choice]}
+    assert set(offered) == set(WIRING[choice])
+    assert build(choice, kind, least_options(choice, kind), offered) is not None
     assert registry()[choice][kind].about.endswith(".")
+
+
+CONTRACTS: dict[str, type | None] = {
+    "encoder": Encoder,
+    "posterior": PosteriorNetwork,
+    "prior": Prior,
+    "signal": SignalMap,
+    "decoder": Decoder,
+    "space": Space,
+    "term": Term,
+    "weight": Weight,
+    "procedure": Procedure,
+    "coupling": None,  # it says what a model is made of, and does nothing
+}
+
+
+@pytest.mark.parametrize(("choice", "kind"), PARTS)
+def test_every_part_keeps_the_contract_of_its_choice(choice: str, kind: str) -> None:
+    contract = CONTRACTS[choice]
+    if contract is None:
+        return
+    part = build(choice, kind, least_options(choice, kind), wiring())
+    for name in contract.__annotations__:
+        assert hasattr(part, name), f"{kind} has no {name}"
+    for name, method in inspect.getmembers(contract, inspect.isfunction):
+        if name.startswith("_") and name != "__call__":
+            continue
+        wanted = list(inspect.signature(method).parameters.values())[1:]
+        taken = inspect.signature(getattr(part, name))
+        names = [one.name for one in taken.parameters.values()]
+        assert names[: len(wanted)] == [one.name for one in wanted], f"{kind}.{name}"
+        taken.bind(*wanted)  # and what it takes besides has a default
+
+
+@pytest.mark.parametrize("kind", registry()["prior"])
+def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
+    prior = build("prior", kind, least_options("prior", kind), wiring())
+    codes = prior.sample(3, torch.Generator().manual_seed(0))
+    assert prior.log_prob(codes.double()).dtype == torch.float64
+    assert prior.to("meta").sample(3, torch.Generator()).device.type == "meta"
+
+
+@pytest.mark.parametrize("kind", registry()["posterior"])
+def test_every_posterior_is_what_its_mark_says(kind: str) -> None:
+    network = build("posterior", kind, least_options("posterior", kind), wiring())
+    latent = network(torch.randn(5, 2 * SIZE))
+    gives, space = (
+        registry()["posterior"][kind].gives,
+        build("space", registry()["posterior"][kind].space, {}),
+    )
+    assert (latent.stochastic, latent.has_density) == ("stochastic" in gives, "density" in gives)
+    first, second = latent.sample(Noise("codes").source("codes", 5), 2)[0].unbind(1)
+    assert torch.equal(first, second) != latent.stochastic
+    torch.testing.assert_close(space.nearest(first), first)
+
+
+@pytest.mark.parametrize(("choice", "kind"), PARTS)
+def test_what_a_part_needs_is_given_by_a_part(choice: str, kind: str) -> None:
+    given = {"encoder", "posterior", "prior", "signal", *registry()["coupling"], *registry()["space"]}
+    given |= {what for kinds in registry().values() for entry in kinds.values() for what in entry.gives}
+    entry = registry()[choice][kind]
+    assert set(entry.needs) <= given
+    assert entry.space in registry()["space"]
+    assert all(reason and not reason.endswith(".") for reason in entry.needs.values())
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
@@ -127,7 +196,7 @@ def test_what_an_option_is_marked_to_repeat_is_counted() -> None:
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice: str, kind: str) -> None:
-    used = {getattr(small_run(paper, system), choice).kind for paper, system in RUNS}
+    used = {k for paper, system in RUNS for c, k in small_run(paper, system).used() if c == choice}
     pages = (page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     assert kind in used or any(f"`{kind}`" in page for page in pages)
 
@@ -201,7 +270,7 @@ def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
     for parts in (1, 3):
         trainer.stepper.zero()
         noise = Noise("noise", 0)
-        trainer.objective.backward(trainer.model.train(), trainer.batch(1), noise, 0.7, parts)
+        trainer.objective.backward(trainer.model.train(), trainer.batch(1), noise, {"kl": 0.7}, parts)
         found.append([p.grad for p in trainer.model.parameters() if p.grad is not None])
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
 
@@ -296,5 +365,7 @@ def test_a_pair_differs_in_its_coupling_alone() -> None:
         if couples is None:
             continue
         twin, baseline = (small_run(paper, n).model_dump(mode="json") for n in (name, couples))
+        for term in ("matching", "twin_reconstruction"):
+            twin["objective"].pop(term)
         differing = {key for key in twin if twin[key] != baseline[key]}
         assert differing == {"system", "coupling"}, name

@@ -128,11 +128,12 @@ def test_the_workflow_finds_the_new_systems(checkout: Path) -> None:
 
 
 def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
-    assert "schedule cosine\tlength, ceiling=1.0\tHalf a wave of a cosine" in printed
+    assert "weight cosine\tlength, ceiling=1.0\tHalf a wave of a cosine" in printed
     folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/cosine-vae/seed0"
     settings = read_json(folder / "run.json")["settings"]
-    assert settings["schedule"] == {"kind": "cosine", "options": {"length": 120, "ceiling": 1.0}}
-    weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["weight"]
+    weight = settings["objective"]["kl"]["weight"]
+    assert weight == {"kind": "cosine", "options": {"length": 120, "ceiling": 1.0}}
+    weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["kl_weight"]
     assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 120)) / 2)
     rows = reported(checkout, 1, "generated-tiny")
     assert set(rows["system"]) == {"constant-vae", "cosine-vae"}

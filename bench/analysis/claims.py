@@ -383,9 +383,9 @@ def curve(run: RunRecord, asked: Shape) -> Values | None:
     steps, values = points(run, VALIDATION, CURVES[asked.curve].column)
     if asked.during == "annealing":
         table = run.tables.get(VALIDATION)
-        if table is None or "weight" not in table:
+        if table is None or "kl_weight" not in table:
             return None
-        weight = table["weight"].to_numpy(dtype=np.float64)
+        weight = table["kl_weight"].to_numpy(dtype=np.float64)
         rising = table["step"].to_numpy()[(weight > 0) & (np.arange(len(weight)) <= weight.argmax())]
         values = [value for step, value in zip(steps, values, strict=True) if step in rising]
     found = np.asarray([value for value in values if value > 0], dtype=np.float64)

@@ -17,7 +17,7 @@ Column = str | Callable[[pandas.DataFrame], "pandas.Series[float]"]
 
 def weighted_kl(table: pandas.DataFrame) -> pandas.Series[float]:
     """The KL times the weight that it has in the objective at that step."""
-    return table["kl"] * table["weight"]
+    return table["kl"] * table["kl_weight"]
 
 
 def reconstruction_gradient(table: pandas.DataFrame) -> pandas.Series[float]:

@@ -2,13 +2,20 @@
 
 A part is one class in one file of the room it belongs to::
 
-    @part("posterior", "gaussian")
+    @part("posterior", "gaussian", gives=("stochastic", "density"))
     class GaussianPosterior(nn.Module):
         def __init__(self, features: int, latent: int, *, batch_norm: bool = False) -> None: ...
 
-Positional arguments are wiring that the composer supplies; keyword-only arguments are the options that a
-declaration may set. Names and options are read from the source text, so that a configuration is checked,
-with its types and defaults, without importing torch.
+Positional arguments are wiring: the composer passes what their names ask for (:data:`WIRING`). Keyword-only
+arguments are the options that a declaration may set. Names, options and the arguments of the mark are read from the
+source text, so that a configuration is checked, with its types and defaults, without importing torch.
+
+A part says what it needs of the other parts of its system, with the reason, and what it gives them::
+
+    @part("term", "kl", needs={"density": "it is an expectation of ln q(z|x)"})
+
+Every part gives the name of its choice, and every kind of coupling its own name. A posterior and a prior name the
+``space`` of their codes, which must be the same. See :mod:`bench.base.needs`.
 
 An option of a procedure that says how often a step repeats something is marked for the count of resources by
 ``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior.
@@ -20,29 +27,37 @@ import ast
 import functools
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.base.errors import BenchError, unknown
 
 ROOMS = ("models", "objectives", "training")
-CHOICES = (
-    "encoder",
-    "posterior",
-    "prior",
-    "signal",
-    "decoder",
-    "regulariser",
-    "aggregate",
-    "schedule",
-    "coupling",
-    "procedure",
-)
+# Choices of which a system names one part each: these are fields of a run's settings.
+SINGLE = ("encoder", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
+# Terms and their weights are named in the objective of a system; the posterior names its space.
+CHOICES = (*SINGLE, "term", "weight", "space")
 NONE = "none"  # a choice that a system does without
-REQUIRED = ("decoder", "procedure")  # choices that no system does without
+REQUIRED = ("decoder", "procedure", "space")  # choices that no system does without
+EUCLIDEAN = "euclidean"  # the space of codes that may be anywhere
+# What a constructor may ask for by the names of its positional arguments: sizes (of the vocabulary, the embedding, the
+# code, the features of e, the decoding signal, a batch, and the number of training steps), or modules of the model.
+_SIZES = ("words", "embedding", "latent")
+WIRING: Mapping[str, tuple[str, ...]] = {
+    "encoder": _SIZES,
+    "posterior": (*_SIZES, "features"),
+    "prior": (*_SIZES, "features", "encoder", "posterior"),
+    "signal": (*_SIZES, "features"),
+    "decoder": (*_SIZES, "signal"),
+    "coupling": (),
+    "procedure": (*_SIZES, "batch", "steps"),
+    "term": (*_SIZES, "batch", "steps"),
+    "weight": ("steps",),
+    "space": _SIZES,
+}
 # Bases that parts have from elsewhere and that take no options.
 WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")
 
@@ -57,7 +72,7 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Registered:
-    """Where a part is defined and which options its constructor takes."""
+    """Where a part is defined, which options and which wiring its constructor takes, and what its mark says."""
 
     choice: str
     kind: str
@@ -66,9 +81,21 @@ class Registered:
     file: Path
     options: type[Options]
     about: str
+    wiring: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
+    gives: tuple[str, ...] = ()
+    space: str = EUCLIDEAN
 
 
-def part(choice: str, kind: str) -> Callable[[_C], _C]:
+def part(
+    choice: str,
+    kind: str,
+    *,
+    needs: Mapping[str, str] | None = None,
+    gives: tuple[str, ...] = (),
+    space: str = EUCLIDEAN,
+) -> Callable[[_C], _C]:
     """Mark a class as the part ``kind`` of ``choice``; the registry reads the mark from the source."""
     if choice not in CHOICES:
         raise unknown("choice", choice, CHOICES)
@@ -106,10 +133,17 @@ def lookup(choice: str, kind: str, *, where: object | None = None) -> Registered
     return kinds[kind]
 
 
-def build(choice: str, kind: str, options: Mapping[str, Any], *wiring: Any) -> Any:
-    """Import the part's class and construct it with the composer's wiring and the declared options."""
-    entry = lookup(choice, kind)
-    return getattr(importlib.import_module(entry.module), entry.name)(*wiring, **options)
+def build(choice: str, kind: str, options: Mapping[str, Any], wiring: Mapping[str, Any] | None = None) -> Any:
+    """Import the part's class and construct it with the options and those of the ``wiring`` that it asks for.
+
+    Raises :class:`BenchError` where it asks for something that is not there.
+    """
+    entry, wiring = lookup(choice, kind), wiring or {}
+    for name in entry.wiring:
+        if name not in wiring and name not in entry.optional:
+            raise unknown("wiring", name, wiring, where=f"{entry.file}: {entry.name}")
+    chosen = {name: wiring[name] for name in entry.wiring if name in wiring}
+    return getattr(importlib.import_module(entry.module), entry.name)(**chosen, **options)
 
 
 def _parts_in(file: Path, package: Path) -> list[Registered]:
@@ -121,34 +155,55 @@ def _parts_in(file: Path, package: Path) -> list[Registered]:
     found = []
     for node in tree.body:
         for decorator in getattr(node, "decorator_list", []):
-            names = _marked(decorator)
-            if isinstance(node, ast.ClassDef) and names is not None:
-                choice, kind = names
-                if choice not in CHOICES:
-                    raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
-                about = (ast.get_docstring(node) or "").split("\n")[0]
-                options = _options(node, tree, file, kind)
-                found.append(Registered(choice, kind, module, node.name, file, options, about))
+            if isinstance(node, ast.ClassDef) and _is_mark(decorator):
+                found.append(_registered(node, decorator, tree, file, module))
     return found
 
 
-def _marked(decorator: ast.expr) -> tuple[str, str] | None:
-    """The two names in ``@part("choice", "kind")``, or None for any other decorator."""
-    if not (isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == part.__name__):
-        return None
-    choice, kind = (ast.literal_eval(argument) for argument in decorator.args)
-    return str(choice), str(kind)
+def _is_mark(decorator: ast.expr) -> TypeGuard[ast.Call]:
+    """Whether a decorator is ``@part(...)``."""
+    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == part.__name__
 
 
-def _options(node: ast.ClassDef, tree: ast.Module, file: Path, kind: str) -> type[Options]:
-    """A validated model of the constructor's keyword-only arguments."""
-    fields: dict[str, Any] = {}
+def _registered(node: ast.ClassDef, mark: ast.Call, tree: ast.Module, file: Path, module: str) -> Registered:
+    """What the mark and the constructor of one part say."""
+    try:
+        choice, kind = (str(ast.literal_eval(argument)) for argument in mark.args)
+        said = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in mark.keywords}
+    except ValueError as error:
+        raise BenchError(f"the mark of {node.name} is not two names and literals", where=file) from error
+    if choice not in CHOICES:
+        raise unknown("choice", choice, CHOICES, where=f"{file}: {node.name}")
+    about = (ast.get_docstring(node) or "").split("\n")[0]
     constructor = _constructor(node, tree, file)
-    if constructor is not None:
-        arguments = constructor.args
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-            fields[argument.arg] = _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
-    return create_model(f"{node.name}Options", __base__=Options, **fields)
+    options = create_model(f"{node.name}Options", __base__=Options, **_options(constructor, file, kind))
+    wiring, optional = _wiring(constructor)
+    for name in wiring:
+        if name not in WIRING[choice]:
+            raise unknown("wiring", name, WIRING[choice], where=f"{file}: {node.name}")
+    return Registered(
+        choice, kind, module, node.name, file, options, about, wiring=wiring, optional=optional, **said
+    )
+
+
+def _wiring(constructor: ast.FunctionDef | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The positional arguments of a constructor but ``self``, and those of them that have a default."""
+    if constructor is None:
+        return (), ()
+    arguments = constructor.args
+    names = tuple(one.arg for one in (*arguments.posonlyargs, *arguments.args))[1:]
+    return names, names[len(names) - len(arguments.defaults) :]
+
+
+def _options(constructor: ast.FunctionDef | None, file: Path, kind: str) -> dict[str, Any]:
+    """(type, default) of each keyword-only argument of a constructor."""
+    if constructor is None:
+        return {}
+    arguments = constructor.args
+    return {
+        argument.arg: _field(argument, default, f"option {argument.arg!r} of {kind!r}", file)
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    }
 
 
 def _constructor(node: ast.ClassDef, tree: ast.Module, file: Path) -> ast.FunctionDef | None:

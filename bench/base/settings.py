@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
 from bench.base.files import stable_hash
-from bench.base.registry import CHOICES, NONE, REQUIRED, lookup
+from bench.base.needs import check_needs
+from bench.base.parts import complete
+from bench.base.registry import EUCLIDEAN, NONE, SINGLE, lookup
 from bench.base.text_rules import TextRules
-from bench.base.validation import validated
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -39,18 +41,22 @@ class Part(Model):
         return self.kind, self.options
 
 
-def _short(value: Any) -> Any:
-    """``gaussian`` and ``{kind: gru, hidden: 128}`` as (kind, options)."""
-    if isinstance(value, str):
-        return {"kind": value}
-    if isinstance(value, dict) and "options" not in value:
-        return {"kind": value.get("kind"), "options": {k: v for k, v in value.items() if k != "kind"}}
+class Term(Part):
+    """A term of an objective, and the part that gives its weight at each step."""
+
+    weight: Part
+
+
+def _mapping(value: Any) -> Any:
+    """The content of a part, which is a mapping once its short forms are written out."""
     if not isinstance(value, (dict, Part)):
         raise ValueError(f"expected the name of a part, or {{kind: name, option: value}}; found {value!r}")
     return value
 
 
-PartField = Annotated[Part, BeforeValidator(_short)]
+PartField = Annotated[Part, BeforeValidator(_mapping)]
+TermField = Annotated[Term, BeforeValidator(_mapping)]
+TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Optimiser(Model):
@@ -156,10 +162,8 @@ class RunSettings(Model):
     prior: PartField
     signal: PartField
     decoder: PartField
-    regulariser: PartField
-    aggregate: PartField = Part(kind=NONE)
-    schedule: PartField
     coupling: PartField
+    objective: dict[TermName, TermField]
     procedure: PartField
     initial: Initial = Initial()
     starts_from: Start | None = None
@@ -169,66 +173,37 @@ class RunSettings(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _usual_signal(cls, values: Any) -> Any:
-        """A map from z to h that is not named is the usual one."""
-        if not isinstance(values, dict) or "signal" in values or "encoder" not in values:
-            return values
-        encoder = _short(values["encoder"])
-        kind = encoder.kind if isinstance(encoder, Part) else encoder.get("kind")
-        return values | {"signal": NONE if kind == NONE else "mlp"}
-
-    @model_validator(mode="after")
-    def _parts_exist(self) -> Self:
-        """Check each part's options against its constructor and fill in the defaults."""
-        for choice in CHOICES:
-            part = getattr(self, choice)
-            if part.absent and choice not in REQUIRED:
-                if part.options:
-                    raise ValueError(f"{choice} is 'none' and takes no options, found {part.options}")
-                continue
-            try:
-                options = validated(lookup(choice, part.kind).options, part.options, f"{choice} {part.kind}")
-            except BenchError as error:
-                raise ValueError(error) from None
-            part.options.clear()
-            part.options.update(options.model_dump())
-        return self
+    def _complete(cls, values: Any) -> Any:
+        """Parts in full, with the options that their constructors take and the defaults of those."""
+        try:
+            return complete(values) if isinstance(values, dict) else values
+        except BenchError as error:
+            raise ValueError(error) from None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        """Parts that need each other."""
-        generative = not self.encoder.absent
-        if generative == self.posterior.absent:
-            raise ValueError("an encoder and a posterior come together: name both or neither")
-        if generative == self.signal.absent:
-            raise ValueError("an encoder and a map from z to h (signal) come together: name both or neither")
-        if not generative:
-            for choice in ("prior", "regulariser", "aggregate", "coupling"):
-                if not getattr(self, choice).absent:
-                    raise ValueError(f"a language model (no encoder) has no {choice}")
-        if self.regulariser.absent != self.schedule.absent:
-            raise ValueError("a regulariser and its schedule come together: name both or neither")
-        if not self.regulariser.absent and (self.posterior.kind == "point" or self.prior.absent):
-            raise ValueError("a regulariser needs a posterior with a density and a prior")
-        if not self.aggregate.absent and self.prior.absent:
-            raise ValueError("a penalty on the aggregated posterior needs a prior")
-        if self.posterior.kind not in (NONE, "point") and self.prior.absent:
-            raise ValueError("a posterior with a density needs a prior: its likelihood is measured with both")
-        if (self.posterior.kind == "vmf") != (self.prior.kind == "uniform-sphere"):
-            raise ValueError(
-                "posterior 'vmf' and prior 'uniform-sphere' come together: both live on the sphere"
-            )
-        if self.procedure.kind == "semi-amortised" and self.posterior.kind != "gaussian":
-            raise ValueError(
-                "procedure 'semi-amortised' refines a mean and a variance: it needs posterior 'gaussian'"
-            )
-        if self.procedure.kind == "aggressive" and self.prior.absent:
-            raise ValueError(
-                "procedure 'aggressive' watches the mutual information: it needs a density and a prior"
-            )
-        if self.posterior.kind == "point" and not self.prior.absent:
-            raise ValueError("nothing would use the prior: a deterministic code has no density")
+        """Each part gets from the others what it declares to need."""
+        try:
+            check_needs(self.used())
+        except BenchError as error:
+            raise ValueError(error) from None
         return self
+
+    def used(self) -> Iterator[tuple[str, str]]:
+        """(choice, kind) of every part that the run is made of: of its terms, of their weights and of its space."""
+        for choice in SINGLE:
+            part: Part = getattr(self, choice)
+            if not part.absent:
+                yield choice, part.kind
+        for term in self.objective.values():
+            yield "term", term.kind
+            yield "weight", term.weight.kind
+        yield "space", self.space
+
+    @property
+    def space(self) -> str:
+        """The kind of space in which the codes are: that of the posterior."""
+        return EUCLIDEAN if self.posterior.absent else lookup("posterior", self.posterior.kind).space
 
     @property
     def name(self) -> str:
@@ -253,5 +228,5 @@ class RunSettings(Model):
         return stable_hash(self.model_dump(mode="json", exclude={"evaluation"}))
 
     def parts(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """(kind, options) of each choice."""
-        return {choice: getattr(self, choice).pair() for choice in CHOICES}
+        """(kind, options) of each choice of which a system names one part, and of the space of its codes."""
+        return {choice: getattr(self, choice).pair() for choice in SINGLE} | {"space": (self.space, {})}

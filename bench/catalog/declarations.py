@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, RootModel, model_validator
 
 from bench.base.errors import BenchError, unknown
-from bench.base.registry import CHOICES
+from bench.base.registry import SINGLE
 from bench.base.settings import Model, Name
 from bench.base.validation import read_yaml, validated
 from bench.catalog.questions import Audit, Audits, Claim, Claims, CurveName, Pair
@@ -40,10 +40,8 @@ class System(Model):
     prior: Any = None
     signal: Any = None
     decoder: Any = None
-    regulariser: Any = None
-    aggregate: Any = None
-    schedule: Any = None
     coupling: Any = None
+    objective: dict[str, Any] | None = None
     procedure: Any = None
     starts_from: dict[str, Any] | None = Field(
         None, description="the system whose trained modules this one begins with, and which"
@@ -57,7 +55,7 @@ class System(Model):
 
     def parts(self) -> dict[str, Any]:
         """The choices that this declaration makes itself."""
-        names = (*CHOICES, "starts_from")
+        names = (*SINGLE, "objective", "starts_from")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

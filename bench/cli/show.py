@@ -46,7 +46,7 @@ def _about(system: System) -> str:
 
 
 def _setting(part: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
+    return ", ".join(f"{k} {_setting(v)}" for k, v in part.items()) if isinstance(part, dict) else str(part)
 
 
 def _options(part: Registered) -> str:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator
-from bench.models.model import Branch, TextModel
+from bench.models.forward import Forward
+from bench.models.model import TWIN, TextModel
 from bench.models.noise import Noise
-from bench.objectives.cross_entropy import weighted_cross_entropy
-from bench.objectives.objective import Objective
+from bench.objectives.objective import KL, Objective
 
 NAMES = (
     "grad_norm_rec",
@@ -36,7 +36,7 @@ def gradient_norms(
     """Per text of ``texts``, the L2 norm of each gradient with respect to e that the system has.
 
     ``grad_norm_rec``, ``_rec_coupled`` and ``_rec_total``: of the token-summed reconstruction, that of the
-    twin, and their sum; ``grad_norm_reg``: of the regulariser, unweighted; ``signal_sensitivity``:
+    twin, and their sum; ``grad_norm_reg``: of the term ``kl``, unweighted; ``signal_sensitivity``:
     ||dh/de||_F / ||h||_2 with the sampled noise held fixed. ``training_mode`` switches dropout on; a code is
     sampled in both modes. The noise depends on ``names`` and on the batches that ``batch`` cuts.
     """
@@ -57,22 +57,20 @@ def _batch_norms(
 ) -> dict[str, Tensor]:
     dropout = noise if training_mode else None
     with torch.no_grad():
-        encoded = model.encode(batch, dropout)
-        embedded = model.embedding(batch.inputs)
+        known = Forward(model, batch, dropout)
+        encoded, embedded = known.encoded, known.embedded
     encoded = encoded.requires_grad_()
-    latent = model.branch.latent(encoded)
-    codes, densities = latent.sample(noise.source("latent", len(encoded)), 1)
-    code, log_density = codes.squeeze(1), None if densities is None else densities.squeeze(1)
-    signal = model.branch.decoding_signal(code)
-    rec = _gradient(_summed(model.branch, embedded, signal, batch, dropout, "decoder"), encoded)
+    source = noise.source("latent", len(encoded))
+    forward = Forward(model, batch, dropout, source=source, embedded=embedded, encoded=encoded)
+    rec = _gradient(forward.main.cross_entropy(1), encoded)
+    signal = forward.main.signal
+    assert signal is not None
     norms = {"grad_norm_rec": rec.norm(dim=1), "signal_sensitivity": _sensitivity(signal, encoded)}
-    if objective.regulariser is not None:
-        reg = objective.regulariser(latent, code, log_density, model.prior).sum()
-        norms["grad_norm_reg"] = _gradient(reg, encoded).norm(dim=1)
-    if model.twin is not None:
-        twin_signal = model.twin.decoding_signal(model.twin.latent(encoded).center())
-        loss = _summed(model.twin, embedded, twin_signal, batch, dropout, "twin decoder")
-        twin = _gradient(loss, encoded)
+    if KL in objective.terms:
+        divergence = _gradient(objective.terms[KL](forward).sum(), encoded)
+        norms["grad_norm_reg"] = divergence.norm(dim=1)
+    if TWIN in model.branches:
+        twin = _gradient(forward[TWIN].cross_entropy(1), encoded)
         norms["grad_norm_rec_coupled"] = twin.norm(dim=1)
         norms["grad_norm_rec_total"] = (rec + twin).norm(dim=1)
     return norms
@@ -81,18 +79,6 @@ def _batch_norms(
 def _gradient(loss: Tensor, encoded: Tensor) -> Tensor:
     """d loss / d e (batch, features); texts do not mix, so each row is the gradient of its own text."""
     return torch.autograd.grad(loss, encoded, retain_graph=True)[0]
-
-
-def _summed(
-    branch: Branch, embedded: Tensor, signal: Tensor, batch: Batch, noise: Noise | None, stream: str
-) -> Tensor:
-    """Cross-entropy summed over tokens and texts."""
-    real = batch.real
-    rows = branch.decoder(embedded, signal, real, noise, stream)[real]
-    ones = torch.ones(len(rows), device=rows.device)
-    return weighted_cross_entropy(rows, branch.output.weight, branch.output.bias, batch.targets[real], ones)[
-        0
-    ]
 
 
 def _sensitivity(signal: Tensor, encoded: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
+from bench.models.contracts import Prior
 from bench.models.distributions import Latent
-from bench.objectives.divergences import Prior
 
 BATCH = 32  # texts in a mixture of like length
 AGGREGATE_CODES = 10  # codes per text for the mixture of all texts

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from bench.corpora.batches import Batch, Collator, by_length
+from bench.models.cross_entropy import token_losses
 from bench.models.distributions import Latent, joined
+from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
 from bench.models.precision import products
-from bench.objectives.cross_entropy import token_losses
 
 ROWS = 8_192  # target tokens decoded at once, over texts and samples
 CHUNK = 64  # texts whose posteriors are inferred at once
@@ -31,7 +32,7 @@ Infer = Callable[[Batch], Latent]  # q(z|x) of the texts of a batch
 
 def amortised(model: TextModel) -> Infer:
     """The posteriors that the model's own networks give."""
-    return lambda batch: model.branch.latent(model.encode(batch))
+    return lambda batch: Forward(model, batch).main.latent
 
 
 @torch.no_grad()
@@ -41,29 +42,23 @@ def posteriors(infer: Infer, collator: Collator, order: np.ndarray, chunk: int =
     return joined([infer(collator(piece)) for piece in pieces])
 
 
-def conditional_losses(
-    model: TextModel, batch: Batch, codes: Tensor | None, dtype: torch.dtype = torch.float32
-) -> Tensor:
+def conditional_losses(forward: Forward, codes: Tensor | None, dtype: torch.dtype = torch.float32) -> Tensor:
     """-ln P(x|z) (batch, samples) for codes (batch, samples, d), or (batch, 1) of a language model.
 
     Only here do products run in ``dtype``: posteriors and densities are always computed in float32.
     """
-    with products(batch.words.device, dtype):
-        return _conditional_losses(model, batch, codes)
+    with products(forward.batch.words.device, dtype):
+        return _conditional_losses(forward, codes)
 
 
-def _conditional_losses(model: TextModel, batch: Batch, codes: Tensor | None) -> Tensor:
-    embedded = model.embedding(batch.inputs)
-    branch = model.branch
-    if codes is None:
-        features = branch.decoder(embedded, None, batch.real, None, "decoder").unsqueeze(2)
-    else:
-        features = branch.decoder.features_of_samples(embedded, branch.decoding_signal(codes))
+def _conditional_losses(forward: Forward, codes: Tensor | None) -> Tensor:
+    batch = forward.batch
+    features = forward.main.features_of(codes)
     samples = features.shape[2]
     real = batch.real
     rows = features[real].flatten(0, 1)  # (real tokens x samples, features)
     targets = batch.targets[real].repeat_interleave(samples)
-    out = branch.output
+    out = forward.main.branch.output
     pieces = zip(rows.split(_LOGIT_ROWS), targets.split(_LOGIT_ROWS), strict=True)
     losses = torch.cat([token_losses(r, out.weight, out.bias, t) for r, t in pieces])
     text = torch.arange(len(batch.lengths), device=rows.device).expand(len(real), -1)[real]
@@ -84,7 +79,7 @@ def text_likelihoods(
     """Per text of a split: ``nll`` and, for a latent-variable model, its parts.
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
-    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A deterministic autoencoder gives reconstruction
+    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A system without a density gives reconstruction
     only, a language model nll only. ``names`` seed the noise; ``infer`` gives the posteriors, by default the
     model's own; ``rows`` bounds the memory, not the result.
     """
@@ -108,19 +103,21 @@ def _batch_likelihoods(
     dtype: torch.dtype,
     rows: int,
 ) -> dict[str, Tensor]:
+    forward = Forward(model, batch)
     if model.encoder is None:
-        return {"nll": conditional_losses(model, batch, None, dtype).squeeze(1)}
+        return {"nll": conditional_losses(forward, None, dtype).squeeze(1)}
     latent = infer(batch)
-    if not latent.has_density:
-        codes = latent.center().unsqueeze(1)
-        return {"reconstruction": conditional_losses(model, batch, codes, dtype).squeeze(1)}
+    if not latent.stochastic:
+        losses = conditional_losses(forward, latent.center().unsqueeze(1), dtype)
+        return {"reconstruction": losses.squeeze(1)}
     codes, log_density = latent.sample(TextSource(batch.index, *names), samples)
-    if log_density is None:
-        raise TypeError("a distribution with a density gave none")
     # A long text may not fit with all of its samples at once.
     some = max(1, rows // batch.targets.numel())
-    pieces = [conditional_losses(model, batch, c, dtype) for c in codes.split(some, dim=1)]
-    losses = torch.cat(pieces, dim=1)
+    losses = torch.cat([conditional_losses(forward, c, dtype) for c in codes.split(some, dim=1)], dim=1)
+    if not latent.has_density:
+        return {"reconstruction": losses.mean(1)}
+    if log_density is None:
+        raise TypeError("a distribution with a density gave none")
     log_ratio = log_density - model.prior.log_prob(codes)
     columns = {
         "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),

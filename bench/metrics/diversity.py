@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @measure
 def prior_samples(evaluation: Evaluation, latent: Latent) -> None:
     """Greedy texts of codes of the prior, of which some are kept to be shown; none for a deterministic code."""
-    if not latent.has_density:
+    if evaluation.model.prior is None:
         return
     wanted = evaluation.wanted
     generator = torch.Generator().manual_seed(derive_seed(*evaluation.noise("prior")))

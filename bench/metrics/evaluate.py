@@ -19,6 +19,7 @@ from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.gradients import gradient_norms
@@ -58,7 +59,10 @@ def evaluate_run(
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     with locked(folder, f"the evaluation of {settings.name}", wait=True) as waited:
         run = read_json(folder / "run.json")
-        if RunSettings.model_validate(run["settings"]).training_identity != settings.training_identity:
+        if (
+            RunSettings.model_validate(upgraded(run["settings"])).training_identity
+            != settings.training_identity
+        ):
             remedy = f"train the run again: bench train {settings.name}"
             raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
         check_run(run, corpus, folder)
@@ -234,7 +238,7 @@ class Evaluation:
     def _reconstruction(self, latent: Latent) -> None:
         """Greedy reconstructions from sampled codes; a deterministic code needs only one."""
         sheet, texts = self.sheet, self.corpus.raw(SPLIT)
-        samples = self.wanted.reconstructions if latent.has_density else 1
+        samples = self.wanted.reconstructions if latent.stochastic else 1
         codes = self.codes(latent, samples, "codes")
         by_text = self._bleu(codes, texts, unknown=False)
         self._bleu(codes, texts, unknown=True)
@@ -323,11 +327,11 @@ class Evaluation:
     def interpolate(self, latent: Latent, first: int, last: int, inner: int) -> list[str]:
         """Greedy texts of two texts' centres and of ``inner`` codes between them.
 
-        These are the codes nearest to points at equal distances on the straight line.
+        These are at equal distances on the way that the space of the codes has between two of them.
         """
-        shares = torch.linspace(0, 1, inner + 2, device=self.device)[:, None]
+        shares = torch.linspace(0, 1, inner + 2, device=self.device)
         center = latent.center()
-        return self._decoded(latent.nearest(torch.lerp(center[first], center[last], shares)))
+        return self._decoded(self.model.space.between(center[first], center[last], shares))
 
     def _decoded(self, codes: Tensor) -> list[str]:
         """The greedy texts of codes (n, d)."""
@@ -345,9 +349,9 @@ class Evaluation:
         center, spread = latent.center(), self.codes(latent, 1, "codes").squeeze(1).std(0)
         shifts = torch.arange(-2.0, 3.0, device=self.device)
         for unit in center.var(0).topk(min(dimensions, center.shape[1])).indices.tolist():
-            line = center[chosen].repeat(len(shifts), 1)
-            line[:, unit] += shifts * spread[unit]
-            steps = self._decoded(latent.nearest(line))
+            shift = center.new_zeros(len(shifts), center.shape[1])
+            shift[:, unit] = shifts * spread[unit]
+            steps = self._decoded(self.model.space.move(center[chosen], shift))
             self.shown["traversals"].append(
                 {
                     "from": source,

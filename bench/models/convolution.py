@@ -95,7 +95,7 @@ class CNNDecoder(nn.Module):
 
     The features are the channels at each position; a prediction sees the words of the last
     2 * sum(dilations) + 1 positions, of which the one before the first word, [h; h], is the first. Without a
-    signal (``signal_size`` 0) it is a language model of the words alone, and that position is a zero vector
+    signal (``signal`` 0) it is a language model of the words alone, and that position is a zero vector
     (Wu et al. 2020, released code).
 
     In training mode the batch normalisation of each block takes mean and variance over the real positions of
@@ -110,17 +110,17 @@ class CNNDecoder(nn.Module):
     def __init__(
         self,
         embedding: int,
-        signal_size: int,
+        signal: int,
         *,
         channels: Annotated[int, Field(ge=1)],
         dilations: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1, 2, 4, 8, 16),
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
         super().__init__()
-        if signal_size not in (0, embedding):
-            raise ValueError(f"the signal is read as a word: its size {signal_size} must be {embedding}")
+        if signal not in (0, embedding):
+            raise ValueError(f"the signal is read as a word: its size {signal} must be {embedding}")
         self.embedding, self.dropout, self.features = embedding, dropout, channels
-        self.first = nn.Linear(embedding + signal_size, channels)
+        self.first = nn.Linear(embedding + signal, channels)
         self.blocks: Any = nn.ModuleList(ResidualBlock(channels, dilation) for dilation in dilations)
         self.history = [2 * dilation for dilation in dilations]
 

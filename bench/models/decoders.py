@@ -19,24 +19,24 @@ from bench.models.recurrent import GRU
 class GRUDecoder(nn.Module):
     """One GRU layer that reads [word; h] at each step, after one step on [h; h] from the zero state.
 
-    Without a signal (``signal_size`` 0) it is a plain language model: words only, zero initial state. The
+    Without a signal (``signal`` 0) it is a plain language model: words only, zero initial state. The
     features are tanh of an affine map of the states (Wu et al. 2020, released code).
     """
 
     def __init__(
         self,
         embedding: int,
-        signal_size: int,
+        signal: int,
         *,
         hidden: Annotated[int, Field(ge=1)],
         projection: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
         super().__init__()
-        if signal_size not in (0, embedding):
-            raise ValueError(f"the signal is read as a word: its size {signal_size} must be {embedding}")
+        if signal not in (0, embedding):
+            raise ValueError(f"the signal is read as a word: its size {signal} must be {embedding}")
         self.embedding, self.dropout, self.features = embedding, dropout, projection
-        self.gru = GRU(embedding + signal_size, hidden)
+        self.gru = GRU(embedding + signal, hidden)
         self.projection = nn.Linear(hidden, projection)
 
     def forward(

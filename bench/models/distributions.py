@@ -18,9 +18,11 @@ from bench.models.priors import StandardNormal
 class Latent(ABC):
     """A batch of distributions over latent codes z of dimension d.
 
-    ``has_density`` is false for a deterministic code, which has neither a log-density nor a KL.
+    ``stochastic``: codes of one text differ. ``has_density``: they have a log-density, which a deterministic code
+    has not, nor a stochastic one that is only sampled.
     """
 
+    stochastic = True
     has_density = True
 
     @property
@@ -55,10 +57,6 @@ class Latent(ABC):
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The distributions with each of ``parameters`` changed: in precision, to some texts."""
         return self.with_parameters({name: change(value) for name, value in self.parameters.items()})
-
-    def nearest(self, z: Tensor) -> Tensor:
-        """The possible codes (..., d) nearest to ``z`` (..., d): ``z`` itself, if a code may be anywhere."""
-        return z
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,7 @@ class Point(Latent):
     """A deterministic code (batch, d): the latent of a deterministic autoencoder."""
 
     code: Tensor
+    stochastic = False
     has_density = False
 
     @property

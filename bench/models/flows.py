@@ -163,7 +163,7 @@ class BatchNorm(nn.BatchNorm1d):
         return normalised
 
 
-@part("posterior", "planar-flow")
+@part("posterior", "planar-flow", gives=("stochastic", "density"))
 class PlanarFlowPosterior(nn.Module):
     """The Gaussian of two affine maps of e, pushed through planar flows that all texts share.
 

@@ -64,13 +64,13 @@ class LSTMDecoder(nn.Module):
 
     ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), or
     with a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code). Without a signal
-    (``signal_size`` 0) it is a plain language model: words only, zero initial state.
+    (``signal`` 0) it is a plain language model: words only, zero initial state.
     """
 
     def __init__(
         self,
         embedding: int,
-        signal_size: int,
+        signal: int,
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
@@ -78,12 +78,12 @@ class LSTMDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout, self.features = dropout, hidden
-        self.lstm = nn.LSTM(embedding + signal_size, hidden)
+        self.lstm = nn.LSTM(embedding + signal, hidden)
         self.first_cell = self.first_state = None
-        if signal_size and first == "cell":
-            self.first_cell = nn.Linear(signal_size, hidden, bias=False)
-        elif signal_size:
-            self.first_state = nn.Linear(signal_size, hidden)
+        if signal and first == "cell":
+            self.first_cell = nn.Linear(signal, hidden, bias=False)
+        elif signal:
+            self.first_state = nn.Linear(signal, hidden)
 
     def forward(
         self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str

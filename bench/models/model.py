@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from bench.base.registry import NONE, build
 from bench.base.seeds import derive_seed
 from bench.corpora.batches import Batch
+from bench.models.contracts import Space
 from bench.models.distributions import Latent
 from bench.models.noise import Noise
+
+MAIN, TWIN = "main", "twin"  # names of branches
+Parts = dict[str, tuple[str, dict[str, Any]]]  # (kind, options) of each choice
 
 
 def in_float32(values: Tensor) -> torch.autocast:
@@ -25,12 +29,14 @@ def in_float32(values: Tensor) -> torch.autocast:
 class Branch(nn.Module):
     """What follows the encoder: posterior network, z -> h, decoder, output layer."""
 
-    def __init__(self, parts: dict[str, Any], words: int, embedding: int, latent: int, features: int) -> None:
+    def __init__(self, parts: Parts, words: int, embedding: int, latent: int, features: int) -> None:
         super().__init__()
+        wiring = {"words": words, "embedding": embedding, "latent": latent, "features": features}
         generative = features > 0
-        self.posterior = build("posterior", *parts["posterior"], features, latent) if generative else None
-        self.signal = build("signal", *parts["signal"], latent, embedding) if generative else None
-        self.decoder = build("decoder", *parts["decoder"], embedding, self.signal.size if self.signal else 0)
+        self.posterior = build("posterior", *parts["posterior"], wiring) if generative else None
+        self.signal = build("signal", *parts["signal"], wiring) if generative else None
+        size = self.signal.size if self.signal is not None else 0
+        self.decoder: Any = build("decoder", *parts["decoder"], {**wiring, "signal": size})
         self.output = nn.Linear(self.decoder.features, words)
 
     def latent(self, encoded: Tensor) -> Latent:
@@ -52,27 +58,40 @@ class TextModel(nn.Module):
     """Embedding, encoder, stochastic branch and, if coupled, a deterministic twin branch.
 
     The twin shares the embedding and the encoder only; everything after the encoder is its own (Wu et al.
-    2020, section 4). A system without encoder is a language model.
+    2020, section 4). A system without encoder is a language model. :class:`bench.models.forward.Forward` is
+    what the model makes of a batch.
     """
 
-    def __init__(self, parts: dict[str, Any], *, words: int, embedding: int, latent: int) -> None:
+    def __init__(self, parts: Parts, *, words: int, embedding: int, latent: int) -> None:
         """``parts`` holds (kind, options) for each choice; ``words`` is the size of the vocabulary."""
         super().__init__()
+        sizes = {"words": words, "embedding": embedding, "latent": latent}
         self.embedding = nn.Embedding(words, embedding)
-        has_encoder = parts["encoder"][0] != NONE
-        self.encoder: Any = build("encoder", *parts["encoder"], embedding) if has_encoder else None
+        self.encoder: Any = _built(parts, "encoder", sizes)
         features = self.encoder.features if self.encoder is not None else 0
-        self.prior: Any = build("prior", *parts["prior"], latent) if parts["prior"][0] != NONE else None
-        self.branch = Branch(parts, words, embedding, latent, features)
-        coupled = parts["coupling"][0] != NONE
-        self.twin = Branch(parts, words, embedding, latent, features) if coupled else None
+        self.branch = Branch(parts, features=features, **sizes)
+        self.twin = Branch(parts, features=features, **sizes) if parts["coupling"][0] != NONE else None
+        inference = {"features": features, "encoder": self.encoder, "posterior": self.branch.posterior}
+        self.prior: Any = _built(parts, "prior", {**sizes, **inference})
+        self.space: Space = _built(parts, "space", sizes)
         self.words = words
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """The branches by name."""
+        return {MAIN: self.branch} if self.twin is None else {MAIN: self.branch, TWIN: self.twin}
 
     def encode(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """The encoded texts e (batch, features), in float32."""
         if self.encoder is None:
             raise TypeError("a language model has no encoder")
         return self.encoder(self.embedding(batch.words), batch.lengths, noise).float()  # type: ignore[no-any-return]
+
+
+def _built(parts: Parts, choice: str, wiring: dict[str, Any]) -> Any:
+    """The part of a choice, or None where the system does without."""
+    kind, options = parts[choice]
+    return None if kind == NONE else build(choice, kind, options, wiring)
 
 
 def initialise(

@@ -8,7 +8,7 @@ from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Point
 
 
-@part("posterior", "gaussian")
+@part("posterior", "gaussian", gives=("stochastic", "density", "gaussian"))
 class GaussianPosterior(nn.Module):
     """Two affine maps of e: the mean and the logarithm of the standard deviation (not of the variance)."""
 

@@ -22,6 +22,7 @@ from bench.base.registry import part
 from bench.models.bessel import bessel_ratio, log_bessel, with_derivative
 from bench.models.distributions import Latent
 from bench.models.noise import Source
+from bench.models.priors import FixedPrior
 
 _ENOUGH = 32  # proposals of which none is accepted once in 10^14 times: of any, 0.65 or more are
 _NODES = 80  # of the quadrature, between -3 and 5: relative error of the derivative about 1e-8
@@ -87,10 +88,6 @@ class VonMisesFisher(Latent):
     def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
         """Distributions with other modes and concentrations, and the same sampler."""
         return replace(self, direction=parameters["direction"], concentration=parameters["concentration"])
-
-    def nearest(self, z: Tensor) -> Tensor:
-        """``z`` (..., d) on the sphere."""
-        return F.normalize(z, dim=-1)
 
     def _log_constant(self) -> Tensor:
         """ln C_d(k) + k (batch,) in double precision: the log-density at the mode."""
@@ -195,7 +192,7 @@ def log_surface(dimension: int) -> float:
     return math.log(2) + dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2)
 
 
-@part("posterior", "vmf")
+@part("posterior", "vmf", gives=("stochastic", "density"), space="sphere")
 class VonMisesFisherPosterior(nn.Module):
     """An affine map of e over its norm is the mode, softplus of another plus one the concentration.
 
@@ -223,19 +220,17 @@ class VonMisesFisherPosterior(nn.Module):
         return VonMisesFisher(direction, concentration, self.sampler if self.training else "exact")
 
 
-@part("prior", "uniform-sphere")
-class UniformSphere(nn.Module):
+@part("prior", "uniform-sphere", space="sphere")
+class UniformSphere(FixedPrior):
     """The uniform distribution on the unit sphere in d dimensions."""
 
     def __init__(self, latent: int) -> None:
-        super().__init__()
-        self.latent = latent
+        super().__init__(latent)
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_prob(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln |S^(d-1)| in nats (...) for codes (..., d) of norm one."""
-        return z.new_full(z.shape[:-1], -log_surface(self.latent))
+        return z.new_full(z.shape[:-1], -log_surface(len(self.origin)))
 
-    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
         """Codes (count, d)."""
-        normals = torch.empty(count, self.latent, device=generator.device).normal_(generator=generator)
-        return F.normalize(normals, dim=-1)
+        return F.normalize(self.normal(count, generator), dim=-1)

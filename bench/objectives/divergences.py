@@ -1,45 +1,33 @@
-"""Regularisers: what keeps the posterior near the prior. All values per text, in nats."""
+"""Divergences of the posteriors from the prior: what keeps the one near the other. All values per text, in nats."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from torch import Tensor
 
 from bench.base.registry import part
-from bench.models.distributions import Latent
+from bench.models.forward import Forward
 
 
-class Prior(Protocol):
-    """A distribution over latent codes."""
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density in nats (...) of codes (..., d)."""
-        ...
-
-
-class Regulariser(Protocol):
-    """A divergence of each posterior from the prior."""
-
-    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
-        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
-        ...
-
-
-def kl_terms(latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
+def kl_terms(forward: Forward) -> Tensor:
     """Terms (batch, terms) of KL(q(z|x) || p(z)): the closed form, else its estimate from one code."""
-    exact = latent.kl_terms(prior)
+    main, prior = forward.main, forward.model.prior
+    exact = main.latent.kl_terms(prior)
     if exact is not None:
         return exact
-    if log_density is None:
-        raise TypeError("a deterministic code has no KL")
-    return (log_density - prior.log_prob(z)).unsqueeze(-1)
+    if main.log_density is None:
+        raise TypeError("a code without a density has no KL")
+    estimate: Tensor = main.log_density - prior.log_prob(main.z, forward.condition)
+    return estimate.unsqueeze(-1)
 
 
-@part("regulariser", "kl")
+@part(
+    "term",
+    "kl",
+    needs={"density": "it is the mean of ln q(z|x) - ln p(z)", "prior": "it is the distance from it"},
+)
 class KL:
     """KL(q(z|x) || p(z)): in closed form where there is one, else from the sampled code."""
 
-    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
-        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
-        return kl_terms(latent, z, log_density, prior).sum(-1)
+    def __call__(self, forward: Forward) -> Tensor:
+        """Per text (batch,)."""
+        return kl_terms(forward).sum(-1)

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.base.registry import part
-from bench.models.distributions import Latent
-from bench.objectives.divergences import Prior, kl_terms
+from bench.models.forward import Forward
+from bench.objectives.divergences import kl_terms
 
 
-@part("regulariser", "free-bits")
+@part("term", "free-bits", needs={"density": "it is a form of the KL", "prior": "it is the distance from it"})
 class FreeBits:
     """The KL with a floor of ``target`` nats per text, below which it has no gradient.
 
@@ -37,9 +37,9 @@ class FreeBits:
         self.target, self.form = target, form
         self.across_texts = "a floor on the mean KL of a batch" if form == "batch" else ""
 
-    def __call__(self, latent: Latent, z: Tensor, log_density: Tensor | None, prior: Prior) -> Tensor:
-        """Per text (batch,), from q, one code z (batch, d) of it and the log-density (batch,) of that code."""
-        terms = kl_terms(latent, z, log_density, prior)
+    def __call__(self, forward: Forward) -> Tensor:
+        """Per text (batch,)."""
+        terms = kl_terms(forward)
         if self.form == "dimension":
             return terms.clamp_min(self.target / terms.shape[-1]).sum(-1)
         kl = terms.sum(-1)

@@ -1,4 +1,4 @@
-"""Coupling: the losses that a deterministic twin adds (Wu et al. 2020, equations 4 and 5)."""
+"""Matching: how far the decoding signals are from those of a deterministic twin (Wu et al. 2020, equation 5)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.base.registry import part
+from bench.models.forward import Forward
+from bench.models.model import TWIN
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -26,24 +28,28 @@ def _scales(device: torch.device) -> Tensor:
     return torch.tensor(SCALES, device=device)
 
 
-@part("coupling", "twin")
-class Twin:
-    """A deterministic twin: its reconstruction, and the distance from h to its signal, which is detached."""
+@part("term", "matching", needs={"twin": "it is the distance from the signal of the twin"})
+class Matching:
+    """The distance from the decoding signal h to that of the twin, which is detached: no gradient reaches the twin."""
 
     def __init__(
         self,
         *,
-        reconstruction_weight: Annotated[float, Field(ge=0)] = 1.0,
-        matching_weight: Annotated[float, Field(ge=0)] = 0.1,
         distance: Literal["rational-quadratic", "euclidean"] = "rational-quadratic",
         constant: Annotated[float, Field(gt=0)] = 64.0,
     ) -> None:
-        self.reconstruction_weight, self.matching_weight = reconstruction_weight, matching_weight
         self.distance, self.constant = distance, constant
 
-    def match(self, signal: Tensor, twin_signal: Tensor) -> Tensor:
-        """The matching loss per text (batch,) of signals (batch, S); no gradient reaches the twin."""
-        squared = (signal - twin_signal.detach()).square().sum(-1)
+    def __call__(self, forward: Forward) -> Tensor:
+        """Per text (batch,)."""
+        signal, twin = forward.main.signal, forward[TWIN].signal
+        if signal is None or twin is None:
+            raise TypeError("a language model has no decoding signal")
+        return self.between(signal, twin.detach())
+
+    def between(self, signal: Tensor, other: Tensor) -> Tensor:
+        """The distances (batch,) of signals (batch, S)."""
+        squared = (signal - other).square().sum(-1)
         if self.distance == "euclidean":
             return squared
         return rational_quadratic(squared, self.constant)

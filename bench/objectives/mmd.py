@@ -8,10 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.base.registry import part
+from bench.models.forward import Forward
 from bench.objectives.matching import rational_quadratic
 
 
-@part("aggregate", "mmd")
+@part("term", "mmd", needs={"prior": "it is the distance of the codes from it"})
 class MMD:
     """The squared maximum mean discrepancy between codes and prior, estimated without bias.
 
@@ -20,16 +21,17 @@ class MMD:
     negative.
     """
 
-    def __init__(
-        self,
-        *,
-        weight: Annotated[float, Field(ge=0)] = 10.0,
-        constant: Annotated[float, Field(gt=0)] = 64.0,
-    ) -> None:
-        self.weight, self.constant = weight, constant
+    across_texts = "a penalty on the aggregated posterior"
 
-    def __call__(self, z: Tensor, prior: Tensor) -> Tensor:
-        """A scalar, from one code (batch, d) of each text and as many codes (batch, d) of the prior.
+    def __init__(self, *, constant: Annotated[float, Field(gt=0)] = 64.0) -> None:
+        self.constant = constant
+
+    def __call__(self, forward: Forward) -> Tensor:
+        """One value () of the batch, from one code of each text and as many codes of the prior."""
+        return self.between(forward.main.z, forward.prior_codes())
+
+    def between(self, z: Tensor, prior: Tensor) -> Tensor:
+        """The estimate () from codes (batch, d) of texts and as many of the prior.
 
         E k(z, z') over different texts has no estimate from one text, and the cross term alone would only
         pull its code to the drawn one: a batch of one text gives 0, without a gradient.

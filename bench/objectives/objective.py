@@ -1,102 +1,55 @@
-"""The training objective of a composed system: reconstruction, regulariser, coupling.
+"""The training objective of a composed system: a weighted sum of terms.
 
-L = L_rec + weight * L_reg + lambda_r * L_rec^c + lambda_m * L_match (Wu et al. 2020, equation 4), each term
-summed over the tokens or dimensions of a text and averaged over the batch; a penalty on the aggregated
-posterior comes with a constant weight of its own.
+Of Wu et al. 2020, equation 4, the terms are L_rec, L_reg, L_rec^c and L_match. Each term is summed over the tokens or
+dimensions of a text and averaged over the batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
 from bench.corpora.batches import Batch
-from bench.models.distributions import Latent
-from bench.models.model import Branch, TextModel
+from bench.models.forward import Forward
+from bench.models.model import TextModel
 from bench.models.noise import Noise
-from bench.objectives.cross_entropy import weighted_cross_entropy
-from bench.objectives.divergences import Regulariser
-from bench.objectives.matching import Twin
+from bench.objectives.contracts import Observed, Term, Weight
 
-
-class Aggregate(Protocol):
-    """A penalty on the aggregated posterior of a batch, with its constant weight."""
-
-    weight: float
-
-    def __call__(self, z: Tensor, prior: Tensor) -> Tensor:
-        """A scalar, from one code (batch, d) of each text and as many codes of the prior."""
-        ...
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The terms of the objective for one batch, means over its texts; only ``total`` may have a gradient."""
-
-    total: Tensor
-    reconstruction: Tensor
-    regulariser: Tensor | None = None
-    aggregate: Tensor | None = None
-    twin_reconstruction: Tensor | None = None
-    matching: Tensor | None = None
-
-    def named(self) -> dict[str, Tensor]:
-        """The terms that this system has, by name."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+TOTAL = "total"
+KL = "kl"  # the name of the term that is the divergence of the posterior from the prior, whatever its form
+Terms = dict[str, Tensor]  # means over the texts of a batch, by name, and their weighted sum, the total
+Weights = Mapping[str, float | Tensor]  # by name of the term; 1 where there is none
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What one system minimises; all but the reconstruction are absent where the system has none."""
+    """What one system minimises: its terms by name, in the order in which they are computed, and their weights."""
 
-    regulariser: Regulariser | None
-    aggregate: Aggregate | None
-    twin: Twin | None
+    terms: Mapping[str, Term]
+    weights: Mapping[str, Weight] = field(default_factory=dict)
 
-    def __call__(
-        self,
-        model: TextModel,
-        batch: Batch,
-        noise: Noise,
-        weight: float | Tensor,
-        inferred: tuple[Tensor, Latent] | None = None,
-    ) -> Terms:
-        """Terms of the objective for ``batch`` with the given weight of the regulariser.
+    def __call__(self, forward: Forward, weights: Weights) -> Terms:
+        """The terms for a batch with these ``weights``; of them only the total has a gradient."""
+        total, found = None, Terms()
+        for name, term in self.terms.items():
+            value = term(forward)
+            value = value.mean() if value.dim() else value
+            found[name] = value.detach()
+            weighted = _times(weights.get(name, 1.0), value)
+            total = weighted if total is None else total + weighted
+        if total is None:
+            raise ValueError("an objective without a term")
+        return {**found, TOTAL: total}
 
-        ``inferred``, the encoded texts and their posteriors, stands in for what the model infers from the batch.
-        """
-        embedded = model.embedding(batch.inputs)
-        if model.encoder is None:
-            total = reconstruction(model.branch, embedded, None, batch, noise, "decoder")
-            return Terms(total, total.detach())
-        if inferred is None:
-            encoded = model.encode(batch, noise)
-            inferred = encoded, model.branch.latent(encoded)
-        encoded, latent = inferred
-        codes, densities = latent.sample(noise.source("latent", len(batch.lengths)), 1)
-        z, log_density = codes.squeeze(1), None if densities is None else densities.squeeze(1)
-        signal = model.branch.decoding_signal(z)
-        total = rec = reconstruction(model.branch, embedded, signal, batch, noise, "decoder")
-        reg = aggregate = rec_twin = match = None
-        if self.regulariser is not None:
-            reg = self.regulariser(latent, z, log_density, model.prior).mean()
-            total = total + weight * reg
-        if self.aggregate is not None:
-            aggregate = self.aggregate(z, model.prior.sample(len(z), noise.generator("prior")))
-            total = total + self.aggregate.weight * aggregate
-        if self.twin is not None and model.twin is not None:
-            twin_signal = model.twin.decoding_signal(model.twin.latent(encoded).center())
-            match = self.twin.match(signal, twin_signal).mean()
-            total = total + self.twin.matching_weight * match
-            rec_twin = reconstruction(model.twin, embedded, twin_signal, batch, noise, "twin decoder")
-            total = total + self.twin.reconstruction_weight * rec_twin
-        rest = (_detached(term) for term in (reg, aggregate, rec_twin, match))
-        return Terms(total, rec.detach(), *rest)
+    def only(self, *names: str) -> Objective:
+        """The objective with those of its terms that have these ``names``."""
+        return Objective({name: term for name, term in self.terms.items() if name in names}, self.weights)
 
     def backward(
-        self, model: TextModel, batch: Batch, noise: Noise, weight: float | Tensor, parts: int = 1
+        self, model: TextModel, batch: Batch, noise: Noise, weights: Weights, parts: int = 1
     ) -> Terms:
         """Add the gradients of the objective for ``batch`` to those of the parameters; returns its terms.
 
@@ -105,24 +58,47 @@ class Objective:
         objective is a mean over texts: where :func:`looks_across` finds nothing. ``noise`` must be fresh.
         """
         if parts == 1:
-            terms = self(model, batch, noise, weight)
-            terms.total.backward()
-            return replace(terms, total=terms.total.detach())
-        texts, sums = len(batch.lengths), dict[str, Tensor]()
+            terms = self(Forward(model, batch, noise), weights)
+            terms[TOTAL].backward()
+            return {**terms, TOTAL: terms[TOTAL].detach()}
+        texts, sums = len(batch.lengths), Terms()
         size = -(-texts // parts)
         for first in range(0, texts, size):
             rows = slice(first, min(first + size, texts))
             share = (rows.stop - rows.start) / texts
-            terms = self(model, batch.part(rows), noise.part(rows, texts), weight)
-            (share * terms.total).backward()
-            for name, value in terms.named().items():
+            terms = self(Forward(model, batch.part(rows), noise.part(rows, texts)), weights)
+            (share * terms[TOTAL]).backward()
+            for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + share * value.detach()
-        return Terms(**sums)
+        return sums
+
+    def weights_at(self, step: int, observed: Observed) -> dict[str, float]:
+        """The weight of each term at ``step`` (1-based); each step is asked for once, in their order."""
+        return {name: weight(step, observed) for name, weight in self.weights.items()}
+
+    @property
+    def changing(self) -> list[str]:
+        """The terms whose weight differs from step to step."""
+        return [name for name, weight in self.weights.items() if not getattr(weight, "fixed", False)]
+
+    @property
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What the weights remember, by the name of their term."""
+        return {name: weight.state for name, weight in self.weights.items() if weight.state}
+
+    def load(self, state: Mapping[str, dict[str, Any]]) -> None:
+        """Take back what :attr:`state` was."""
+        for name, remembered in state.items():
+            self.weights[name].state = remembered
+
+
+def _times(weight: float | Tensor, value: Tensor) -> Tensor:
+    return value if isinstance(weight, (int, float)) and weight == 1 else weight * value
 
 
 def parts_of(model: TextModel, objective: Objective, procedure: object) -> list[object]:
     """All parts that take part in a step; some say by attributes what they do to the texts or to the device."""
-    return [procedure, objective.regulariser, objective.aggregate, objective.twin, *model.modules()]
+    return [procedure, *objective.terms.values(), *model.modules()]
 
 
 def looks_across(model: TextModel, objective: Objective, procedure: object) -> list[str]:
@@ -130,27 +106,5 @@ def looks_across(model: TextModel, objective: Objective, procedure: object) -> l
 
     Parts say it themselves, by an attribute ``across_texts``; a test finds those that should and do not.
     """
-    found = ["a penalty on the aggregated posterior"] if objective.aggregate is not None else []
-    found += [getattr(part, "across_texts", "") for part in parts_of(model, objective, procedure)]
+    found: Iterable[str] = (getattr(p, "across_texts", "") for p in parts_of(model, objective, procedure))
     return [reason for reason in dict.fromkeys(found) if reason]
-
-
-def _detached(term: Tensor | None) -> Tensor | None:
-    return None if term is None else term.detach()
-
-
-def reconstruction(
-    branch: Branch,
-    embedded: Tensor,
-    signal: Tensor | None,
-    batch: Batch,
-    noise: Noise | None,
-    stream: str,
-) -> Tensor:
-    """Cross-entropy summed over the real tokens (eos included), averaged over the batch, in nats per text."""
-    features = branch.decoder(embedded, signal, batch.real, noise, stream)
-    rows = features.flatten(0, 1).index_select(0, batch.places)
-    targets = batch.targets.flatten().index_select(0, batch.places)
-    weights = batch.real.flatten().index_select(0, batch.places) / len(batch.lengths)
-    output = branch.output
-    return weighted_cross_entropy(rows, output.weight, output.bias, targets, weights)[0]

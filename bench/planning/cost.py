@@ -96,10 +96,10 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
         trainer.reporter.every = float("inf")
         for step in range(1, 3 + STEPS):
             if step == 3:
-                trainer.settle()
+                trainer.log.settle()
                 began = time.perf_counter()
             trainer.one_step(step)
-        trainer.settle()
+        trainer.log.settle()
         seconds = time.perf_counter() - began
     trained = sum(trainer.batch(step).tokens for step in range(3, 3 + STEPS))
     targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}

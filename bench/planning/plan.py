@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from bench.base.errors import BenchError, unknown
-from bench.base.registry import CHOICES, NONE, registry
+from bench.base.parts import OBJECTIVE, RECONSTRUCTION, in_full, merged
+from bench.base.registry import NONE, SINGLE, registry
 from bench.base.run_names import parse_name
 from bench.base.settings import Model, RunSettings
 from bench.base.text_rules import TextRules
@@ -51,37 +52,22 @@ class Plan:
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``change`` laid over it: mappings merge, anything else replaces.
+    """``base`` with ``change`` laid over it, both with their parts in full: mappings merge, the rest replaces.
 
-    A part may be given as its kind alone; changing the kind drops the options of the old kind.
+    Where the kind of a part changes, the options of the old kind are dropped.
     """
-    merged = dict(base)
+    found = dict(base)
     for key, value in change.items():
-        old = merged.get(key)
-        if key in CHOICES:
-            merged[key] = _merge_part(old, value)
+        old = found.get(key)
+        if key in SINGLE:
+            found[key] = merged(old, value)
+        elif key == OBJECTIVE and isinstance(old, Mapping) and isinstance(value, Mapping):
+            found[key] = {**old} | {name: merged(old.get(name), term, name) for name, term in value.items()}
         elif isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = merge(old, value)
+            found[key] = merge(old, value)
         else:
-            merged[key] = value
-    return merged
-
-
-def _merge_part(old: Any, new: Any) -> Any:
-    before, after = _flat(old), _flat(new)
-    if before is None or after is None or after.get("kind", before.get("kind")) != before.get("kind"):
-        return new if after is None else after
-    return before | after
-
-
-def _flat(part: Any) -> dict[str, Any] | None:
-    """``gru`` and ``{kind: gru, options: {hidden: 8}}`` as ``{kind: gru, ...}``; None for what is no part."""
-    if isinstance(part, str):
-        return {"kind": part}
-    if not isinstance(part, Mapping):
-        return None
-    options = part.get("options")
-    return {**part} if not isinstance(options, Mapping) else {"kind": part.get("kind"), **options}
+            found[key] = value
+    return found
 
 
 def resolve(
@@ -100,28 +86,38 @@ def resolve(
     """
     declared, spent = catalog.paper(paper), catalog.tier(tier)
     catalog.corpus(corpus)
-    values, corpora = declared.protocol, declared.differences(corpus)
-    for place in corpora:
-        values = merge(values, declared.by_corpus.get(place, {}))
-    for name in _ancestry(catalog, system):
-        if reason := catalog.systems[name].missing:
-            raise BenchError(f"system {system!r} cannot be built: {reason}", where=f"paper {paper}")
-        values = merge(values, catalog.systems[name].parts())
-        exceptions = declared.by_system.get(name, {})
-        values = merge(values, {k: v for k, v in exceptions.items() if k != "by_corpus"})
-        for place in corpora:
-            values = merge(values, exceptions.get("by_corpus", {}).get(place, {}))
+    values: dict[str, Any] = {}
+    for layer in _declarations(catalog, paper, corpus, system):
+        values = merge(values, in_full(layer))
     scale = declared.stand_ins[corpus].scale if corpus in declared.stand_ins else 1.0
     values = _scaled(values, catalog.tiers.scaled, scale * spent.scale)
     names = {"tier": tier, "paper": paper, "corpus": corpus, "system": system, "seed": seed}
     spent_on = [spent.overrides, *(spent.by_system.get(name, {}) for name in _ancestry(catalog, system))]
-    for layer in (*(_fitting(layer, values, f"tier {tier}") for layer in spent_on), settings or {}):
+    fitting = [_fitting(in_full(layer), values, f"tier {tier}") for layer in spent_on]
+    for layer in (*fitting, in_full(settings or {})):
         _refuse_names(layer, names)
-        values = merge(values, _applicable(layer, values))
+        values = merge(values, _applicable(layer, values, _terms(catalog, values)))
     if start := values.get("starts_from"):
         first = resolve(catalog, tier, paper, corpus, str(start.get("system")), seed, settings)
         values = values | {"starts_from": {**start, "identity": first.training_identity}}
     return validated(RunSettings, values | names, f"run {tier}/{paper}/{corpus}/{system}")
+
+
+def _declarations(catalog: Catalog, paper: str, corpus: str, system: str) -> Iterator[Mapping[str, Any]]:
+    """What the paper and the systems declare for a run, what is laid over it later."""
+    declared = catalog.paper(paper)
+    corpora = declared.differences(corpus)
+    yield declared.protocol
+    for place in corpora:
+        yield declared.by_corpus.get(place, {})
+    for name in _ancestry(catalog, system):
+        if reason := catalog.systems[name].missing:
+            raise BenchError(f"system {system!r} cannot be built: {reason}", where=f"paper {paper}")
+        yield catalog.systems[name].parts()
+        exceptions = declared.by_system.get(name, {})
+        yield {key: value for key, value in exceptions.items() if key != "by_corpus"}
+        for place in corpora:
+            yield exceptions.get("by_corpus", {}).get(place, {})
 
 
 def _refuse_names(layer: Mapping[str, Any], names: Mapping[str, Any]) -> None:
@@ -142,14 +138,26 @@ def _ancestry(catalog: Catalog, system: str) -> list[str]:
 
 
 def _scaled(values: dict[str, Any], paths: Sequence[str], scale: float) -> dict[str, Any]:
-    """Multiply each of the numbers at ``paths`` by ``scale``, at least 1 unless it was 0."""
+    """Multiply each of the numbers at ``paths`` by ``scale``, at least 1 unless it was 0.
+
+    A path names keys as a declaration does, without ``options``; ``*`` stands for every key.
+    """
     for path in paths:
-        group, key = path.split(".")
-        held = values.get(group)
-        if isinstance(held, Mapping) and key in held:
-            number = max(1, round(held[key] * scale)) if held[key] else 0
-            values[group] = {**held, key: number}
+        values = _scaled_at(values, path.split("."), scale)
     return values
+
+
+def _scaled_at(values: Mapping[str, Any], keys: Sequence[str], scale: float) -> dict[str, Any]:
+    found, (first, *rest) = dict(values), keys
+    if first not in found and isinstance(found.get("options"), Mapping):
+        return {**found, "options": _scaled_at(found["options"], keys, scale)}
+    for key in found if first == "*" else [first] if first in found else []:
+        held = found[key]
+        if rest and isinstance(held, Mapping):
+            found[key] = _scaled_at(held, rest, scale)
+        elif not rest:
+            found[key] = max(1, round(held * scale)) if held else 0
+    return found
 
 
 def _fitting(layer: Mapping[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -158,32 +166,70 @@ def _fitting(layer: Mapping[str, Any], values: Mapping[str, Any], where: str) ->
     Raises :class:`BenchError` for an option that no part of that choice takes.
     """
     fitting = dict(layer)
-    for choice in set(CHOICES) & set(layer):
-        if not isinstance(layer[choice], Mapping) or "kind" in layer[choice]:
-            continue
-        kinds = registry()[choice]
-        known = {option for part in kinds.values() for option in part.options.model_fields}
-        for option in layer[choice]:
-            if option not in known:
-                raise unknown("option", option, known, where=f"{where}: {choice}")
-        part = kinds.get(_kind(values.get(choice)))
-        taken = part.options.model_fields if part else {}
-        fitting[choice] = {option: value for option, value in layer[choice].items() if option in taken}
+    for choice in set(SINGLE) & set(layer):
+        fitting[choice] = _fitting_part(layer[choice], values.get(choice), choice, where)
+    if isinstance(layer.get(OBJECTIVE), Mapping):
+        terms = values.get(OBJECTIVE) or {}
+        fitting[OBJECTIVE] = {
+            name: _fitting_term(name, term, terms.get(name), where) for name, term in layer[OBJECTIVE].items()
+        }
     return fitting
 
 
-def _applicable(layer: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """``layer`` without options of a part that this system does without (a language model has no encoder)."""
-
-    def moot(choice: str) -> bool:
-        new = layer[choice]
-        return _kind(values.get(choice)) == NONE and isinstance(new, Mapping) and "kind" not in new
-
-    return {key: value for key, value in layer.items() if not (key in CHOICES and moot(key))}
+def _fitting_term(name: str, term: Any, own: Any, where: str) -> Any:
+    found = _fitting_part(term, own, "term", where, name)
+    if isinstance(found, Mapping) and "weight" in found:
+        weight = own.get("weight") if isinstance(own, Mapping) else None
+        return {**found, "weight": _fitting_part(found["weight"], weight, "weight", where)}
+    return found
 
 
-def _kind(part: Any) -> Any:
-    return part.get("kind") if isinstance(part, Mapping) else part
+def _fitting_part(part: Any, own: Any, choice: str, where: str, kind: str | None = None) -> Any:
+    """``part`` without the options that the system's ``own`` part, of ``kind`` if it names none, does not take."""
+    if not isinstance(part, Mapping) or "kind" in part:
+        return part
+    kinds = registry()[choice]
+    known = {option for entry in kinds.values() for option in entry.options.model_fields}
+    for option in part["options"]:
+        if option not in known:
+            raise unknown("option", option, known, where=f"{where}: {choice}")
+    entry = kinds.get(_kind(own) or kind or "")
+    taken = entry.options.model_fields if entry else {}
+    return {**part, "options": {option: v for option, v in part["options"].items() if option in taken}}
+
+
+def _applicable(layer: Mapping[str, Any], values: Mapping[str, Any], terms: Iterable[str]) -> dict[str, Any]:
+    """``layer`` without what it changes of parts that this system does without (a language model has no encoder).
+
+    Raises :class:`BenchError` for a term that names no kind and is none of the ``terms`` of any system.
+    """
+    found = {
+        key: part for key, part in layer.items() if key not in SINGLE or not _moot(part, values.get(key))
+    }
+    if isinstance(found.get(OBJECTIVE), Mapping):
+        own = {RECONSTRUCTION: {}, **(values.get(OBJECTIVE) or {})}
+        changes = found[OBJECTIVE]
+        for name, term in changes.items():
+            if name not in terms and isinstance(term, Mapping) and "kind" not in term:
+                raise unknown("term", name, terms, where=f"settings: {OBJECTIVE}")
+        absent = {"kind": NONE}
+        found[OBJECTIVE] = {n: term for n, term in changes.items() if not _moot(term, own.get(n, absent))}
+    return found
+
+
+def _moot(change: Any, own: Any) -> bool:
+    """Whether a change of options is that of a part which the system does without."""
+    return _kind(own) == NONE and isinstance(change, Mapping) and "kind" not in change
+
+
+def _kind(part: Any) -> str | None:
+    return part.get("kind") if isinstance(part, Mapping) else None
+
+
+def _terms(catalog: Catalog, values: Mapping[str, Any]) -> set[str]:
+    """The names of all terms: those of the settings, those of systems, and the kinds of registered terms."""
+    declared = (system.objective or {} for system in catalog.systems.values())
+    return set(registry()["term"]).union(values.get(OBJECTIVE) or {}, *declared)
 
 
 def make_plan(catalog: Catalog, request: Request) -> Plan:

@@ -52,14 +52,16 @@ def system_figures(slug: str, runs: Sequence[RunRecord]) -> list[Picture]:
     if not any(len(points(run, VALIDATION, "nll")[0]) for run in runs):
         validation = {"reconstruction, validation": "reconstruction"}
     kl: dict[str, Column] = {
-        "KL": "regulariser",
-        f"weight {TIMES} KL": lambda t: t["regulariser"] * t["weight"],
+        "KL": "kl",
+        f"weight {TIMES} KL": weighted_kl,
     }
     losses = lines_of(runs, TRAINING, LOSSES) + lines_of(runs, VALIDATION, validation, len(LOSSES))
     found = [
         over_steps("losses", losses, "Losses: batch means in training, and the validation split.", NATS),
         over_steps("kl", lines_of(runs, TRAINING, kl), "KL of the batch, and times its weight.", NATS),
-        over_steps("weight", lines_of(runs, TRAINING, {"weight": "weight"}), "Weight of the KL.", "weight"),
+        over_steps(
+            "weight", lines_of(runs, TRAINING, {"weight": "kl_weight"}), "Weight of the KL.", "weight"
+        ),
         over_steps(
             "matching",
             lines_of(runs, TRAINING, {"matching": "matching"}),

@@ -12,11 +12,11 @@ from markupsafe import Markup, escape
 
 from bench.analysis.numbers import MINUS
 from bench.base.errors import BenchError
-from bench.base.registry import CHOICES, lookup
+from bench.base.registry import NONE, SINGLE, lookup
 from bench.base.settings import Part, RunSettings
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import resolve
-from bench.store.changes import changed
+from bench.store.changes import ABSENT, changed
 from bench.store.records import RunRecord
 
 DERIVED = "starts_from.identity"  # follows from the other settings, which hold for both runs
@@ -28,27 +28,37 @@ def objective(settings: RunSettings) -> Markup:
 
 
 def _terms(settings: RunSettings) -> Iterator[Markup]:
+    """Each term with its weight; the matching last, as in the equation."""
+    for name, term in sorted(settings.objective.items(), key=lambda item: item[1].kind == "matching"):
+        formulas = {
+            "reconstruction": _reconstruction(settings),
+            "twin_reconstruction": _within("[", _loss(_of_twin("p"), _given(_i("x"), _of_twin("z"))), "]"),
+            "kl": _KL,
+            "mmd": _MMD,
+        }
+        formula = formulas.get(term.kind)
+        if formula is None:
+            described = {"free-bits": _free_bits, "matching": _matching}.get(term.kind)
+            formula = _i(name) if described is None else described(term)
+        yield _weighted(term.weight, formula)
+
+
+def _weighted(weight: Part, formula: Markup) -> Markup:
+    if weight.kind == "constant":
+        return _times(weight.options["value"], formula)
+    return _e("mrow", _call(_i("\u03b2"), _i("t")), _THIN, formula)
+
+
+def _reconstruction(settings: RunSettings) -> Markup:
     if settings.encoder.absent:
-        yield _loss(_i("p"), _i("x"))
-        return
+        return _loss(_i("p"), _i("x"))
     if settings.posterior.kind == "point":
-        yield _loss(_i("p"), _given(_i("x"), _call(_i("z"), _i("x"))))
-    else:
-        loss = _loss(_i("p"), _given(_i("x"), _i("z")))
-        yield _e("mrow", _e("msub", _i("E"), _POSTERIOR), _within("[", loss, "]"))
-    if not settings.regulariser.absent:
-        weight = _call(_i("\u03b2"), _i("t"))
-        yield _e("mrow", weight, _THIN, _regulariser(settings.regulariser))
-    if not settings.aggregate.absent:
-        yield _aggregate(settings.aggregate)
-    if not settings.coupling.absent:
-        yield from _coupling(settings.coupling)
+        return _loss(_i("p"), _given(_i("x"), _call(_i("z"), _i("x"))))
+    loss = _loss(_i("p"), _given(_i("x"), _i("z")))
+    return _e("mrow", _e("msub", _i("E"), _POSTERIOR), _within("[", loss, "]"))
 
 
-def _regulariser(part: Part) -> Markup:
-    kl = _call(_i("KL"), _POSTERIOR, _o("\u2225"), _call(_i("p"), _i("z")))
-    if part.kind != "free-bits":
-        return kl if part.kind == "kl" else _i(part.kind)
+def _free_bits(part: Part) -> Markup:
     target = _n(part.options["target"])
     floors = {
         "dimension": _e(
@@ -56,34 +66,19 @@ def _regulariser(part: Part) -> Markup:
             _e("msub", _o("\u2211"), _i("i")),
             _call(_i("max"), _e("msub", _i("KL"), _i("i")), _o(","), _e("mrow", target, _o("/"), _i("d"))),
         ),
-        "text": _call(_i("max"), kl, _o(","), target),
-        "batch": _call(_i("max"), _e("msub", _i("E"), _i("x")), kl, _o(","), target),
+        "text": _call(_i("max"), _KL, _o(","), target),
+        "batch": _call(_i("max"), _e("msub", _i("E"), _i("x")), _KL, _o(","), target),
     }
     return floors[part.options["form"]]
 
 
-def _aggregate(part: Part) -> Markup:
-    if part.kind != "mmd":
-        return _i(part.kind)
-    squared = _e("msup", _i("MMD"), _n(2))
-    distance = _call(squared, _call(_i("q"), _i("z")), _o(","), _call(_i("p"), _i("z")))
-    return _times(part.options["weight"], distance)
-
-
-def _coupling(part: Part) -> Iterator[Markup]:
-    if part.kind != "twin":
-        yield _i(part.kind)
-        return
-    options = part.options
-    signal, twin = _i("h"), _of_twin("h")
+def _matching(part: Part) -> Markup:
+    signal, twin, distance = _i("h"), _of_twin("h"), part.options["distance"]
     distances = {
         "rational-quadratic": _call(_i("RQ"), signal, _o(","), twin),
         "euclidean": _e("msup", _within("\u2016", _e("mrow", signal, _o(MINUS), twin), "\u2016"), _n(2)),
     }
-    loss = _loss(_of_twin("p"), _given(_i("x"), _of_twin("z")))
-    yield _times(options["reconstruction_weight"], _within("[", loss, "]"))
-    distance = distances.get(options["distance"], _i(options["distance"]))
-    yield _times(options["matching_weight"], distance)
+    return distances.get(distance, _i(distance))
 
 
 def _e(element: str, *inner: Markup) -> Markup:
@@ -134,17 +129,27 @@ def _sum(terms: Iterable[Markup]) -> Markup:
 
 _THIN = Markup('<mspace width="0.17em"/>')
 _POSTERIOR = _call(_i("q"), _given(_i("z"), _i("x")))
+_KL = _call(_i("KL"), _POSTERIOR, _o("\u2225"), _call(_i("p"), _i("z")))
+_MMD = _call(_e("msup", _i("MMD"), _n(2)), _call(_i("q"), _i("z")), _o(","), _call(_i("p"), _i("z")))
 
 
 def parts(settings: RunSettings) -> list[dict[str, str | Markup]]:
-    """Each choice: its kind, what the part is (its docstring's first line) and its options."""
-    rows: list[dict[str, str | Markup]] = []
-    for choice in CHOICES:
-        part: Part = getattr(settings, choice)
-        about = "" if part.absent else lookup(choice, part.kind).about
-        options = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in part.options.items())
-        rows.append({"choice": choice, "kind": part.kind, "about": _prose(about), "options": options})
+    """Each choice: its kind, what the part is (its docstring's first line) and its options.
+
+    A term of the objective and its weight stand under the name of the term.
+    """
+    rows = [_part_row(choice, choice, getattr(settings, choice)) for choice in SINGLE]
+    for name, term in settings.objective.items():
+        rows.append(_part_row("term", name, term))
+        rows.append(_part_row("weight", f"{name}, weight", term.weight))
     return rows
+
+
+def _part_row(choice: str, label: str, part: Part) -> dict[str, str | Markup]:
+    about = "" if part.absent else lookup(choice, part.kind).about
+    options = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in part.options.items())
+    label = label.replace("_", " ")
+    return {"choice": label, "kind": part.kind, "about": _prose(about), "options": options}
 
 
 def _prose(docstring: str) -> Markup:
@@ -182,9 +187,11 @@ def overrides(catalog: Catalog, record: RunRecord) -> dict[str, Any]:
         return {}
     result: dict[str, Any] = {}
     for dotted, _, value in changed(declared, record.settings):
-        if dotted == DERIVED:
-            continue
         *outer, last = [key for key in dotted.split(".") if key != "options"]
+        if outer[:1] == ["objective"] and [*outer, last][1] not in record.settings.objective:
+            outer, last, value = outer[:1], [*outer, last][1], NONE
+        elif dotted == DERIVED or dotted.endswith(".options") or value == ABSENT:
+            continue
         nested: dict[str, Any] = {last: value}
         for key in reversed(outer):
             nested = {key: nested}

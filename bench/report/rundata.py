@@ -24,7 +24,7 @@ CURVES = (
     ("KL, validation", VALIDATION, "kl"),
     ("reconstruction, validation", VALIDATION, "reconstruction"),
     ("reconstruction, training", TRAINING, "reconstruction"),
-    ("KL, training", TRAINING, "regulariser"),
+    ("KL, training", TRAINING, "kl"),
 )
 VALUES = {
     "nll": "NLL",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bench.base.errors import BenchError
 from bench.base.files import read_json, stable_hash
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded
 
 BYTES = 20  # on disk for each parameter: its value, and in the checkpoint of a training five of them in all
 
@@ -49,7 +50,7 @@ class Cost:
 
 
 # Settings that change neither the operations of a training step nor those of a validation.
-_FREE = ("tier", "system", "seed", "schedule", "initial", "starts_from", "evaluation")
+_FREE = ("tier", "system", "seed", "initial", "starts_from", "evaluation")
 _FREE_OF_TRAINING = ("steps", "validate_every", "log_every")
 
 
@@ -82,7 +83,7 @@ class Records:
     def like(self, run: RunSettings) -> Record | None:
         """The medians over recorded runs that take the same steps as ``run``, or None where there is none.
 
-        They may differ in seed, number of steps, schedule and rates. ``evaluation`` is of those that were
+        They may differ in seed, number of steps, weights and rates. ``evaluation`` is of those that were
         also measured in the same way.
         """
         settings = run.model_dump(mode="json")
@@ -122,7 +123,7 @@ def _read(path: Path) -> Iterator[tuple[dict[str, Any], Record]]:
     """The settings and the cost of one finished run; nothing of one that diverged or cannot be read."""
     try:
         content = read_json(path)
-        settings = RunSettings.model_validate(content["settings"]).model_dump(mode="json")
+        settings = RunSettings.model_validate(upgraded(content["settings"])).model_dump(mode="json")
         cost = content["cost"]
         if content["state"] != "finished" or content["steps"] < 1:
             return
@@ -145,6 +146,7 @@ def _read(path: Path) -> Iterator[tuple[dict[str, Any], Record]]:
 def _kind(settings: dict[str, Any], *, measured: bool = False) -> str:
     """What runs that cost the same have in common; with ``measured``, also in how they are measured."""
     kind = {key: value for key, value in settings.items() if key not in _FREE}
+    kind["objective"] = {name: {**term, "weight": None} for name, term in settings["objective"].items()}
     kind["training"] = {k: v for k, v in settings["training"].items() if k not in _FREE_OF_TRAINING}
     kind["optimiser"] = {k: settings["optimiser"].get(k) for k in ("kind", "embedding_updates")}
     kind["evaluation"] = settings["evaluation"] if measured else None

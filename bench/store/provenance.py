@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bench import __version__
 from bench.base.errors import unknown
 from bench.base.files import sha256_file
-from bench.base.registry import CHOICES, registry
+from bench.base.registry import registry
 
 if TYPE_CHECKING:
     from bench.base.settings import RunSettings
@@ -80,8 +80,7 @@ def _starting_points(stage: str, run: RunSettings | None, corpus: CorpusEntry | 
         raise unknown("stage", stage, ROOTS)
     optional = _readers() if stage == "prepare" else {} if stage == "report" else _parts()
     if run is not None and stage in ("train", "evaluate"):
-        parts = {choice: getattr(run, choice) for choice in CHOICES}
-        chosen = {optional[f"{choice} {part.kind}"] for choice, part in parts.items() if not part.absent}
+        chosen = {optional[f"{choice} {kind}"] for choice, kind in run.used()}
     elif corpus is not None and stage == "prepare":
         chosen = {optional[corpus.reader.kind]}
     else:

@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
 from bench.base.run_names import SEED_FOLDER
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded, upgraded_columns
 from bench.store.changes import changed
 from bench.store.freshness import WEIGHTS, goes_on
 from bench.store.texts import Measurement, document_fault, reasons, table_fault
@@ -182,7 +183,7 @@ def _told(trained: RunSettings | None, planned: RunSettings) -> str:
 def _own_settings(record: RunRecord) -> RunSettings | None:
     """The settings that a published run was made with; a version that cannot read them says so."""
     try:
-        return RunSettings.model_validate(record.run.get("settings"))
+        return RunSettings.model_validate(upgraded(dict(record.run.get("settings") or {})))
     except ValidationError as error:
         keys = [".".join(map(str, found["loc"])) or found["msg"] for found in error.errors()[:TOLD]]
         record.faults.append(f"run.json: settings that this version does not know ({', '.join(keys)})")
@@ -261,6 +262,7 @@ def _load_files(record: RunRecord) -> None:
         if name in TABLES:
             try:
                 table = pandas.read_parquet(path)
+                table = table.rename(columns=upgraded_columns(list(table.columns)))
             except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors and OSErrors
                 record.faults.append(f"{name}: cannot be read: {str(error).splitlines()[0][:160]}")
                 continue

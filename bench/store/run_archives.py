@@ -15,6 +15,7 @@ from typing import Any, Literal
 from bench.base.errors import BenchError
 from bench.base.files import read_json, replacing, sha256_file
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded
 from bench.store.freshness import WEIGHTS
 from bench.store.published import EVALUATION, LAST, TRAINING
 
@@ -73,7 +74,9 @@ def _begun_first(results: Path, names: Iterable[str]) -> list[str]:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        start = RunSettings.model_validate(read_json(results / "runs" / name / "run.json")["settings"]).start
+        start = RunSettings.model_validate(
+            upgraded(read_json(results / "runs" / name / "run.json")["settings"])
+        ).start
         if start is not None:
             add(start)
         ordered.setdefault(name)

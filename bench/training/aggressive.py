@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.base.registry import part
-from bench.objectives.objective import Terms
+from bench.objectives.objective import TOTAL, Terms
 from bench.training.procedures import Information, Standard
 
 if TYPE_CHECKING:
     from bench.training.update import Step, Update
 
 
-@part("procedure", "aggressive")
+@part("procedure", "aggressive", needs={"density": "it watches the mutual information of texts and codes"})
 class Aggressive(Standard):
     """Many updates of the inference network before each update of the rest, while it lags behind.
 
@@ -67,7 +67,7 @@ class Aggressive(Standard):
             if number == 1:
                 batch = step.batch
             terms, _ = update(replace(step, batch=batch, noise=noise), "inference")
-            loss += terms.total.double() * len(batch.lengths)
+            loss += terms[TOTAL].double() * len(batch.lengths)
             tokens += batch.tokens
             if number % self.block == 0:
                 mean = float(loss) / tokens

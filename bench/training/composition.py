@@ -1,8 +1,7 @@
-"""From the settings of a run to what it is composed of: model, objective, schedule and procedure."""
+"""From the settings of a run to what it is composed of: model, objective and procedure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bench.base.registry import build
@@ -10,7 +9,7 @@ from bench.models.model import TextModel, initialise
 from bench.objectives.objective import Objective
 
 if TYPE_CHECKING:
-    from bench.base.settings import Part, RunSettings
+    from bench.base.settings import RunSettings
     from bench.training.procedures import Procedure
 
 
@@ -23,23 +22,21 @@ def build_model(settings: RunSettings, words: int) -> TextModel:
 
 def build_objective(settings: RunSettings) -> Objective:
     """The objective of a run."""
+    wiring, terms = _wiring(settings), settings.objective
     return Objective(
-        regulariser=_part("regulariser", settings.regulariser),
-        aggregate=_part("aggregate", settings.aggregate),
-        twin=_part("coupling", settings.coupling),
+        terms={name: build("term", *term.pair(), wiring) for name, term in terms.items()},
+        weights={name: build("weight", *term.weight.pair(), wiring) for name, term in terms.items()},
     )
 
 
-def build_schedule(settings: RunSettings) -> Callable[[int], float]:
-    """The weight of a run's regulariser by step; 0 where it has none."""
-    return _part("schedule", settings.schedule) or (lambda _: 0.0)
-
-
 def build_procedure(settings: RunSettings) -> Procedure:
-    """The procedure of a run, which knows how many texts its batches hold."""
-    procedure: Procedure = build("procedure", *settings.procedure.pair(), settings.training.batch)
+    """The procedure of a run."""
+    procedure: Procedure = build("procedure", *settings.procedure.pair(), _wiring(settings))
     return procedure
 
 
-def _part(choice: str, part: Part) -> Any:
-    return None if part.absent else build(choice, *part.pair())
+def _wiring(settings: RunSettings) -> dict[str, Any]:
+    """The sizes that parts outside the model may ask for."""
+    training = settings.training
+    sizes = {"embedding": settings.embedding, "latent": settings.latent}
+    return {**sizes, "batch": training.batch, "steps": training.steps}

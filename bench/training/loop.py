@@ -32,10 +32,11 @@ from bench.estimators.gradients import gradient_norms
 from bench.estimators.information import within_batches
 from bench.estimators.likelihood import posteriors, text_likelihoods
 from bench.models.noise import Noise, TextSource
-from bench.objectives.objective import looks_across
+from bench.objectives.objective import TOTAL, looks_across
 from bench.store.freshness import STATUS
 from bench.training import state as saved
-from bench.training.composition import build_model, build_objective, build_procedure, build_schedule
+from bench.training.composition import build_model, build_objective, build_procedure
+from bench.training.log import Log
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
 from bench.training.progress import Reporter
@@ -43,20 +44,7 @@ from bench.training.state import Progress
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
 
 GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
-FINITE = (  # what makes a run diverge once it is not, in the order in which it is blamed
-    "reconstruction",
-    "regulariser",
-    "aggregate",
-    "twin_reconstruction",
-    "matching",
-    "total",
-    "gradient_norm",
-)
 CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
-
-
-class Diverged(Exception):
-    """A loss or a gradient became NaN or infinite: the outcome of this run, not a fault of the code."""
 
 
 class OutOfMemory(Exception):
@@ -77,7 +65,6 @@ class Trainer:
         self.identity = f"{settings.training_identity}/{self.data_hash}"
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
         self.objective = build_objective(settings)
-        self.schedule = build_schedule(settings)
         self.procedure = build_procedure(settings)
         self.stepper = Stepper(self.model, settings.optimiser)
         self.plateau = Plateau()
@@ -91,11 +78,11 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
-        self._unread: list[tuple[int, Tensor]] = []  # steps and their terms, on the device
-        self._terms: list[str] = []
         self._stop: int | None = None
         self._resume()
         self.progress.attempts += 1
+        self.log = Log(self.progress)
+        self.weights: dict[str, float] = {}  # of the terms, at the last step
 
     def _update(self) -> Update:
         parts = self.model, self.objective, self.stepper, self.dtype
@@ -117,14 +104,16 @@ class Trainer:
         self.best = checkpoint.tensors.get("best", {})
         self.progress = checkpoint.progress
         self.procedure.state = self.progress.procedure
+        self.objective.load(self.progress.weights)
         self.plateau = Plateau(**self.progress.plateau)
         self.stepper.decays = self.plateau.decays
         self.reporter.say(f"resumes after step {self.progress.step}")
 
     def save(self) -> None:
         """Write the resumable state. Raises :class:`Diverged` if there is none worth keeping."""
-        self.settle()
+        self.log.settle()
         self.progress.procedure, self.progress.plateau = self.procedure.state, vars(self.plateau)
+        self.progress.weights = self.objective.state
         groups = {"model": self.model.state_dict(), "best": self.best, "optimiser": self.stepper.state()}
         saved.save(self.folder, self.identity, groups, self.progress)
 
@@ -162,29 +151,32 @@ class Trainer:
     def one_step(self, step: int) -> None:
         """Train on the batch of ``step`` (1-based) and log it.
 
-        The terms stay on the device until :meth:`settle`, so that it need not be waited for at every step.
+        The terms stay on the device until they are asked for, so that it need not be waited for at every step.
         Raises :class:`Diverged` at the end of a logging window in which a term became NaN or infinite, and
         :class:`OutOfMemory`.
         """
+        self.weights = self.objective.weights_at(step, self.log.observed)
         began = time.perf_counter()
-        if not self.progress.window:
-            self.progress.window = {"steps": 0, "tokens": 0, "began": self.progress.seconds}
+        self.log.begin()
         batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
-        weight = self.schedule(step)
         self.model.train()
-        given = Step(step, batch, noise, weight, functools.partial(self._another, step), self.parts)
+        given = Step(step, batch, noise, self.weights, functools.partial(self._another, step), self.parts)
         try:
             terms, norm = self.procedure(self.update, given)
         except Exception as error:
-            self.settle()  # a step that nothing has looked at yet may have diverged: that is the reason then
+            self.log.settle()  # a step that nothing has looked at yet may have diverged: that is the reason then
             if out_of_memory(error):
                 raise OutOfMemory(f"out of memory at step {step}") from error
             raise
-        self._note(step, {**terms.named(), "gradient_norm": norm})
+        self.log.note(step, batch.tokens, {**terms, "gradient_norm": norm})
         self.progress.step = step
         self.progress.seconds += time.perf_counter() - began
-        self._log(step, batch.tokens, terms.total)
+        training = self.settings.training
+        self.reporter(step, lambda: f"loss {float(terms[TOTAL]):.1f}")
+        if step % training.log_every == 0 or step == training.steps:
+            self.log.settle()
+            self._close_window()
 
     @property
     def parts(self) -> int:
@@ -225,70 +217,19 @@ class Trainer:
         first = (step - 1) // size * size + 1  # of the epoch
         return self.batch(first + chosen), Noise("further noise", *names, device=self.device)
 
-    def _note(self, step: int, values: dict[str, Tensor]) -> None:
-        """Keep the terms of ``step``, on the device."""
-        self._terms = list(values)
-        self._unread.append((step, torch.stack([value.detach() for value in values.values()])))
-
-    def settle(self) -> None:
-        """Wait for the device, and add the terms of the steps since the last time to the window of means.
-
-        Raises :class:`Diverged` for the first of these steps with a term that is NaN or infinite; the run
-        then stands after the step before it.
-        """
-        began = time.perf_counter()
-        unread, self._unread = self._unread, []
-        if not unread:
-            return
-        window = self.progress.window
-        rows = torch.stack([values for _, values in unread]).tolist()
-        self.progress.seconds += time.perf_counter() - began
-        for (step, _), row in zip(unread, rows, strict=True):
-            values = dict(zip(self._terms, row, strict=True))
-            for term in FINITE:
-                if not math.isfinite(values.get(term, 0.0)):
-                    self.progress.step = step - 1
-                    raise self._diverged(term, values[term], step)
-            for name, value in values.items():
-                window[name] = window.get(name, 0.0) + value
-
-    def _diverged(self, term: str, value: float, step: int) -> Diverged:
-        kind = "NaN" if math.isnan(value) else "infinite"
-        good = f"step {self.progress.best['step']}" if self.progress.best else "none"
-        return Diverged(f"{term} became {kind} at step {step}; last good checkpoint: {good}")
-
-    def _log(self, step: int, tokens: int, loss: Tensor) -> None:
-        """Count one step in the window of means; close the window at each multiple of ``log_every``."""
-        self.progress.window["steps"] += 1
-        self.progress.window["tokens"] += tokens
-        self.progress.tokens += tokens
-        training = self.settings.training
-        self.reporter(step, lambda: f"loss {float(loss):.1f}")
-        if step % training.log_every == 0 or step == training.steps:
-            self.settle()
-            self._close_window()
-
     def _close_window(self) -> None:
-        """Add the means of the window, if it holds a step, to the history; begin another."""
-        window, self.progress.window = self.progress.window, {}
-        if not window:
-            return
-        training, step = self.settings.training, self.progress.step
-        count, seen, start = (window.pop(key) for key in ("steps", "tokens", "began"))
-        row = {
-            "step": step,
-            "epoch": step / math.ceil(len(self.texts["train"].lengths) / training.batch),
-            "seconds": self.progress.seconds,
-            "learning_rate": self.stepper.rate(step),
-            "weight": self.schedule(step),
-            **{name: value / count for name, value in window.items()},
-            "tokens_per_second": seen / max(self.progress.seconds - start, 1e-9),
-        }
-        self.progress.history.append(row)
+        """Add the means of the window, if it holds a step, to the history."""
+        known = {"learning_rate": self.stepper.rate(self.progress.step), **self._changing_weights()}
+        batches = math.ceil(len(self.texts["train"].lengths) / self.settings.training.batch)
+        self.log.close(known, batches)
+
+    def _changing_weights(self) -> dict[str, float]:
+        """The weights of the last step that differ from step to step, as they are logged."""
+        return {f"{name}_weight": self.weights[name] for name in self.objective.changing}
 
     def _validate(self) -> None:
         """Measure the validation split; keep the weights if they are the best so far."""
-        self.settle()
+        self.log.settle()
         began = time.perf_counter()
         training, step = self.settings.training, self.progress.step
         names = ("validation", self.settings.corpus, self.settings.seed)
@@ -305,7 +246,7 @@ class Trainer:
         }
         criterion = "nll" if "nll" in columns else "reconstruction"
         if not math.isfinite(row[criterion]):
-            raise self._diverged(f"validation {criterion}", row[criterion], step)
+            raise self.log.diverged(f"validation {criterion}", row[criterion], step)
         best = self.progress.best is None or row[criterion] < self.progress.best["value"]
         if best:
             self.progress.best = {
@@ -319,7 +260,7 @@ class Trainer:
         spent = time.perf_counter() - began
         self.progress.validation_seconds += spent
         seconds = self.progress.seconds + self.progress.validation_seconds
-        found = {"step": step, "seconds": seconds, "weight": self.schedule(step), "best": best, **row}
+        found = {"step": step, "seconds": seconds, **self._changing_weights(), "best": best, **row}
         self.progress.validations.append(found)
         self.reporter.say(
             f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from bench.base.registry import part
+from bench.corpora.batches import Collator
 from bench.estimators.likelihood import Infer, amortised
 from bench.models.model import TextModel
 from bench.objectives.objective import Terms
@@ -23,6 +24,10 @@ class Procedure(Protocol):
     """How a system is trained. ``state`` is kept in the checkpoint of a run, as JSON."""
 
     state: dict[str, Any]
+
+    def prepare(self, model: TextModel, texts: Collator) -> None:
+        """Change the model before the first step, by the training ``texts``; not asked when a run is resumed."""
+        ...
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""
@@ -44,6 +49,9 @@ class Standard:
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.state: dict[str, Any] = {}
+
+    def prepare(self, model: TextModel, texts: Collator) -> None:
+        """The model begins as it is."""
 
     def __call__(self, update: Update, step: Step) -> tuple[Terms, Tensor]:
         """Train on one step: the terms of the objective, and the norm of its gradient before clipping."""

@@ -18,6 +18,7 @@ from bench.base.device import choose_device, prepare_process
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded
 from bench.corpora.prepared import Prepared
 from bench.store.freshness import (
     STATUS,
@@ -29,7 +30,8 @@ from bench.store.freshness import (
 )
 from bench.store.provenance import code_hash, provenance
 from bench.training import state as saved
-from bench.training.loop import Diverged, OutOfMemory, Trainer
+from bench.training.log import Diverged
+from bench.training.loop import OutOfMemory, Trainer
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
 
@@ -93,6 +95,7 @@ def _trained(
             continue
         if trainer.progress.step == 0:
             _begin(trainer, runs)
+            trainer.procedure.prepare(trainer.model, trainer.texts["train"])
         if accumulation is not None:
             trainer.progress.accumulation = {"from_step": trainer.progress.step + 1, **accumulation}
         try:
@@ -121,7 +124,7 @@ def _begin(trainer: Trainer, runs: Path) -> None:
     if not (folder / "run.json").exists():
         raise BenchError(f"{trainer.settings.name} begins with another run", where=folder, remedy=remedy)
     first = read_json(folder / "run.json")
-    if RunSettings.model_validate(first["settings"]).training_identity != start.identity:
+    if RunSettings.model_validate(upgraded(first["settings"])).training_identity != start.identity:
         raise BenchError("the run to begin with has another configuration", where=folder, remedy=remedy)
     if sha256_file(folder / WEIGHTS) != first["files"][WEIGHTS]:
         raise BenchError("the weights to begin with are damaged", where=folder, remedy=remedy)

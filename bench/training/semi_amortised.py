@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -16,23 +15,31 @@ from bench.base.registry import part
 from bench.corpora.batches import Batch
 from bench.estimators.likelihood import Infer
 from bench.models.distributions import DiagonalGaussian, Latent
+from bench.models.forward import Forward
 from bench.models.model import TextModel
-from bench.models.noise import Noise, Source, TextSource
+from bench.models.noise import TextSource
 from bench.models.second_order import twice_differentiable
-from bench.objectives.divergences import KL, Regulariser
-from bench.objectives.objective import Terms, reconstruction
+from bench.objectives.divergences import KL
+from bench.objectives.objective import TOTAL, Objective, Terms
+from bench.objectives.reconstruction import Reconstruction
 from bench.training.procedures import Standard
 
 if TYPE_CHECKING:
     from bench.training.update import Step, Update
 
 
-@part("procedure", "semi-amortised")
+REFINED = ("reconstruction", "kl")  # the terms that the ascents of a posterior minimise
+BOUND = Objective(
+    {"reconstruction": Reconstruction(), "kl": KL()}
+)  # minus the ELBO, when a model is measured
+
+
+@part("procedure", "semi-amortised", needs={"gaussian": "it refines a mean and a variance"})
 class SemiAmortised(Standard):
     """The posterior of each text starts at that of the encoder and is refined by gradient descent.
 
     Mean and logarithm of the variance x follow v <- momentum * v - g, x <- x + rate * v for ``ascents`` steps,
-    where g is the gradient of reconstruction + weight * regulariser, each step with one code, noise and
+    where g is the gradient of reconstruction + weight * kl, each step with one code, noise and
     dropout of its own, averaged over the B texts of the run's batches: a step is that of the mean of such a batch,
     and the same for a text in any other. The gradients of the means of a batch and of its log-variances are
     each clipped to the norm ``clip`` (where a batch has n texts, to clip * sqrt(n / B)).
@@ -74,29 +81,29 @@ class SemiAmortised(Standard):
         stepper.set_rate(step.number)
         stepper.zero()
         batch, noise = step.batch, step.noise
-        encoded, start = _gaussian(model, batch, noise)
-        source = noise.source("latent", len(batch.lengths))
+        first, refined = Forward(model, batch, noise), objective.only(*REFINED)
+        start = _gaussian(first)
 
         def loss(latent: DiagonalGaussian) -> Tensor:
-            return _bound(model, objective.regulariser, latent, batch, source, noise, step.weight)
+            return refined(Forward(model, batch, noise, latent=latent), step.weights)[TOTAL]
 
         device = start.mean.device
         with twice_differentiable(device):
             latent = self.refine(start, loss, through=True)
-        terms = objective(model, batch, noise, step.weight, (encoded, latent))
+        terms = objective(Forward(model, batch, noise, encoded=first.encoded, latent=latent), step.weights)
         with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
-            terms.total.backward()
-        return replace(terms, total=terms.total.detach()), stepper.step()
+            terms[TOTAL].backward()
+        return {**terms, TOTAL: terms[TOTAL].detach()}, stepper.step()
 
     def inference(self, model: TextModel) -> Infer:
         """The refined posteriors; a text's does not depend on the batch it is in."""
 
         def infer(batch: Batch) -> Latent:
-            _, start = _gaussian(model, batch, None)
+            start = _gaussian(Forward(model, batch))
             source = TextSource(batch.index, "semi-amortised")
 
             def loss(latent: DiagonalGaussian) -> Tensor:
-                return _bound(model, KL(), latent, batch, source, None, 1.0)
+                return BOUND(Forward(model, batch, source=source, latent=latent), {})[TOTAL]
 
             return self.refine(start, loss, through=False)
 
@@ -127,39 +134,16 @@ class SemiAmortised(Standard):
         return refined if through else refined.map(Tensor.detach)
 
 
-def _gaussian(model: TextModel, batch: Batch, noise: Noise | None) -> tuple[Tensor, DiagonalGaussian]:
-    """The encoded texts and their posteriors by the model's own networks.
-
-    Raises :class:`BenchError` if they are no Gaussians.
-    """
-    encoded = model.encode(batch, noise)
-    latent = model.branch.latent(encoded)
+def _gaussian(forward: Forward) -> DiagonalGaussian:
+    """The posteriors that the model's own networks give. Raises :class:`BenchError` if they are no Gaussians."""
+    latent = forward.main.latent
     if not isinstance(latent, DiagonalGaussian):
         raise BenchError(
             "semi-amortised inference refines diagonal Gaussian posteriors",
             where="procedure semi-amortised",
             allowed=["posterior gaussian"],
         )
-    return encoded, latent
-
-
-def _bound(
-    model: TextModel,
-    regulariser: Regulariser | None,
-    latent: DiagonalGaussian,
-    batch: Batch,
-    source: Source,
-    noise: Noise | None,
-    weight: float | Tensor,
-) -> Tensor:
-    """Reconstruction + weight * regulariser at one code of each text, averaged over the batch."""
-    codes, densities = latent.sample(source, 1)
-    z = codes.squeeze(1)
-    signal = model.branch.decoding_signal(z)
-    loss = reconstruction(model.branch, model.embedding(batch.inputs), signal, batch, noise, "decoder")
-    if regulariser is None:
-        return loss
-    return loss + weight * regulariser(latent, z, densities.squeeze(1), model.prior).mean()
+    return latent
 
 
 def _clipped(gradient: Tensor, limit: float, *, by_row: bool) -> Tensor:

@@ -28,7 +28,8 @@ class Progress:
 
     ``accumulation``: in how many ``parts`` each batch is taken, since which step (``from_step``) and why
     (``reason``); None as long as batches are taken whole. ``begun_with``: the ``run`` whose trained modules it
-    began with, and their ``weights_sha256``.
+    began with, and their ``weights_sha256``. ``window`` holds what steps have given since the last row of the
+    history, ``observed`` the terms of the last step that was looked at, ``weights`` what weights remember.
     """
 
     step: int = 0
@@ -42,7 +43,9 @@ class Progress:
     best: dict[str, Any] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     validations: list[dict[str, float]] = field(default_factory=list)
-    window: dict[str, float] = field(default_factory=dict)
+    window: dict[str, Any] = field(default_factory=dict)
+    observed: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     procedure: dict[str, Any] = field(default_factory=dict)
     plateau: dict[str, Any] = field(default_factory=dict)
 

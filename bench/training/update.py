@@ -20,7 +20,7 @@ from bench.corpora.batches import Batch
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
-from bench.objectives.objective import Objective, Terms, parts_of
+from bench.objectives.objective import Objective, Terms, Weights, parts_of
 from bench.training.optimiser import Side, Stepper
 
 DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Step:
-    """What one step is given. ``number`` is 1-based; ``weight`` is that of the regulariser.
+    """What one step is given. ``number`` is 1-based; ``weights`` are those of the terms.
 
     ``another(i)`` gives the i-th further batch of the step, drawn uniformly with replacement, with its noise.
     Each batch is taken in so many ``parts``, where memory does not hold it whole.
@@ -41,7 +41,7 @@ class Step:
     number: int
     batch: Batch
     noise: Noise
-    weight: float | Tensor
+    weights: Weights
     another: Callable[[int], tuple[Batch, Noise]]
     parts: int = 1
 
@@ -74,7 +74,7 @@ class Update:
         """The update at the rate that has been set."""
         with self.products():
             self.stepper.zero()
-            terms = self.objective.backward(self.model, step.batch, step.noise, step.weight, step.parts)
+            terms = self.objective.backward(self.model, step.batch, step.noise, step.weights, step.parts)
             return terms, self.stepper.step(side)
 
     def forget(self) -> None:
@@ -85,7 +85,7 @@ class ReplayedUpdate(Update):
     """An update that runs from recordings, on a device that can record.
 
     The numbers are those of :class:`Update`. What differs from step to step is read from tensors that stay where
-    they are: the batch, the weight of the regulariser and the rate; and from generators that are seeded anew. The
+    they are: the batch, the weights that change and the rate; and from generators that are seeded anew. The
     first batches of a shape, and those of shapes beyond ``MOST``, are made without a recording; so is everything
     after a recording that failed, which ``say`` is told.
     """
@@ -102,7 +102,7 @@ class ReplayedUpdate(Update):
     ) -> None:
         super().__init__(model, objective, stepper, dtype)
         self._say = say
-        self._weight = torch.zeros((), device=self.device)
+        self._weights = {name: torch.zeros((), device=self.device) for name in objective.changing}
         self._noise: Noise | None = None
         self.works = True
         self.forget()
@@ -121,11 +121,12 @@ class ReplayedUpdate(Update):
         if step.parts > 1 or not self.works:
             return super().__call__(step, side)
         self.stepper.set_rate(step.number)
-        self._weight.fill_(step.weight)
+        for name, weight in self._weights.items():
+            weight.fill_(step.weights[name])
         if self._noise is None:
             self._noise = step.noise
         self._noise.begin_as(step.noise)
-        fixed = replace(step, weight=self._weight, noise=self._noise)
+        fixed = replace(step, weights={**step.weights, **self._weights}, noise=self._noise)
         shape = (side, *step.batch.targets.shape, len(step.batch.places))
         recording = self._recordings.get(shape)
         if recording is None:

@@ -20,7 +20,7 @@ from pydantic import Field
 from bench.base.registry import part
 """
 
-INHERITS = '@part("schedule", "x")\nclass S(models.Base):\n    def __call__(self): ...\n'
+INHERITS = '@part("weight", "x")\nclass S(models.Base):\n    def __call__(self): ...\n'
 
 Package = Callable[..., None]
 
@@ -41,7 +41,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
     registry.cache_clear()
 
 
-def schedule(kind: str, options: str = "", choice: str = "schedule") -> str:
+def weight(kind: str, options: str = "", choice: str = "weight") -> str:
     signature = f"self, *, {options}" if options else "self"
     return f'\n@part("{choice}", "{kind}")\nclass S:\n    """About."""\n    def __init__({signature}): ...\n'
 
@@ -58,8 +58,8 @@ def test_every_choice_has_a_part() -> None:
 
 
 def test_a_part_is_named_described_and_built(package: Package) -> None:
-    package(a=schedule("steps", "size: int, rate: float = 0.5"))
-    entry = lookup("schedule", "steps")
+    package(a=weight("steps", "size: int, rate: float = 0.5"))
+    entry = lookup("weight", "steps")
     assert (entry.module, entry.name, entry.about) == (
         f"{entry.file.parts[-3]}.objectives.a",
         "S",
@@ -70,8 +70,8 @@ def test_a_part_is_named_described_and_built(package: Package) -> None:
 
 
 def test_building_constructs_the_class_with_its_options() -> None:
-    linear = build("schedule", "linear", {"start": 10, "length": 20, "ceiling": 0.5})
-    assert [linear(step) for step in (10, 15, 40)] == [0.0, 0.25, 0.5]
+    linear = build("weight", "linear", {"start": 10, "length": 20, "ceiling": 0.5})
+    assert [linear(step, dict) for step in (10, 15, 40)] == [0.0, 0.25, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -89,37 +89,41 @@ def test_building_constructs_the_class_with_its_options() -> None:
 def test_options_are_checked_against_the_constructor(
     options: str, value: dict[str, object], message: str, package: Package
 ) -> None:
-    package(a=schedule("steps", options))
+    package(a=weight("steps", options))
     with pytest.raises(BenchError, match=message):
-        validated(lookup("schedule", "steps").options, value, "schedule steps")
+        validated(lookup("weight", "steps").options, value, "weight steps")
 
 
 @pytest.mark.parametrize("base", ["Base", "Middle", "Protocol, Base"])
 def test_options_are_those_of_an_inherited_constructor(base: str, package: Package) -> None:
     classes = """
 class Base:
-    def __init__(self, wiring: int, *, size: int = 2) -> None: ...
+    def __init__(self, steps: int, *, size: int = 2) -> None: ...
 class Middle(nn.Module, Base): ...
 """
-    package(a=f'{classes}\n@part("schedule", "steps")\nclass S({base}): ...\n')
-    assert validated(lookup("schedule", "steps").options, {}, "here").model_dump() == {"size": 2}
+    package(a=f'{classes}\n@part("weight", "steps")\nclass S({base}): ...\n')
+    assert validated(lookup("weight", "steps").options, {}, "here").model_dump() == {"size": 2}
 
 
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
         (
-            {"a": schedule("x"), "b": schedule("x")},
-            r"two parts are named schedule 'x'(.|\n)*a\.py and .*b\.py",
+            {"a": weight("x"), "b": weight("x")},
+            r"two parts are named weight 'x'(.|\n)*a\.py and .*b\.py",
         ),
-        ({"a": schedule("x") + schedule("x")}, "two parts are named schedule 'x'"),
-        ({"a": schedule("x", choice="shedule")}, r"unknown choice 'shedule'(.|\n)*a\.py: S(.|\n)*'schedule'"),
-        ({"a": schedule("x", "size")}, r"option 'size' of 'x' has no type(.|\n)*a\.py"),
-        ({"a": schedule("x", "size: Path")}, r"'size' of 'x' has another type: name 'Path'(.|\n)*Annotated"),
-        ({"a": schedule("x", "size: int = f()")}, "'size' of 'x' has a default that is not a literal"),
+        ({"a": weight("x") + weight("x")}, "two parts are named weight 'x'"),
+        ({"a": weight("x", choice="weigth")}, r"unknown choice 'weigth'(.|\n)*a\.py: S(.|\n)*'weight'"),
+        ({"a": weight("x", "size")}, r"option 'size' of 'x' has no type(.|\n)*a\.py"),
+        ({"a": weight("x", "size: Path")}, r"'size' of 'x' has another type: name 'Path'(.|\n)*Annotated"),
+        ({"a": weight("x", "size: int = f()")}, "'size' of 'x' has a default that is not a literal"),
         (
             {"a": INHERITS},
             r"options of S cannot be read: no __init__ of its own, and models\.Base is(.|\n)*a\.py(.|\n)*give S an",
+        ),
+        (
+            {"a": '@part("weight", NAME)\nclass S: ...\n'},
+            r"mark of S is not two names and literals(.|\n)*a\.py",
         ),
         ({"a": "def f(:"}, r"cannot read the parts in this file: invalid syntax(.|\n)*a\.py"),
     ],
@@ -130,9 +134,40 @@ def test_a_mistake_in_a_part_is_explained(sources: dict[str, str], message: str,
         registry()
 
 
+WIRED = """
+@part("weight", "wired")
+class Wired:
+    def __init__(self, steps: int, words: int = 3, *, size: int = 2) -> None: ...
+"""
+
+
+def test_wiring_is_asked_for_by_name(package: Package) -> None:
+    package(a=WIRED.replace("words", "steps_left"))
+    with pytest.raises(
+        BenchError, match=r"unknown wiring 'steps_left'(.|\n)*a\.py: Wired(.|\n)*allowed: steps"
+    ):
+        registry()
+
+
+def test_what_is_asked_for_must_be_at_hand() -> None:
+    made = build("procedure", "standard", {}, {"batch": 7, "latent": 3})
+    assert made.batch == 7
+    with pytest.raises(
+        BenchError, match=r"unknown wiring 'batch'(.|\n)*procedures\.py: Standard(.|\n)*latent"
+    ):
+        build("procedure", "standard", {}, {"latent": 3})
+
+
+def test_a_mark_says_what_a_part_needs_and_gives(package: Package) -> None:
+    mark = '@part("prior", "x", needs={"gaussian": "so"}, gives=("mixture",), space="sphere")'
+    package(a=f"{mark}\nclass S: ...\n")
+    entry = lookup("prior", "x")
+    assert (entry.needs, entry.gives, entry.space) == ({"gaussian": "so"}, ("mixture",), "sphere")
+
+
 def test_other_decorators_are_no_parts(package: Package) -> None:
-    package(a="import functools\n@functools.cache\ndef f(): ...\n@part\nclass A: ...\n" + schedule("x"))
-    assert list(registry()["schedule"]) == ["x"]
+    package(a="import functools\n@functools.cache\ndef f(): ...\n@part\nclass A: ...\n" + weight("x"))
+    assert list(registry()["weight"]) == ["x"]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -148,6 +183,6 @@ def test_marking_a_class_changes_nothing_but_checks_the_choice() -> None:
     class Some:
         pass
 
-    assert part("schedule", "some")(Some) is Some
-    with pytest.raises(BenchError, match="did you mean 'schedule'"):
-        part("schedul", "some")
+    assert part("weight", "some")(Some) is Some
+    with pytest.raises(BenchError, match="did you mean 'weight'"):
+        part("weigh", "some")

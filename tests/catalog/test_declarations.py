@@ -341,7 +341,10 @@ def test_reading_the_catalog_imports_nothing_heavy() -> None:
 
 def test_a_catalog_is_what_its_files_say() -> None:
     catalog: Catalog = load_catalog()
-    assert catalog.system("coupled-vae").parts() == {"coupling": {"kind": "twin"}}
+    assert catalog.system("coupled-vae").parts() == {
+        "coupling": "twin",
+        "objective": {"matching": {"weight": 0.1}, "twin_reconstruction": {"weight": 1.0}},
+    }
     first = catalog.paper("coupled-vae").reported[0]
     assert (first.label, first.metric, first.value, first.bold) == ("GRU-LM", "nll", 105.8, False)
 

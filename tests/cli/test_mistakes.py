@@ -45,7 +45,7 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     ((*TRAIN, '{"training": {"steps": 0}}'), ("training.steps is 0", "greater than or equal to 1")),
     ((*TRAIN, '{"encoder": {"hiden": 1}}'), ("unknown key 'hiden'", "encoder gru", "did you mean 'hidden'")),
     ((*TRAIN, '{"encoder": "gruu"}'), ("unknown encoder 'gruu'", "did you mean 'gru'")),
-    ((*TRAIN, '{"posterior": "point"}'), ("a regulariser needs a posterior with a density",)),
+    ((*TRAIN, '{"posterior": "point"}'), ("term 'kl' needs the property 'density'",)),
     ((*TRAIN, '{"optimiser": {"learning_rate": NaN}}'), ("learning_rate is nan", "a finite number")),
     ((*TRAIN, '{"seed": 3}'), ("seed is not a setting: it is part of the run's name",)),
     (("evaluate", RUN.replace("seed0", "seed1")), ("file not found", "seed1/run.json")),

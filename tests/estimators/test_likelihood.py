@@ -20,6 +20,7 @@ from bench.corpora.vocabulary import EOS, GO, PAD, UNK
 from bench.estimators import likelihood
 from bench.estimators.likelihood import conditional_losses, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
+from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.priors import StandardNormal
 from bench.training.composition import build_model
@@ -166,7 +167,7 @@ def test_importance_sampling_agrees_with_quadrature(text: list[int]) -> None:
 def test_losses_of_many_codes_equal_the_model_written_again() -> None:
     model, texts = small_model("vae"), [[4, 5, 6, 7, 8], [8], [5, 5, 3]]
     plain, codes = Plain(model), torch.randn(3, 4, 4)
-    found = conditional_losses(model, collator(texts)(range(3)), codes)
+    found = conditional_losses(Forward(model, collator(texts)(range(3))), codes)
     for i, text in enumerate(texts):
         for j in range(4):
             wanted = plain.losses("branch", text, plain.signal("branch", codes[i, j].double())).sum()
@@ -217,3 +218,14 @@ def test_bounds_and_both_kinds_of_kl(runs: Path, corpus: Prepared, test_texts: C
     assert columns["elbo"].mean() < -columns["nll"].mean()
     difference = columns["kl_monte_carlo"] - columns["kl_analytic"]
     assert abs(difference.mean()) < 4 * spread(difference)
+
+
+def test_a_stochastic_code_without_a_density_is_reconstructed_from_as_many_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, split = small_model("vae"), collator([[4, 5, 6], [7]])
+    whole = text_likelihoods(model, split, 6, "test")
+    monkeypatch.setattr(DiagonalGaussian, "has_density", False)
+    found = text_likelihoods(model, split, 6, "test")
+    assert set(found) == {"reconstruction"}
+    np.testing.assert_array_equal(found["reconstruction"], whole["reconstruction"])

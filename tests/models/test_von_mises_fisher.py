@@ -502,13 +502,3 @@ def test_the_uniform_prior() -> None:
     assert (z.square().mean(0) - 1 / 4).abs().max() < 5 * math.sqrt(6 / (96 * count))
     expected = torch.full((2, 5), -math.log(2 * math.pi**2))  # the area of the sphere in four dimensions
     torch.testing.assert_close(prior.log_prob(z[:10].view(2, 5, 4)), expected)
-
-
-def test_the_code_nearest_to_a_point_between_two_modes_is_on_the_arc_between_them() -> None:
-    q = VonMisesFisher(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.8, 0.6]]), torch.ones(2))
-    between = q.nearest(torch.lerp(q.direction[0], q.direction[1], torch.tensor([[0.25], [0.5]])))
-    torch.testing.assert_close(between.norm(dim=-1), torch.ones(2))
-    angles = torch.acos(between @ q.direction.t())
-    torch.testing.assert_close(angles.sum(-1), torch.full((2,), math.pi / 2))
-    assert angles[0, 0] < angles[0, 1]
-    torch.testing.assert_close(angles[1, 0], angles[1, 1])

@@ -13,7 +13,7 @@ from torch.distributions import Normal, kl_divergence
 from bench.models.distributions import DiagonalGaussian, Point
 from bench.models.priors import StandardNormal
 from bench.objectives.divergences import KL, kl_terms
-from tests.plain import numbers
+from tests.plain import known, numbers
 
 PRIOR = StandardNormal(3)
 
@@ -55,18 +55,18 @@ def test_it_is_zero_for_the_prior_alone() -> None:
 class Shifted:
     """A prior for which no closed form is declared: N(1, I)."""
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_prob(self, z: Tensor, condition: None) -> Tensor:
         return PRIOR.log_prob(z - 1)
 
 
-def test_the_regulariser_uses_the_closed_form_where_it_is_one_and_the_code_otherwise(
+def test_the_kl_uses_the_closed_form_where_it_is_one_and_the_code_otherwise(
     gaussian: DiagonalGaussian,
 ) -> None:
     z = torch.randn(6, 3)
     density = torch.full((6,), torch.nan)  # not read
-    torch.testing.assert_close(KL()(gaussian, z, density, PRIOR), closed(gaussian).sum(-1))
+    torch.testing.assert_close(KL()(known(gaussian, z, density, PRIOR)), closed(gaussian).sum(-1))
     with pytest.raises(TypeError, match="no KL"):
-        kl_terms(Point(z), z, None, PRIOR)
+        kl_terms(known(Point(z), z, None, PRIOR))
 
 
 def test_a_prior_without_a_closed_form_is_measured_by_the_code(gaussian: DiagonalGaussian) -> None:
@@ -76,6 +76,6 @@ def test_a_prior_without_a_closed_form_is_measured_by_the_code(gaussian: Diagona
     prior: Any = Shifted()
     density = gaussian.log_prob(z)
     some = range(0, 50_000, 100)
-    values = torch.stack([KL()(gaussian, z[:, i], density[:, i], prior) for i in some], dim=1)
+    values = torch.stack([KL()(known(gaussian, z[:, i], density[:, i], prior)) for i in some], dim=1)
     error = values.std(1) / math.sqrt(values.shape[1])
     assert ((values.mean(1) - exact).abs() < 4 * error).all()  # 4 s.e., six texts

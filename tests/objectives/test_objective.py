@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
@@ -24,6 +25,11 @@ DRY: dict[str, Any] = {"encoder": {"hidden": 8, "dropout": 0.0}, "decoder": {"dr
 def built(system: str, dry: bool = True, **changes: Any) -> tuple[TextModel, Objective]:
     settings = tiny_settings(system, **(DRY if dry else {}), **changes)
     return build_model(settings, WORDS), build_objective(settings)
+
+
+def forward(model: TextModel) -> Forward:
+    """What the first step knows."""
+    return Forward(model, BATCH, Noise("step", 1))
 
 
 def recomputed(plain: Plain, system: str, distance: str = "rational-quadratic") -> dict[str, Tensor]:
@@ -51,20 +57,16 @@ def recomputed(plain: Plain, system: str, distance: str = "rational-quadratic") 
     return {name: torch.stack(values).mean() for name, values in rows.items() if values}
 
 
+NAMES = {"reconstruction": "rec", "kl": "reg", "twin_reconstruction": "rec_twin", "matching": "match"}
+
+
 def check(found: Terms, wanted: dict[str, Tensor], total: Tensor) -> None:
-    names = {
-        "reconstruction": "rec",
-        "regulariser": "reg",
-        "twin_reconstruction": "rec_twin",
-        "matching": "match",
-    }
-    values = found.named()
-    assert set(values) == {"total"} | {long for long, short in names.items() if short in wanted}
-    for long, short in names.items():
+    assert set(found) == {"total"} | {long for long, short in NAMES.items() if short in wanted}
+    for long, short in NAMES.items():
         if short in wanted:
-            assert not values[long].requires_grad
-            torch.testing.assert_close(values[long].double(), wanted[short].detach(), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(values["total"].double(), total, rtol=1e-5, atol=1e-6)
+            assert not found[long].requires_grad
+            torch.testing.assert_close(found[long].double(), wanted[short].detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found["total"].double(), total, rtol=1e-5, atol=1e-6)
 
 
 def check_gradients(model: TextModel, plain: Plain) -> None:
@@ -81,11 +83,11 @@ def check_gradients(model: TextModel, plain: Plain) -> None:
 @pytest.mark.parametrize("system", ["gru-lm", "dae", "vae"])
 def test_terms_and_gradients_without_a_twin(system: str) -> None:
     model, objective = built(system)
-    found, plain = objective(model, BATCH, Noise("step", 1), 0.3), Plain(model)
+    found, plain = objective(forward(model), {"kl": 0.3}), Plain(model)
     wanted = recomputed(plain, system)
     total = wanted["rec"] + (0.3 * wanted["reg"] if "reg" in wanted else 0)
     check(found, wanted, total)
-    found.total.backward()
+    found["total"].backward()
     total.backward()
     check_gradients(model, plain)
 
@@ -101,20 +103,17 @@ def test_terms_and_gradients_without_a_twin(system: str) -> None:
 def test_the_weights_enter_as_in_equation_4(
     lambda_r: float, lambda_m: float, weight: float, distance: str
 ) -> None:
-    coupling = {
-        "reconstruction_weight": lambda_r,
-        "matching_weight": lambda_m,
-        "distance": distance,
-        "constant": 64.0,
-    }
-    model, objective = built("coupled-vae", coupling=coupling)
-    found, plain = objective(model, BATCH, Noise("step", 1), weight), Plain(model)
+    matching = {"weight": lambda_m, "distance": distance, "constant": 64.0}
+    terms = {"matching": matching, "twin_reconstruction": {"weight": lambda_r}}
+    model, objective = built("coupled-vae", objective=terms)
+    weights = objective.weights_at(1, dict) | {"kl": weight}
+    found, plain = objective(forward(model), weights), Plain(model)
     wanted = recomputed(plain, "coupled-vae", distance)
     total = (
         wanted["rec"] + weight * wanted["reg"] + lambda_r * wanted["rec_twin"] + lambda_m * wanted["match"]
     )
     check(found, wanted, total)
-    found.total.backward()
+    found["total"].backward()
     total.backward()
     check_gradients(model, plain)
 
@@ -122,10 +121,11 @@ def test_the_weights_enter_as_in_equation_4(
 def test_a_twin_of_no_weight_leaves_the_baselines_gradient_dropout_and_all() -> None:
     baseline, without = built("vae", dry=False)
     coupled, with_twin = built(
-        "coupled-vae", dry=False, coupling={"reconstruction_weight": 0, "matching_weight": 0}
+        "coupled-vae", dry=False, objective={"matching": {"weight": 0}, "twin_reconstruction": {"weight": 0}}
     )
     for model, objective in ((baseline, without), (coupled, with_twin)):
-        objective(model, BATCH, Noise("step", 1), 0.5).total.backward()
+        weights = objective.weights_at(1, dict) | {"kl": 0.5}
+        objective(forward(model), weights)["total"].backward()
     found = dict(coupled.named_parameters())
     for name, parameter in baseline.named_parameters():
         # Sums of zeros are exact, but the order of additions into the embedding may differ.
@@ -135,9 +135,17 @@ def test_a_twin_of_no_weight_leaves_the_baselines_gradient_dropout_and_all() -> 
 
 def test_bfloat16_products_leave_the_regulariser_exact_and_the_rest_near() -> None:
     model, objective = built("coupled-vae", dry=False)
-    exact = objective(model, BATCH, Noise("step", 1), 1.0)
+    exact = objective(forward(model), {})
     with products(torch.device("cpu"), torch.bfloat16):
-        rounded = objective(model, BATCH, Noise("step", 1), 1.0)
+        rounded = objective(forward(model), {})
     # Eight significant bits in each product: errors of 2^-9 that average out over tokens.
-    torch.testing.assert_close(rounded.total, exact.total, rtol=5e-3, atol=0)
-    assert rounded.total != exact.total
+    torch.testing.assert_close(rounded["total"], exact["total"], rtol=5e-3, atol=0)
+    assert rounded["total"] != exact["total"]
+
+
+def test_a_part_of_the_terms_can_be_computed_alone() -> None:
+    model, objective = built("coupled-vae")
+    weights = objective.weights_at(1, dict)
+    whole, some = (one(forward(model), weights) for one in (objective, objective.only("kl", "matching")))
+    assert list(some) == ["kl", "matching", "total"]
+    assert all(torch.equal(some[name], whole[name]) for name in ("kl", "matching"))

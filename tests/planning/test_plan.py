@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bench.base.errors import BenchError
-from bench.base.registry import CHOICES
+from bench.base.parts import in_full
 from bench.base.run_names import parse_name
+from bench.base.settings import RunSettings
 from bench.catalog.declarations import Catalog, load_catalog
 from bench.planning.plan import Plan, Request, find_run, make_plan, merge, resolve, systems_of, text_rules
 
@@ -66,6 +67,26 @@ def asked(catalog: Catalog, **values: Any) -> Plan:
             {"encoder": {"kind": "gru", "options": {"dropout": 0.1}}},
             {"encoder": {"kind": "gru", "hidden": 1, "dropout": 0.1}},
         ),
+        (
+            {"objective": {"kl": {"weight": {"kind": "linear", "start": 1}}}},
+            {"objective": {"kl": {"kind": "free-bits", "target": 2, "weight": {"start": 3}}, "mmd": {}}},
+            {
+                "objective": {
+                    "kl": {"kind": "free-bits", "target": 2, "weight": {"kind": "linear", "start": 3}},
+                    "mmd": {},
+                }
+            },
+        ),
+        (
+            {
+                "objective": {
+                    "kl": {"kind": "free-bits", "target": 2, "weight": {"kind": "linear", "start": 1}}
+                }
+            },
+            {"objective": {"kl": {"kind": "free-bits", "form": "text", "weight": 0.5}}},
+            {"objective": {"kl": {"kind": "free-bits", "target": 2, "form": "text", "weight": 0.5}}},
+        ),
+        ({"objective": {"kl": {"weight": 2}}}, {"objective": {"kl": "none"}}, {"objective": {"kl": "none"}}),
         ({"encoder": "gru"}, {"encoder": 5}, {"encoder": 5}),
         ({"encoder": "gru"}, {"encoder": None}, {"encoder": None}),
         ({"encoder": "gru"}, {"encoder": [1]}, {"encoder": [1]}),
@@ -73,7 +94,7 @@ def asked(catalog: Catalog, **values: Any) -> Plan:
 )
 def test_layers_merge(old: dict[str, Any], new: dict[str, Any], merged: dict[str, Any]) -> None:
     before = repr((old, new))
-    assert merge(old, new) == merged
+    assert merge(in_full(old), in_full(new)) == in_full(merged)
     assert repr((old, new)) == before
 
 
@@ -98,7 +119,7 @@ def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
     assert numbers("yahoo", "coupled-vae-rq-1", latent=3, encoder={"hidden": 5}) == (3, 70, 5)
     run = resolve(changed, "demo", PAPER, "yahoo", "coupled-vae-rq-1", 0)
     assert (run.latent, run.embedding, run.encoder.options["hidden"]) == (16, 64, 64)
-    assert run.coupling.options["matching_weight"] == 1.0
+    assert run.objective["matching"].weight.options == {"value": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -111,25 +132,32 @@ def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
 )
 def test_a_tier_scales_every_schedule(tier: str, numbers: tuple[int, ...], catalog: Catalog) -> None:
     run = find_run(catalog, f"{tier}/{PAPER}/ptb/vae/seed0")
-    schedule, rate = run.schedule.options, run.optimiser
-    found = (run.training.steps, run.training.validate_every, schedule["start"], schedule["length"])
+    ramp, rate = run.objective["kl"].weight.options, run.optimiser
+    found = (run.training.steps, run.training.validate_every, ramp["start"], ramp["length"])
     assert (*found, rate.decay_after, rate.decay_every) == numbers
 
 
+def at(run: RunSettings, path: str) -> Any:
+    """The setting at a path of those that a tier scales; of the terms, that of the KL."""
+    found: Any = run.model_dump()
+    for key in path.replace("*", "kl").split("."):
+        found = found[key] if key in found else found["options"][key]
+    return found
+
+
 def test_what_is_scaled_is_a_setting(catalog: Catalog) -> None:
-    dump = find_run(catalog, f"paper/{PAPER}/ptb/vae/seed0").model_dump()
+    run = find_run(catalog, f"paper/{PAPER}/ptb/vae/seed0")
     for path in catalog.tiers.scaled:
-        group, key = path.split(".")
-        values = dump[group]["options"] if group in CHOICES else dump[group]
-        assert isinstance(values[key], int), path
+        assert isinstance(at(run, path), int), path
 
 
 def test_a_number_is_scaled_to_at_least_one_and_zero_stays(catalog: Catalog) -> None:
     paper = catalog.paper(PAPER)
-    protocol = merge(paper.protocol, {"schedule": {"start": 0}, "training": {"steps": 3}})
+    ramp = {"objective": {"kl": {"weight": {"start": 0}}}}
+    protocol = merge(in_full(paper.protocol), in_full(ramp | {"training": {"steps": 3}}))
     changed = catalog.model_copy(update={"papers": {PAPER: paper.model_copy(update={"protocol": protocol})}})
     run = find_run(changed, f"quick/{PAPER}/ptb/vae/seed0")
-    assert (run.schedule.options["start"], run.training.steps) == (0, 1)
+    assert (at(run, "objective.kl.weight.start"), run.training.steps) == (0, 1)
 
 
 @pytest.mark.parametrize("system", ["vae", "coupled-vmf-vae", "cnn-vae", "cycann-vae", "vae-late-decay"])
@@ -140,18 +168,17 @@ def test_a_corpus_in_place_of_another_has_its_settings_and_shorter_schedules(
     assert (here.encoder, here.decoder, here.coupling) == (there.encoder, there.decoder, there.coupling)
     scale = catalog.paper("coupled-vae").stand_ins["yahoo-lite"].scale
     for path in catalog.tiers.scaled:
-        group, key = path.split(".")
-        held = getattr(there, group), getattr(here, group)
-        whole, short = (one.options[key] if group == "schedule" else getattr(one, key) for one in held)
-        assert short == round(whole * scale), path
+        assert at(here, path) == round(at(there, path) * scale), path
     assert here.text == there.text.model_copy(update={"oov": "unknown"})
     assert here.evaluation.samples == 25
 
 
 def test_an_override_that_a_system_has_no_part_for_is_left_out(catalog: Catalog) -> None:
-    settings = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}, "schedule": {"start": 1}}
+    settings: dict[str, Any] = {"encoder": {"hidden": 5}, "decoder": {"hidden": 6}}
+    settings |= {"objective": {"kl": {"weight": {"start": 1}}, "matching": {"weight": 2.0}}}
     run = find_run(catalog, f"demo/{PAPER}/ptb/gru-lm/seed0", settings)
     assert (run.encoder.kind, run.decoder.options["hidden"]) == ("none", 6)
+    assert list(run.objective) == ["reconstruction"]
 
 
 def spending(catalog: Catalog, **changes: Any) -> Catalog:

@@ -209,12 +209,12 @@ class Results:
         weight = np.clip((steps - 40) / 800, 0, 1)
         coupled = np.nan if settings.coupling.absent else 1.0
         kl = 14 * np.exp(-steps / 900)
-        shared = {"step": steps, "seconds": steps / 10.0, "weight": weight}
+        shared = {"step": steps, "seconds": steps / 10.0, "kl_weight": weight}
         training = shared | {
             "learning_rate": np.where(steps < 600, 1e-3, 5e-4),
             "total": decay + weight * kl,
             "reconstruction": decay,
-            "regulariser": kl,
+            "kl": kl,
             "twin_reconstruction": coupled * (decay - 10),
             "matching": coupled * np.exp(-steps / 400),
             "gradient_norm": 20 + 10 * np.exp(-steps / 200),

@@ -63,7 +63,7 @@ def run(
     )
     if curves:
         steps = 100 * np.arange(1, len(np.atleast_1d(next(iter(curves.values())))) + 1)
-        weight = {"weight": np.ones(len(steps))}
+        weight = {"kl_weight": np.ones(len(steps))}
         record.tables["validation.parquet"] = pandas.DataFrame({"step": steps} | weight | dict(curves))
     return record
 

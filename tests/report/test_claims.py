@@ -210,7 +210,7 @@ def test_every_shape_and_curve_that_may_be_declared_is_known() -> None:
 def test_a_curve_while_the_weight_rises() -> None:
     record = run("vae", curves={"grad_norm_reg_squared": [9, 9, 8, 4, 2, 1, 7, 7], "unused": [0] * 8})
     table = record.tables["validation.parquet"]
-    table["weight"] = [0, 0.0, 0.1, 0.4, 0.7, 1.0, 1.0, 1.0]
+    table["kl_weight"] = [0, 0.0, 0.1, 0.4, 0.7, 1.0, 1.0, 1.0]
     asked = Shape(system="vae", curve="regulariser-gradient", shape="falls", during="annealing")
     found = curve(record, asked)
     assert found is not None

@@ -53,8 +53,8 @@ def test_objective(results: Any, system: str, formula: str) -> None:
 def test_a_part_is_told_by_its_docstring(results: Any) -> None:
     settings = results.settings("paper/coupled-vae/ptb/vae/seed0")
     rows = {row["choice"]: row for row in describe.parts(settings)}
-    assert "<code>" in rows["schedule"]["about"]
-    assert "``" not in rows["schedule"]["about"]
+    assert "<code>" in rows["kl, weight"]["about"]
+    assert "``" not in rows["kl, weight"]["about"]
 
 
 def load(results: Any, catalog: Catalog, request: Request) -> RunRecord:
@@ -62,7 +62,7 @@ def load(results: Any, catalog: Catalog, request: Request) -> RunRecord:
 
 
 def test_settings_of_the_user_come_back_in_the_command(results: Any, catalog: Catalog) -> None:
-    changed = {"latent": 16, "coupling": {"matching_weight": 0.7}, "training": {"steps": 50}}
+    changed = {"latent": 16, "objective": {"matching": {"weight": 0.7}}, "training": {"steps": 50}}
     request = Request.model_validate(
         {"tier": "paper", "corpora": ("ptb",), "systems": ("coupled-vae",), "settings": changed}
     )
@@ -75,9 +75,27 @@ def test_settings_of_the_user_come_back_in_the_command(results: Any, catalog: Ca
     assert reason == ""
     assert {d["key"]: (d["protocol"], d["run"]) for d in departures} == {
         "latent": (32, 16),
-        "coupling.options.matching_weight": (0.1, 0.7),
+        "objective.matching.weight.options.value": (0.1, 0.7),
         "training.steps": (60000, 50),
     }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"objective": {"kl": "none"}, "posterior": "point", "prior": "none"},
+        {"objective": {"mmd": {"kind": "mmd", "weight": 2.0}, "kl": {"weight": 0.5}}},
+        {"objective": {"kl": {"kind": "free-bits"}}, "decoder": {"kind": "lstm", "hidden": 7}},
+    ],
+)
+def test_another_objective_comes_back_in_the_command(
+    results: Any, catalog: Catalog, changed: dict[str, Any]
+) -> None:
+    asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae",), "settings": changed}
+    record = load(results, catalog, Request.model_validate(asked))
+    assert record.settings is not None
+    given = describe.overrides(catalog, record)
+    assert find_run(catalog, record.name, given).identity == record.settings.identity
 
 
 @pytest.mark.parametrize("system", ["coupled-vae", "prefb-vae"])

@@ -60,7 +60,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("base/seeds.py", ">> 1", ">> 2", ["train", "evaluate", "prepare generated-tiny", "report"]),
         ("models/new.py", "", "VALUE = 1\n", []),
         (
-            "objectives/schedules.py",
+            "objectives/weights.py",
             "import annotations",
             "import annotations\n\nVALUE = 1",
             ["train vae", "evaluate vae"],

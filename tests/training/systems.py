@@ -21,7 +21,7 @@ def small(system: str) -> RunSettings:
         decoder = {"hidden": 16} if third_party else {"channels": 8}
     settings = TINY | {
         "decoder": decoder,
-        "schedule": {} if system == "gru-lm" else {"start": 0, "length": 20},
+        "objective": {"kl": {"weight": {"start": 0, "length": 20}}},
         "optimiser": {"clip": 1.0} | ({} if third_party else {"decay_after": 4, "decay_every": 3}),
     }
     return resolve(CATALOG, "demo", "coupled-vae", CORPUS, system, 0, settings)

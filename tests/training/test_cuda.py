@@ -29,7 +29,7 @@ def trained(system: str, corpus: Prepared, folder: Path, *kinds: str) -> Trainer
     trainer.reporter.every = float("inf")
     for step in range(1, STEPS + 1):
         trainer.one_step(step)
-    trainer.settle()
+    trainer.log.settle()
     return trainer
 
 

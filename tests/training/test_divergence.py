@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, term: str, value: float, at: int) -> 
     def spoiled(self: Objective, *args: Any) -> Terms:
         terms = original(self, *args)
         if next(calls) == at:
-            return replace(terms, **{term: torch.tensor(value), "total": terms.total * value})
+            return {**terms, term: torch.tensor(value), "total": terms["total"] * value}
         return terms
 
     monkeypatch.setattr(Objective, "__call__", spoiled)
@@ -41,7 +40,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, term: str, value: float, at: int) -> 
 @pytest.mark.parametrize(
     ("term", "value", "step", "kind", "good"),
     [
-        ("regulariser", math.nan, 25, "NaN", "step 20"),
+        ("kl", math.nan, 25, "NaN", "step 20"),
         ("matching", math.inf, 21, "infinite", "step 20"),
         ("reconstruction", math.nan, 1, "NaN", "none"),
     ],
@@ -70,7 +69,7 @@ def test_a_step_that_stumbles_over_a_divergence_is_not_the_reason(
     at: int, corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The terms of a logging window are read at its end; whatever happens before, the first cause is told."""
-    spoil(monkeypatch, "regulariser", math.nan, 25 if at == 26 else 1000)
+    spoil(monkeypatch, "kl", math.nan, 25 if at == 26 else 1000)
     original = Standard.__call__
 
     def stumble(self: Standard, update: Update, step: Step) -> Any:
@@ -85,7 +84,7 @@ def test_a_step_that_stumbles_over_a_divergence_is_not_the_reason(
         return
     run = trained(tiny_settings("vae"), corpora, tmp_path)
     assert (run["state"], run["steps"]) == ("diverged", 24)
-    assert run["reason"].startswith("regulariser became NaN at step 25;")
+    assert run["reason"].startswith("kl became NaN at step 25;")
 
 
 def test_a_huge_learning_rate_diverges_and_nothing_is_measured(corpora: Path, tmp_path: Path) -> None:

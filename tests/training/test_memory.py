@@ -13,11 +13,10 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import load_catalog
-from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
-from bench.models.model import TextModel
+from bench.models.forward import Forward
 from bench.models.noise import Noise
-from bench.objectives.objective import Objective, Terms, looks_across
+from bench.objectives.objective import Objective, Terms, Weights, looks_across
 from bench.planning.plan import resolve
 from bench.store.freshness import state_folder
 from bench.training.loop import Trainer
@@ -38,7 +37,7 @@ def gradient(trainer: Trainer, parts: int) -> tuple[Terms, dict[str, torch.Tenso
     """The terms of the objective and the gradients of the first batch, taken in so many parts."""
     trainer.model.train().zero_grad()
     noise = Noise("noise", 0, device=CPU)
-    terms = trainer.objective.backward(trainer.model, trainer.batch(1), noise, 0.7, parts)
+    terms = trainer.objective.backward(trainer.model, trainer.batch(1), noise, {"kl": 0.7}, parts)
     return terms, {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}
 
 
@@ -52,8 +51,8 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
-    for name, term in whole.named().items():
-        torch.testing.assert_close(summed.named()[name], term.detach(), rtol=1e-5, atol=1e-6)
+    for name, term in whole.items():
+        torch.testing.assert_close(summed[name], term.detach(), rtol=1e-5, atol=1e-6)
 
 
 ACROSS = {
@@ -73,7 +72,7 @@ def test_what_looks_at_a_batch_as_a_whole_is_known(system: str, corpus: Prepared
 
 
 def test_a_floor_on_the_mean_of_a_batch_looks_at_it_as_a_whole(corpus: Prepared, tmp_path: Path) -> None:
-    trainer = Trainer(few("prefb-vae", regulariser={"form": "batch"}), corpus, tmp_path, CPU)
+    trainer = Trainer(few("prefb-vae", objective={"kl": {"form": "batch"}}), corpus, tmp_path, CPU)
     assert looks_across(trainer.model, trainer.objective, trainer.procedure) == [
         "a floor on the mean KL of a batch"
     ]
@@ -84,11 +83,11 @@ def scarce(monkeypatch: pytest.MonkeyPatch, texts: int, after: int = 0) -> list[
     tried: list[int] = []
     original = Objective.__call__
 
-    def call(self: Objective, model: TextModel, batch: Batch, *arguments: Any) -> Terms:
-        tried.append(len(batch.lengths))
-        if len(batch.lengths) > texts and len(tried) > after:
+    def call(self: Objective, forward: Forward, weights: Weights) -> Terms:
+        tried.append(forward.texts)
+        if forward.texts > texts and len(tried) > after:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, model, batch, *arguments)
+        return original(self, forward, weights)
 
     monkeypatch.setattr(Objective, "__call__", call)
     return tried

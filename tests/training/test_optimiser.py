@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.settings import Optimiser
+from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective
@@ -29,7 +30,8 @@ def built(system: str) -> tuple[TextModel, Objective]:
 
 def differentiate(model: TextModel, objective: Objective, step: int = 1) -> None:
     model.zero_grad()
-    objective(model, BATCH, Noise("step", step), 1.0).total.backward()
+    weights = objective.weights_at(1, dict) | {"kl": 1.0}
+    objective(Forward(model, BATCH, Noise("step", step)), weights)["total"].backward()
 
 
 def others(model: TextModel) -> list[nn.Parameter]:

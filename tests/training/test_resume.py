@@ -19,11 +19,14 @@ from safetensors.torch import load_file
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json
 from bench.base.settings import RunSettings
+from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
+from bench.models.model import TextModel
 from bench.store.freshness import state_folder
 from bench.training import loop, run
 from bench.training import state as saved
 from bench.training.loop import Interrupted, Trainer
+from bench.training.procedures import Standard
 from bench.training.run import train_run
 from tests.conftest import tiny_settings
 from tests.training.resuming import assert_same, stop_after
@@ -51,6 +54,59 @@ def test_stopping_at_any_step_changes_nothing(
     second = finished(settings, corpus, tmp_path / "parts")
     assert second.progress.attempts == 2
     assert_same(whole, second)
+
+
+LOOKS_BACK = {"kind": "peak-stopped", "length": 30, "smooth": 2, "patience": 3}
+
+
+@pytest.mark.parametrize("stop", [1, 5, 17, 20, 39])
+def test_stopping_changes_nothing_where_a_weight_looks_back(
+    stop: int, corpus: Prepared, tmp_path: Path
+) -> None:
+    objective = {"kl": {"weight": LOOKS_BACK}}
+    settings = tiny_settings("coupled-vae", objective=objective, optimiser={"learning_rate": 0.05})
+    whole = finished(settings, corpus, tmp_path / "whole")
+    assert whole.progress.weights == {}  # it was never saved
+    weights = [row["kl_weight"] for row in whole.progress.history]
+    assert whole.objective.state["kl"]["stopped"]
+    assert len(set(weights)) > 1
+    assert weights[-1] == whole.objective.state["kl"]["peak"]
+    first = Trainer(settings, corpus, tmp_path / "parts", CPU)
+    stop_after(first, stop)
+    with pytest.raises(Interrupted):
+        first.train()
+    second = finished(settings, corpus, tmp_path / "parts")
+    assert_same(whole, second)
+    assert whole.objective.state == second.objective.state
+
+
+def test_a_run_is_prepared_once_before_its_first_step(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[tuple[int, bool]] = []
+
+    def prepare(self: Standard, model: TextModel, texts: Collator) -> None:
+        prepared.append((len(texts.lengths), model.embedding.weight.requires_grad))
+        with torch.no_grad():
+            model.embedding.weight.zero_()
+
+    monkeypatch.setattr(Standard, "prepare", prepare)
+    settings = tiny_settings("gru-lm")
+    original, calls = Trainer.one_step, itertools.count()
+
+    def one_step(self: Trainer, step: int) -> None:
+        if step == 1:
+            assert not self.model.embedding.weight.any()
+        if next(calls) == 7:
+            self._stop = 15
+        original(self, step)
+
+    monkeypatch.setattr(Trainer, "one_step", one_step)
+    where = (corpora, tmp_path / "runs", tmp_path / "state")
+    with pytest.raises(Interrupted):
+        train_run(settings, *where, device="cpu", threads=1)
+    train_run(settings, *where, device="cpu", threads=1)
+    assert prepared == [(600, True)]
 
 
 def test_a_checkpoint_of_another_run_is_refused(corpus: Prepared, tmp_path: Path) -> None:

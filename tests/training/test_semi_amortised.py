@@ -17,17 +17,16 @@ from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared
 from bench.estimators.likelihood import amortised, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
+from bench.models.forward import Forward
 from bench.models.model import TextModel
-from bench.models.noise import Noise, TextSource
+from bench.models.noise import Noise, Source, TextSource
 from bench.models.second_order import twice_differentiable
-from bench.objectives.divergences import KL
 from bench.objectives.objective import Objective
-from bench.training import semi_amortised
 from bench.training.composition import build_model, build_objective
 from bench.training.loop import Interrupted, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.procedures import Standard
-from bench.training.semi_amortised import SemiAmortised
+from bench.training.semi_amortised import BOUND, SemiAmortised
 from bench.training.update import Step, Update
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator
@@ -53,11 +52,24 @@ def built(system: str = "vae", dropout: float = 0.2) -> tuple[TextModel, Objecti
     return model, build_objective(settings)
 
 
+def bound(
+    model: TextModel,
+    latent: DiagonalGaussian,
+    batch: Batch,
+    source: Source,
+    noise: Noise | None = None,
+    weight: float = WEIGHT,
+) -> Tensor:
+    """Reconstruction + weight * KL at one code of each text, averaged over the batch."""
+    forward = Forward(model, batch, noise, source=source, latent=latent)
+    return BOUND(forward, {"kl": weight})["total"]
+
+
 def gradients(procedure: Standard, model: TextModel, objective: Objective) -> dict[str, Tensor]:
     """The gradient that the procedure finds for one step, unclipped."""
     model = copy.deepcopy(model)  # it is stepped
     stepper = Stepper(model, Optimiser(clip=LOOSE))
-    given = Step(1, BATCH, Noise("step"), WEIGHT, lambda number: (BATCH, Noise("another", number)))
+    given = Step(1, BATCH, Noise("step"), {"kl": WEIGHT}, lambda number: (BATCH, Noise("another", number)))
     procedure(Update(model, objective, stepper), given)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -83,7 +95,7 @@ def test_the_gradient_through_the_ascent_equals_finite_differences(momentum: flo
         source = noise.source("latent", 4)
 
         def loss(latent: DiagonalGaussian) -> Tensor:
-            return semi_amortised._bound(model, KL(), latent, BATCH, source, noise, WEIGHT)
+            return bound(model, latent, BATCH, source, noise)
 
         with twice_differentiable(CPU):
             latent = procedure.refine(DiagonalGaussian(mean, log_std), loss, through=True)
@@ -179,14 +191,14 @@ def refined(procedure: SemiAmortised, model: TextModel, batch: Batch) -> Diagona
 
 def test_one_text_is_refined_alike_in_training_and_when_it_is_measured() -> None:
     """A batch of one text, no dropout: the clipping of the batch is that of the text."""
-    model, objective = built(dropout=0)
+    model, _ = built(dropout=0)
     procedure = SemiAmortised(4, ascents=5, rate=3.0, clip=1.0)
     for text in (0, 1, 2, 3):
         batch = collator(TEXTS)([text])
         source = TextSource(batch.index, "semi-amortised")
 
         def loss(latent: DiagonalGaussian, batch: Batch = batch, source: TextSource = source) -> Tensor:
-            return semi_amortised._bound(model, objective.regulariser, latent, batch, source, None, 1.0)
+            return bound(model, latent, batch, source, weight=1.0)
 
         start = amortised(model)(batch)
         assert isinstance(start, DiagonalGaussian)
@@ -206,20 +218,12 @@ def test_a_step_of_the_mean_of_a_batch_is_divided_by_its_texts(clip: float) -> N
     assert isinstance(start, DiagonalGaussian)
     leaves = [start.mean.detach().requires_grad_(), (2 * start.log_std).detach().requires_grad_()]
     noise = Noise("one")
-    mean = semi_amortised._bound(
-        model,
-        KL(),
-        DiagonalGaussian(leaves[0], leaves[1] / 2),
-        BATCH,
-        noise.source("latent", 4),
-        None,
-        WEIGHT,
-    )
+    mean = bound(model, DiagonalGaussian(leaves[0], leaves[1] / 2), BATCH, noise.source("latent", 4))
     found = torch.autograd.grad(mean, leaves)
     source = Noise("one").source("latent", 4)
 
     def loss(latent: DiagonalGaussian) -> Tensor:
-        return semi_amortised._bound(model, KL(), latent, BATCH, source, None, WEIGHT)
+        return bound(model, latent, BATCH, source)
 
     with twice_differentiable(CPU):
         latent = SemiAmortised(4, ascents=1, clip=clip).refine(start, loss, through=True)

@@ -133,7 +133,7 @@ def made_anew(system: str, corpus: Prepared, folder: Path) -> Trainer:
 def same(one: Trainer, other: Trainer) -> bool:
     """Whether weights, moments of the optimiser and logged terms are equal to the last bit."""
     states = [{**t.model.state_dict(), **t.stepper.state()} for t in (one, other)]
-    terms = [[(step, values.tolist()) for step, values in t._unread] for t in (one, other)]
+    terms = [[(step, names, values.tolist()) for step, names, values in t.log._unread] for t in (one, other)]
     return terms[0] == terms[1] and all(torch.equal(v, states[1][name]) for name, v in states[0].items())
 
 
@@ -261,12 +261,12 @@ def test_each_update_sees_the_weights_that_the_one_before_left(
             seen.append(float(product.detach()))
             with torch.no_grad():
                 weight.mul_(2)
-            return Terms(product, product)
+            return {"reconstruction": product, "total": product}
 
     trainer = made_anew("vae", corpus, tmp_path)
-    update = Update(trainer.model, Product(None, None, None), trainer.stepper, torch.bfloat16)
+    update = Update(trainer.model, Product({}), trainer.stepper, torch.bfloat16)
     monkeypatch.setattr(Stepper, "step", lambda self, side: torch.zeros(()))
-    step = Step(1, trainer.batch(1), Noise(), 1.0, lambda number: (trainer.batch(1), Noise()))
+    step = Step(1, trainer.batch(1), Noise(), {}, lambda number: (trainer.batch(1), Noise()))
     for _ in range(3):
         update(step)
     assert seen == [4.0, 8.0, 16.0]

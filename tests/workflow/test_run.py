@@ -99,7 +99,7 @@ def test_a_checkout_or_a_comment_reruns_nothing(
     [
         ({"evaluation": {**TINY["evaluation"], "samples": 6}}, {"evaluate": 2, "report": 1, "all": 1}),
         (
-            {"schedule": {**TINY["schedule"], "length": 30}},
+            {"objective": {"kl": {"weight": {"start": 5, "length": 30}}}},
             {"train": 1, "evaluate": 1, "report": 1, "all": 1},
         ),
         ({"training": {**TINY["training"], "steps": 41}}, {"train": 2, "evaluate": 2, "report": 1, "all": 1}),
@@ -121,12 +121,17 @@ def test_a_changed_setting_reruns_exactly_what_it_changes(
     [
         (
             "systems.yaml",
-            "  schedule: {kind: linear}\n",
-            "  schedule: {kind: linear, ceiling: 0.9}\n",
+            "  objective: {kl: {weight: {kind: linear}}}\n",
+            "  objective: {kl: {weight: {kind: linear, ceiling: 0.9}}}\n",
             {"train": 1, "evaluate": 1, "report": 1, "all": 1},
         ),
         ("systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
-        ("systems.yaml", "  schedule: {ceiling: 0.8}\n", "  schedule: {ceiling: 0.7}\n", {}),
+        (
+            "systems.yaml",
+            "  objective: {kl: {weight: {ceiling: 0.8}}}\n",
+            "  objective: {kl: {weight: {ceiling: 0.7}}}\n",
+            {},
+        ),
         ("papers/coupled-vae/reported.csv", "nll,105.8", "nll,105.7", {"report": 1, "all": 1}),
         ("corpora/generated-tiny.yaml", "title: Generated", "title: Drawn", {"report": 1, "all": 1}),
         (

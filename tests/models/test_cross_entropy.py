@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.models import cross_entropy
+from bench.models.cross_entropy import token_losses, weighted_cross_entropy
 from bench.models.precision import products
 from bench.models.second_order import twice_differentiable
-from bench.objectives import cross_entropy
-from bench.objectives.cross_entropy import token_losses, weighted_cross_entropy
 
 ROWS, SIZE, WORDS = 37, 8, 50
 

@@ -1,0 +1,65 @@
+"""What older versions recorded, as today's version reads it: one function for each kind of record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NONE = {"kind": "none", "options": {}}
+# Columns of the tables of a run, by their names before the terms of an objective had names of their own.
+COLUMNS = {"regulariser": "kl", "aggregate": "mmd", "weight": "kl_weight"}
+
+
+def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
+    """Recorded settings of any version as settings of today; those of today are returned as they are.
+
+    Where the default of a setting has changed, this function writes the former default into settings that
+    are older than the setting.
+    """
+    if "regulariser" not in settings:
+        return settings
+    old = {
+        key: value for key, value in settings.items() if key not in ("regulariser", "aggregate", "schedule")
+    }
+    if "signal" not in old:
+        old["signal"] = NONE if old["encoder"]["kind"] == "none" else {"kind": "mlp", "options": {}}
+    return old | {"coupling": _without_options(settings["coupling"]), "objective": _objective(settings)}
+
+
+def upgraded_columns(names: list[str]) -> dict[str, str]:
+    """Today's names of those ``names`` of columns that have others now; none where all are of today."""
+    if "weight" not in names:
+        return {}
+    return {name: COLUMNS[name] for name in names if name in COLUMNS}
+
+
+def _objective(old: dict[str, Any]) -> dict[str, Any]:
+    """The terms of an objective that was a regulariser with a schedule, an aggregate and a coupling."""
+    terms: dict[str, Any] = {"reconstruction": _term("reconstruction", {}, 1.0)}
+    if old["regulariser"]["kind"] != "none":
+        terms["kl"] = {**old["regulariser"], "weight": _weight(old["schedule"])}
+    aggregate = old.get("aggregate", NONE)
+    if aggregate["kind"] != "none":
+        options = dict(aggregate["options"])
+        weight = options.pop("weight")
+        terms["mmd"] = _term(aggregate["kind"], options, weight)
+    if old["coupling"]["kind"] != "none":
+        options = dict(old["coupling"]["options"])
+        matching, reconstruction = options.pop("matching_weight"), options.pop("reconstruction_weight")
+        terms["matching"] = _term("matching", options, matching)
+        terms["twin_reconstruction"] = _term("twin_reconstruction", {}, reconstruction)
+    return terms
+
+
+def _term(kind: str, options: dict[str, Any], weight: float) -> dict[str, Any]:
+    return {"kind": kind, "options": options, "weight": {"kind": "constant", "options": {"value": weight}}}
+
+
+def _weight(schedule: dict[str, Any]) -> dict[str, Any]:
+    """The constant schedule called its value a ceiling, as the others do."""
+    if schedule["kind"] != "constant":
+        return schedule
+    return {"kind": "constant", "options": {"value": schedule["options"]["ceiling"]}}
+
+
+def _without_options(part: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": part["kind"], "options": {}}

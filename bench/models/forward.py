@@ -1,0 +1,152 @@
+"""The forward pass: what a model makes of one batch of texts, from their words to the loss of each token.
+
+Everything that reads a batch (objective, gradients, likelihoods, refinement of posteriors) asks a :class:`Forward`
+for it; nothing else embeds, encodes, samples or decodes.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from torch import Tensor
+
+from bench.corpora.batches import Batch
+from bench.models.cross_entropy import weighted_cross_entropy
+from bench.models.distributions import Latent
+from bench.models.model import MAIN, TWIN, Branch, TextModel
+from bench.models.noise import Noise, Source
+
+STREAMS = {MAIN: "decoder", TWIN: "twin decoder"}  # names of the dropout masks of each branch
+
+
+class Forward:
+    """What a step knows of a batch; each thing is computed when it is first asked for, and once.
+
+    ``noise`` gives dropout masks and, without a ``source`` of their own, the random numbers of the codes; without
+    ``noise`` there is no dropout. ``embedded``, ``encoded`` and ``latent`` stand in for what the model would make.
+    """
+
+    def __init__(
+        self,
+        model: TextModel,
+        batch: Batch,
+        noise: Noise | None = None,
+        *,
+        source: Source | None = None,
+        embedded: Tensor | None = None,
+        encoded: Tensor | None = None,
+        latent: Latent | None = None,
+    ) -> None:
+        self.model, self.batch, self.noise, self._source = model, batch, noise, source
+        self.condition: Tensor | None = None
+        self._branches: dict[str, BranchForward] = {}
+        known = {"embedded": embedded, "encoded": encoded}
+        self.__dict__.update({name: value for name, value in known.items() if value is not None})
+        if latent is not None:
+            self.main.__dict__["latent"] = latent
+
+    @cached_property
+    def embedded(self) -> Tensor:
+        """The embedded inputs of the decoders, go + words (time + 1, batch, E)."""
+        embedded: Tensor = self.model.embedding(self.batch.inputs)
+        return embedded
+
+    @cached_property
+    def encoded(self) -> Tensor:
+        """The encoded texts e (batch, features)."""
+        return self.model.encode(self.batch, self.noise)
+
+    @property
+    def texts(self) -> int:
+        """How many texts the batch has."""
+        return len(self.batch.lengths)
+
+    @property
+    def main(self) -> BranchForward:
+        """The stochastic branch."""
+        return self[MAIN]
+
+    def __getitem__(self, name: str) -> BranchForward:
+        """The branch of that name."""
+        if name not in self._branches:
+            self._branches[name] = BranchForward(self, name, self.model.branches[name])
+        return self._branches[name]
+
+    def source(self) -> Source:
+        """Random numbers for the codes of the texts."""
+        if self._source is None:
+            self._source = self.needed_noise().source("latent", self.texts)
+        return self._source
+
+    def prior_codes(self) -> Tensor:
+        """As many codes (batch, d) of the prior as there are texts."""
+        codes: Tensor = self.model.prior.sample(self.texts, self.needed_noise().generator("prior"))
+        return codes
+
+    def needed_noise(self) -> Noise:
+        """The noise of the step. Raises TypeError where the batch has none."""
+        if self.noise is None:
+            raise TypeError("codes are drawn here, and this forward pass has no noise")
+        return self.noise
+
+
+class BranchForward:
+    """What one branch makes of a batch: the main branch draws codes, a twin takes the centres of its posteriors."""
+
+    def __init__(self, forward: Forward, name: str, branch: Branch) -> None:
+        self.forward, self.name, self.branch = forward, name, branch
+
+    @cached_property
+    def latent(self) -> Latent:
+        """q(z|x) of the texts."""
+        return self.branch.latent(self.forward.encoded)
+
+    @cached_property
+    def sampled(self) -> tuple[Tensor, Tensor | None]:
+        """One code of each text (batch, d), and its log-density (batch,) where it has one."""
+        if self.name != MAIN:
+            return self.latent.center(), None
+        codes, densities = self.latent.sample(self.forward.source(), 1)
+        return codes.squeeze(1), None if densities is None else densities.squeeze(1)
+
+    @property
+    def z(self) -> Tensor:
+        """The code of each text (batch, d)."""
+        return self.sampled[0]
+
+    @property
+    def log_density(self) -> Tensor | None:
+        """ln q(z|x) (batch,) of the codes, where they have a density."""
+        return self.sampled[1]
+
+    @cached_property
+    def signal(self) -> Tensor | None:
+        """The decoding signals h (batch, S) of the codes; None in a language model."""
+        return None if self.forward.model.encoder is None else self.branch.decoding_signal(self.z)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """The features (time + 1, batch, features) from which each target is predicted; of padding, anything."""
+        known, stream = self.forward, STREAMS[self.name]
+        embedded, signal = known.embedded, self.signal
+        features: Tensor = self.branch.decoder(embedded, signal, known.batch.real, known.noise, stream)
+        return features
+
+    def features_of(self, codes: Tensor | None) -> Tensor:
+        """The features (time + 1, batch, samples, ...) for codes (batch, samples, d), without dropout.
+
+        Without codes, those of a language model: one sample.
+        """
+        if codes is None:
+            return self.features.unsqueeze(2)
+        signals = self.branch.decoding_signal(codes)
+        features: Tensor = self.branch.decoder.features_of_samples(self.forward.embedded, signals)
+        return features
+
+    def cross_entropy(self, texts: int) -> Tensor:
+        """-ln P(x|z) in nats, summed over the real tokens (eos included) of the batch and divided by ``texts``."""
+        batch, output = self.forward.batch, self.branch.output
+        rows = self.features.flatten(0, 1).index_select(0, batch.places)
+        targets = batch.targets.flatten().index_select(0, batch.places)
+        weights = batch.real.flatten().index_select(0, batch.places) / texts
+        return weighted_cross_entropy(rows, output.weight, output.bias, targets, weights)[0]

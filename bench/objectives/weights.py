@@ -1,0 +1,142 @@
+"""Weights of terms, as functions of the step (1-based) and of what the steps before have given."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bench.base.registry import part
+from bench.objectives.contracts import Observed
+
+
+class Stateless:
+    """Base of weights that are functions of the step alone."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+
+@part("weight", "constant")
+class Constant(Stateless):
+    """The same weight at every step."""
+
+    fixed = True
+
+    def __init__(self, *, value: Annotated[float, Field(ge=0)] = 1.0) -> None:
+        super().__init__()
+        self.value = value
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``."""
+        return self.value
+
+
+@part("weight", "linear")
+class Linear(Stateless):
+    """A ramp from ``floor`` that rises by 1/``length`` a step after ``start`` and ends at ``ceiling``."""
+
+    def __init__(
+        self,
+        *,
+        start: Annotated[int, Field(ge=0)],
+        length: Annotated[int, Field(ge=1)],
+        ceiling: Annotated[float, Field(ge=0)] = 1.0,
+        floor: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.start, self.length, self.ceiling, self.floor = start, length, ceiling, floor
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``."""
+        return min(self.floor + max((step - self.start) / self.length, 0.0), self.ceiling)
+
+
+@part("weight", "cyclical")
+class Cyclical(Stateless):
+    """Cycles of a linear ramp from 0 and a plateau, then the ceiling (Fu et al. 2019).
+
+    They divide the steps from ``start`` to ``start + length``, as in Wu et al. 2020; before them the weight is
+    0. With tau = ((step - start) mod P) / P in a cycle of P = length/cycles steps, the weight is the ceiling
+    times min(tau/ratio, 1): 0 at the first step of each cycle, and at the ceiling from tau = ratio on. As in
+    the released code the last step, ``start + length``, still counts: tau and the weight fall to 0 there,
+    for this one step, and the weight is the ceiling from the step after.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Annotated[int, Field(ge=0)],
+        length: Annotated[int, Field(ge=1)],
+        cycles: Annotated[int, Field(ge=1)] = 4,
+        ratio: Annotated[float, Field(gt=0, le=1)] = 0.5,
+        ceiling: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.start, self.length, self.cycles = start, length, cycles
+        self.ratio, self.ceiling = ratio, ceiling
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``."""
+        since = step - self.start
+        if since < 0:
+            return 0.0
+        if since > self.length:
+            return self.ceiling
+        tau = since * self.cycles % self.length / self.length  # in whole numbers up to here: P may be none
+        return self.ceiling * min(tau / self.ratio, 1.0)
+
+
+@part("weight", "peak-stopped")
+class PeakStopped:
+    """A ramp that stops where the weighted term has its peak (Bahuleyan et al. 2019, section 3).
+
+    The weight rises from 0 to 1 in the ``length`` steps after ``start``: by 1/``length`` a step, or as
+    (tanh(9 (s - 1/2)) + 1)/2 of the share s of the ramp, which is the released code's curve for a length of 9,000.
+    The product of ``term`` and its weight is averaged over about ``smooth`` steps (an exponential mean). Once that
+    mean has not exceeded its highest value for ``patience`` steps, the weight is for good the one at which it was
+    highest. The released code stops at a fixed step that was chosen by eye.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Annotated[int, Field(ge=0)] = 0,
+        length: Annotated[int, Field(ge=1)],
+        shape: Literal["tanh", "linear"] = "tanh",
+        term: str = "kl",
+        smooth: Annotated[int, Field(ge=1)] = 50,
+        patience: Annotated[int, Field(ge=1)] = 200,
+    ) -> None:
+        self.start, self.length, self.shape, self.term = start, length, shape, term
+        self.smooth, self.patience = smooth, patience
+        # The mean of the weighted term and its highest value; the weights of the last step and at the peak; steps
+        # since the peak; whether the ramp has ended there.
+        numbers: dict[str, Any] = {"mean": 0.0, "highest": 0.0, "last": 0.0, "peak": 0.0}
+        self.state = {**numbers, "since": 0, "stopped": False}
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``; as long as it rises, the term of the step before is asked for."""
+        if not self.state["stopped"]:
+            value = observed().get(self.term)
+            if value is not None:
+                self._look(value)
+        self.state["last"] = self.state["peak"] if self.state["stopped"] else self._ramp(step)
+        weight: float = self.state["last"]
+        return weight
+
+    def _look(self, value: float) -> None:
+        """Take note of the term's ``value`` at the step before, whose weight is the last one."""
+        state = self.state
+        state["mean"] += (state["last"] * value - state["mean"]) / self.smooth
+        if state["mean"] > state["highest"]:
+            state.update(highest=state["mean"], peak=state["last"], since=0)
+            return
+        state["since"] += 1
+        # Before the ramp nothing has a peak.
+        state["stopped"] = state["highest"] > 0 and state["since"] >= self.patience
+
+    def _ramp(self, step: int) -> float:
+        share = min(max((step - self.start) / self.length, 0.0), 1.0)
+        return share if self.shape == "linear" else (math.tanh(9 * (share - 0.5)) + 1) / 2

@@ -1,0 +1,64 @@
+"""Contracts of the parts of a model, as the type checker sees them; the conformance test looks at all parts.
+
+A class that breaks its contract makes this file fail the type checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.base.registry import registry
+from bench.models.contracts import Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
+from bench.models.convolution import CNNDecoder
+from bench.models.decoders import GRUDecoder
+from bench.models.encoders import GRUEncoder
+from bench.models.flows import PlanarFlowPosterior
+from bench.models.lstm import LSTMDecoder, LSTMEncoder
+from bench.models.posteriors import GaussianPosterior, PointPosterior
+from bench.models.priors import StandardNormal
+from bench.models.signals import Identity
+from bench.models.signals import SignalMap as MLP
+from bench.models.spaces import Euclidean, Sphere
+from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
+from bench.objectives.contracts import Term, Weight
+from bench.objectives.divergences import KL
+from bench.objectives.free_bits import FreeBits
+from bench.objectives.matching import Matching
+from bench.objectives.mmd import MMD
+from bench.objectives.reconstruction import Reconstruction, TwinReconstruction
+from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
+from bench.training.aggressive import Aggressive
+from bench.training.procedures import Procedure, Standard
+from bench.training.semi_amortised import SemiAmortised
+
+ENCODERS: list[type[Encoder]] = [GRUEncoder, LSTMEncoder]
+POSTERIORS: list[type[PosteriorNetwork]] = [
+    GaussianPosterior,
+    PointPosterior,
+    PlanarFlowPosterior,
+    VonMisesFisherPosterior,
+]
+PRIORS: list[type[Prior]] = [StandardNormal, UniformSphere]
+SPACES: list[type[Space]] = [Euclidean, Sphere]
+SIGNALS: list[type[SignalMap]] = [MLP, Identity]
+DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, CNNDecoder]
+TERMS: list[type[Term]] = [KL, FreeBits, MMD, Matching, Reconstruction, TwinReconstruction]
+WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped]
+PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised]
+
+
+def test_every_part_of_the_package_is_checked() -> None:
+    checked: dict[str, Sequence[type]] = {
+        "encoder": ENCODERS,
+        "posterior": POSTERIORS,
+        "prior": PRIORS,
+        "space": SPACES,
+        "signal": SIGNALS,
+        "decoder": DECODERS,
+        "term": TERMS,
+        "weight": WEIGHTS,
+        "procedure": PROCEDURES,
+    }
+    for choice, classes in checked.items():
+        registered = {(entry.module, entry.name) for entry in registry()[choice].values()}
+        assert {(one.__module__, one.__name__) for one in classes} == registered
