@@ -12,7 +12,7 @@ import pytest
 
 from bench.base.files import read_json, write_json, write_text
 from bench.base.outputs import MARK, REPORT, RUNS
-from bench.cli import main
+from bench.cli.commands import main
 from bench.report.data import dictionary
 from bench.report.site import Site
 from tests.cli.conftest import CPU, PREPARED, ROOT, RUN, SETTINGS, Refused, contents
@@ -235,7 +235,7 @@ REMOVES = re.compile(
 MAY = {
     "files.py": 1,
     "outputs.py": 7,
-    "carrying.py": 1,
+    "run_archives.py": 1,
     "run.py": 1,
 }  # how often; an archive, into a temporary folder
 
