@@ -156,7 +156,7 @@ def _report(o: argparse.Namespace) -> int:
     catalog = load_catalog()
     plan = make_plan(catalog, _request(o))
     print(build_report(o.results, o.out, catalog, plan, partial=o.partial))
-    if o.supersedes is not None:
+    if o.supersedes is not None and os.path.realpath(o.supersedes) != os.path.realpath(o.out):
         discard(o.supersedes, REPORT)
     return 0
 

@@ -164,6 +164,8 @@ def test_what_is_put_into_a_report_stays_there(site: Path) -> None:
     }
     assert main([*REPORTING, "--out", "new", "--supersedes", "site"]) == 0
     assert contents(site) == {"notes.txt": b"mine", "figures/my own.svg": b"mine"}
+    assert main([*REPORTING, "--out", "new", "--supersedes", "new"]) == 0
+    assert (site.parent / "new" / "index.html").exists()
     assert main([*REPORTING, "--out", "newer", "--supersedes", "new"]) == 0
     assert not (site.parent / "new").exists()
 
