@@ -34,7 +34,7 @@ setup: $(INSTALLED)
 $(INSTALLED): export PYTHON := $(PYTHON)
 $(INSTALLED):
 	@python=$$(sh workflow/setup/check.sh .) && echo "Setting up $(VENV) with $$python" && \
-		rm -rf $(VENV) && "$$python" -m venv $(VENV)
+		sh workflow/setup/clear.sh $(VENV) && "$$python" -m venv $(VENV)
 	@awk '/^setuptools==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > $(VENV)/build.lock
 	$(LOCKED) $(VENV)/build.lock
 	$(LOCKED) requirements.lock
@@ -60,4 +60,5 @@ lock:
 	$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@sh workflow/setup/clear.sh $(VENV) && rm $(VENV)/.latent-text-bench && { rmdir $(VENV) 2>/dev/null || true; }
+	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info

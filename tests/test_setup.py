@@ -113,7 +113,7 @@ def machine(tmp_path: Path) -> Path:
     """A folder of commands: the basic ones only."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("sh", "awk", "df", "mkdir", "rm"):
+    for name in ("sh", "awk", "df", "mkdir", "rmdir"):
         (folder / name).symlink_to(str(shutil.which(name)))
     return folder
 
@@ -181,6 +181,43 @@ def test_half_a_python_is_named_as_such(answers: str, thing: str, remedy: str, m
     assert done.returncode == 1
     assert f"missing: {thing}" in done.stderr
     assert f"apt-get install python3.{sys.version_info[1]}{remedy}" in done.stderr
+
+
+def clear(folder: Path) -> subprocess.CompletedProcess[str]:
+    script = str(ROOT / "workflow" / "setup" / "clear.sh")
+    return subprocess.run(["sh", script, str(folder)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("sign", [".latent-text-bench", "build.lock", ".installed-123", None])
+def test_only_an_environment_that_make_set_up_is_removed(
+    sign: str | None, linked: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my environment"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "mine.py").touch()
+    if sign is not None:
+        (folder / sign).touch()
+    if linked:
+        (tmp_path / "link").symlink_to(folder)
+    done = clear(tmp_path / "link" if linked else folder)
+    if sign is None:
+        assert done.returncode == 1
+        assert "was not set up by make: move it away, or name another folder" in done.stderr
+        assert (folder / "lib" / "mine.py").exists()
+        assert not (folder / ".latent-text-bench").exists()
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [path.name for path in folder.iterdir()] == [".latent-text-bench"]
+    assert (tmp_path / "link").is_symlink() == linked
+
+
+def test_a_new_environment_is_marked_and_a_file_is_not_removed(tmp_path: Path) -> None:
+    assert clear(tmp_path / "deep" / "new").returncode == 0
+    assert (tmp_path / "deep" / "new" / ".latent-text-bench").exists()
+    (tmp_path / "file").write_text("mine")
+    assert clear(tmp_path / "file").returncode == 1
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_commands_say_what_they_do() -> None:

@@ -22,10 +22,10 @@ from bench.base.errors import BenchError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it onto ``path`` if the body succeeds.
 
-    A body that fails or is killed leaves ``path`` as it was. Raises :class:`BenchError` when the
-    folder cannot be written or the disk is full.
+    A body that fails or is killed leaves ``path`` as it was; of a link, the file that it leads to is replaced.
+    Raises :class:`BenchError` when the folder cannot be written or the disk is full.
     """
-    path = Path(path)
+    named, path = path, Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.chmod(0o644)
         with open(part, "rb") as handle_:
             os.fsync(handle_.fileno())
-        os.replace(part, path)
+        os.replace(part, os.path.realpath(named))  # where a link leads now: it may have been set aside
     except OSError as error:
         raise cannot_write(path, error) from error
     except Exception as error:
@@ -52,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def remove_parts(folder: Path) -> None:
     """Remove the temporary files that a killed process has left; the caller holds a lock on ``folder``."""
-    for part in folder.glob(".*.part"):
+    for part in folder.glob(".*.????????.part"):
         part.unlink(missing_ok=True)
 
 

@@ -53,9 +53,11 @@ def _explain(command: str, error: BenchError) -> int:
 
 def _fetch(o: argparse.Namespace) -> int:
     from bench.base.files import write_json
+    from bench.base.outputs import claim_file, is_json, is_listing
     from bench.catalog.declarations import load_catalog
     from bench.corpora.fetch import fetch
 
+    claim_file(o.out, "the list of files", is_json(is_listing))
     paths = fetch(load_catalog().corpus(o.corpus), mirror=o.mirror)
     write_json(o.out, {name: str(path) for name, path in paths.items()})
     return 0
@@ -104,13 +106,16 @@ def _evaluate(o: argparse.Namespace) -> int:
 def _pack(o: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench.base.outputs import claim_file
     from bench.catalog.declarations import load_catalog
     from bench.cli.console import print_rows
     from bench.planning.pack import Workers, pack, summary
     from bench.planning.plan import Plan, find_run, make_plan
-    from bench.store.run_archives import archive
+    from bench.store.run_archives import archive, is_archive
 
     catalog, request = load_catalog(), _request(o)
+    if o.archive is not None:
+        claim_file(o.archive, "the archive", is_archive)
     if o.runs:
         plan = Plan(request, {name: find_run(catalog, name, request.settings) for name in o.runs})
     else:
@@ -143,6 +148,7 @@ def _unpack(o: argparse.Namespace) -> int:
 
 
 def _report(o: argparse.Namespace) -> int:
+    from bench.base.outputs import REPORT, discard
     from bench.catalog.declarations import load_catalog
     from bench.planning.plan import make_plan
     from bench.report.site import build_report
@@ -150,6 +156,8 @@ def _report(o: argparse.Namespace) -> int:
     catalog = load_catalog()
     plan = make_plan(catalog, _request(o))
     print(build_report(o.results, o.out, catalog, plan, partial=o.partial))
+    if o.supersedes is not None and os.path.realpath(o.supersedes) != os.path.realpath(o.out):
+        discard(o.supersedes, REPORT)
     return 0
 
 
@@ -363,6 +371,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_results(sub)
     sub.add_argument("--out", type=Path, default=RESULTS / "report", help="folder to write")
     sub.add_argument("--partial", action="store_true", help="say that it was made after a failure")
+    sub.add_argument("--supersedes", type=Path, default=None, help="folder of a report to remove then")
     _add_request(sub)
 
     sub = add(

@@ -19,6 +19,7 @@ import requests
 
 from bench.base.errors import BenchError
 from bench.base.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
+from bench.base.outputs import set_aside
 from bench.corpora.archives import folder_members, git_tree_id
 from bench.corpora.entry import CorpusEntry, SourceFile
 
@@ -154,6 +155,8 @@ def _download(url: str, file: SourceFile, target: Path, cache: Path, progress: b
             with replacing(target) as part:
                 _download_once(url, part, progress)
                 verify(file, part)
+                if aside := set_aside(target):  # it is not the right file, and may be somebody's
+                    _log.warning("%s is another file: it is %s now", target, aside.name)
             return _checked(file, target, cache)
         except _FetchError as error:
             refused = isinstance(error.__cause__, requests.HTTPError) and not _may_recover(error.__cause__)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import BenchError
 from bench.base.files import sha256_file, write_json, write_text, write_with
+from bench.base.outputs import CORPUS, claim
 from bench.base.text_rules import SPLITS, TextRules
 from bench.corpora.card import make_card
 from bench.corpora.entry import CorpusEntry
@@ -27,10 +28,10 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
 
     A pure function of the files and the rules. Raises :class:`BenchError` for a split with fewer than two
     texts, a number of texts other than the catalog's, a reserved symbol in the text, or, under
-    ``oov="error"``, a word outside the vocabulary.
+    ``oov="error"``, a word outside the vocabulary; and where ``out`` holds what is not ours.
     """
-    out = Path(out)
-    (out / "corpus.json").unlink(missing_ok=True)
+    if out.exists():
+        (claim(out, CORPUS) / "corpus.json").unlink(missing_ok=True)
     corpus = read(entry, paths)
     _check_sizes(entry, corpus)
     read_sizes = {split: len(texts) for split, texts in corpus.splits.items()}
@@ -39,6 +40,7 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
     _check_words(corpus, vocabulary, rules)
     ids = encode(corpus, vocabulary)
 
+    out = claim(out, CORPUS)
     write_json(out / "vocabulary.json", {"words": vocabulary.words, "rules": rules.model_dump(mode="json")})
     for split in SPLITS:
         write_text(out / f"{split}.txt", "".join(" ".join(words) + "\n" for words in corpus.splits[split]))

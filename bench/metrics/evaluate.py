@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.base.device import choose_device, prepare_process, product_type
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.outputs import RUNS, claim
 from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded
@@ -57,6 +58,7 @@ def evaluate_run(
     folder = runs / settings.name
     read_json(folder / "run.json")  # without a run there is no folder to lock
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
+    claim(runs, RUNS)
     with locked(folder, f"the evaluation of {settings.name}", wait=True) as waited:
         run = read_json(folder / "run.json")
         if (

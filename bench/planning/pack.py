@@ -24,6 +24,7 @@ from typing import IO, Literal
 
 from bench.base.errors import BenchError
 from bench.base.files import cannot_write, locked
+from bench.base.outputs import RESULTS, claim
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import passes
@@ -72,6 +73,7 @@ def pack(catalog: Catalog, plan: Plan, corpora: Path, out: Path, workers: Worker
                 f"prepare it where it can be fetched, and bring the folder: bench prepare {paper} {corpus}"
             )
             raise BenchError("the corpus is not prepared", where=folder, remedy=remedy)
+    claim(out, RESULTS)
     with locked(out / "state" / "pack", f"a pack in {out}"):
         return _Pack(catalog, plan, everything, corpora, out, workers).run()
 

@@ -1,4 +1,4 @@
-"""The static site: pages from templates, figures and tables as files, put in place by one rename."""
+"""The static site: pages from templates, figures and tables as files, put in place once all are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from bench.analysis.statistics import RESAMPLES
 from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
 from bench.analysis.verdict import GROUPS
 from bench.base.errors import BenchError
-from bench.base.files import cannot_write, locked, write_text
+from bench.base.files import write_text
+from bench.base.outputs import REPORT, renewing
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
@@ -41,43 +42,23 @@ ASSETS = Path(__file__).parent / "assets"
 def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, partial: bool = False) -> Path:
     """Build the report of ``plan`` from what lies in ``results`` into ``out``; returns its ``index.html``.
 
-    The site is built beside ``out`` and then renamed, so that a build that fails or is killed leaves the old
-    report. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
-    results folder or when ``out`` cannot be written; waits for another process that builds the same report.
+    A build that fails or is killed leaves the old report, and what is not ours stays in any case: see
+    :func:`renewing`. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
+    results folder, when ``out`` holds it or something else that is not ours, and when it cannot be written.
     """
     results, out = Path(results), Path(out)
     if not results.is_dir():
         raise BenchError(
             "results folder not found", where=results, remedy="run something first, or name another"
         )
-    building = out.with_name(f".{out.name}.building")
-    with locked(building, f"the report {out}", wait=True):
-        try:
-            _restore(building, out)
-            site = building / "site"
-            shutil.rmtree(site, ignore_errors=True)
-            site.mkdir()
-            material = Material(catalog, plan, load_records(results, plan.runs), results, partial)
-            Site(material, site, out).build()
-            _swap(building, out)
-        except OSError as error:
-            raise cannot_write(out, error) from error
-        shutil.rmtree(building, ignore_errors=True)
+    if Path(os.path.realpath(results)).is_relative_to(os.path.realpath(out)):
+        raise BenchError(
+            "this folder holds the results", where=out, remedy="name a folder for the report alone"
+        )
+    with renewing(out, REPORT) as site:
+        material = Material(catalog, plan, load_records(results, plan.runs), results, partial)
+        Site(material, site, out).build()
     return out / "index.html"
-
-
-def _restore(building: Path, out: Path) -> None:
-    """Put the old report back if a build was killed between its two renames."""
-    old = building / "old"
-    if old.exists() and not out.exists():
-        old.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _swap(building: Path, out: Path) -> None:
-    if out.exists():
-        out.rename(building / "old")
-    (building / "site").rename(out)
 
 
 def exports(csv: str) -> dict[str, str]:

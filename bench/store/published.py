@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, replacing, sha256_file, write_json
+from bench.base.outputs import RESULTS, claim
 from bench.base.run_names import parse_name
 from bench.store.freshness import WEIGHTS
 
@@ -43,6 +44,7 @@ def publish(results: Path, name: str) -> Path:
     at = Path("corpora", paper, corpus)
     copies += [(results / at / file, results / "published" / at / file) for file in CORPUS_FILES]
     _check(copies, run["files"])
+    claim(results, RESULTS)
     for original, copy in copies:
         with replacing(copy) as part:
             shutil.copyfile(original, part)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, replacing, sha256_file
+from bench.base.outputs import RESULTS, claim
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded
 from bench.store.freshness import WEIGHTS
@@ -66,7 +67,18 @@ def unpack(file: Path, results: Path, find: Callable[[str], RunSettings]) -> lis
         except (tarfile.TarError, EOFError, BenchError) as error:
             what = f"not an archive of runs: {error}"
             raise BenchError(what, where=file, remedy="write it again: bench pack --archive") from error
+        claim(results, RESULTS)
         return [_take(str(name), Path(folder), results, find) for name in names]
+
+
+def is_archive(file: Path) -> bool:
+    """Whether it is an archive of runs, by the name of what it begins with."""
+    try:
+        with tarfile.open(file) as tar:
+            first = tar.next()
+    except (tarfile.TarError, EOFError, OSError):
+        return False
+    return first is not None and first.name == FIRST
 
 
 def _begun_first(results: Path, names: Iterable[str]) -> list[str]:

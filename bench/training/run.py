@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import resource
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from bench.base.device import choose_device, prepare_process
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.outputs import RUNS, STATE, claim
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded
 from bench.corpora.prepared import Prepared
@@ -62,7 +63,8 @@ def train_run(
             where=corpus.folder,
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
-    folder = state_folder(state, settings, corpus.data_hash)
+    out = claim(out, RUNS)
+    folder = state_folder(claim(state, STATE), settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:
         content = _already_there(settings, corpus, out) if waited else None
         if content is None:
@@ -70,8 +72,17 @@ def train_run(
                 trainer, reason = _trained(settings, corpus, folder, chosen, out)
                 with locked(out / settings.name, f"the files of {settings.name}", wait=True):
                     content = _write(trainer, corpus, out / settings.name, reason, threads)
-        shutil.rmtree(folder)
+        _forget(folder)
     return content
+
+
+def _forget(folder: Path) -> None:
+    """Remove the resumable state of a run that needs it no more."""
+    remove_parts(folder)
+    for name in (saved.FILE, STATUS, ".lock"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it holds what is not ours
+        folder.rmdir()
 
 
 def _already_there(settings: RunSettings, corpus: Prepared, runs: Path) -> dict[str, Any] | None:

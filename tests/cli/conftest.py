@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.base.files import read_json, write_json
+from bench.base.outputs import MARK
 from bench.cli.commands import main
 from tests.conftest import CORPUS, TINY
 
@@ -25,8 +26,10 @@ PREPARED = f"results/corpora/coupled-vae/{CORPUS}"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, but locks, which are empty and stay."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    """All files below a folder, but locks and marks, which stay."""
+    files = (
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".lock", MARK))
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.base.files import locked, write_json
+from bench.base.outputs import BUILDING, REPORT, claim
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import Plan, Request, make_plan
 from bench.report import pages, reference
@@ -383,12 +384,6 @@ def test_a_failed_build_leaves_the_old_report(
     with pytest.raises(RuntimeError, match="killed"):
         build_report(results.root, out, catalog, plan)
     assert index.read_text() == before
-    monkeypatch.undo()
-    out.rename(results.root / ".report.building" / "old")  # killed between the two renames
-    monkeypatch.setattr(Material, "papers", property(fail))
-    with pytest.raises(RuntimeError, match="killed"):
-        build_report(results.root, out, catalog, plan)
-    assert index.read_text() == before
 
 
 def test_faults_of_the_caller(results: Any, catalog: Catalog, plan: Plan) -> None:
@@ -399,13 +394,13 @@ def test_faults_of_the_caller(results: Any, catalog: Catalog, plan: Plan) -> Non
 def test_two_builds_of_one_report_follow_each_other(
     results: Any, catalog: Catalog, plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, building = results.root / "report", results.root / ".report.building"
-    with locked(building, "it"):
+    out = results.root / "report"
+    with locked(claim(out, REPORT), "it"):
         build = threading.Thread(target=build_report, args=(results.root, out, catalog, plan))
         build.start()
         time.sleep(0.5)
-        assert not out.exists()
+        assert {path.name for path in out.iterdir()} == {".lock", REPORT.mark}
     build.join()
     assert (out / "index.html").exists()
-    assert not building.exists()
+    assert not (out / BUILDING).exists()
     assert "waiting for it" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json
+from bench.base.outputs import RUNS, claim
 from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
@@ -185,12 +186,12 @@ def test_a_clock_that_goes_backwards_changes_no_result(
 
 def test_a_second_process_on_the_same_run_is_refused(corpora: Path, corpus: Prepared, tmp_path: Path) -> None:
     settings = tiny_settings("gru-lm")
-    folder = state_folder(tmp_path, settings, corpus.data_hash)
+    folder = state_folder(tmp_path / "state", settings, corpus.data_hash)
     with (
         locked(folder, settings.name),
         pytest.raises(BenchError, match="another process is working on demo/"),
     ):
-        train_run(settings, corpora, tmp_path / "runs", tmp_path, device="cpu", threads=1)
+        train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
 
 
 def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
@@ -213,7 +214,7 @@ def test_a_second_process_told_to_wait_takes_what_the_first_leaves(
     holder.join()
     assert "waiting for it" in capsys.readouterr().err
     assert second == first  # not trained again: even the times are those of the first
-    assert not list((tmp_path / "state").iterdir())
+    assert not list((tmp_path / "state").glob("*/"))
     assert train_run(settings, *where, device="cpu", threads=1, wait=True) != first  # nobody to wait for
 
 
@@ -222,12 +223,13 @@ def test_a_run_is_not_written_while_another_process_works_on_its_folder(
 ) -> None:
     settings = tiny_settings("gru-lm", training={"steps": 4})
     folder, seen = tmp_path / "runs" / settings.name, list[list[str]]()
+    claim(tmp_path / "runs", RUNS)
     folder.mkdir(parents=True)
-    (folder / ".model.safetensors.abc.part").touch()  # of the other process
+    (folder / ".model.safetensors.abcdefgh.part").touch()  # of the other process
     held(folder, lambda: seen.append(sorted(path.name for path in folder.iterdir())))
     done = train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
     assert "waiting for it" in capsys.readouterr().err
-    assert seen == [[".lock", ".model.safetensors.abc.part"]]
+    assert seen == [[".lock", ".model.safetensors.abcdefgh.part"]]
     assert read_json(folder / "run.json") == done
     assert sorted(path.name for path in folder.iterdir()) == sorted(["run.json", *run.FILES])
 

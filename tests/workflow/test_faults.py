@@ -16,6 +16,7 @@ import pandas
 import pytest
 
 from bench.base.files import locked, read_json
+from bench.base.outputs import REPORT, RESULTS, claim, renewing
 from bench.metrics.evaluate import evaluate_run
 from bench.training.run import train_run
 from tests.conftest import CORPUS, tiny_settings
@@ -128,6 +129,33 @@ def test_a_results_folder_that_cannot_be_written_is_told(
     done = snakemake(tmp_path, *config(SYSTEM), f"results={read_only}/results")
     output = done.stdout + done.stderr
     assert done.returncode == 1
-    assert re.search(r"cannot write \.lock: (Read-only file system|Permission denied)", output), output
+    assert re.search(r"cannot write results: (Read-only file system|Permission denied)", output), output
     assert f"{read_only}/results" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("place", ["", "report", "changed"])
+def test_results_that_are_not_ours_are_refused_before_anything_is_removed(
+    place: str, snakemake: Any, tmp_path: Path
+) -> None:
+    """Snakemake removes what a job declares before the job starts, and could not ask whose it is."""
+    folder = tmp_path / "my thesis" / place.replace("changed", "report")
+    folder.mkdir(parents=True)
+    if place:
+        claim(tmp_path / "my thesis", RESULTS)
+    if place == "changed":
+        with renewing(folder, REPORT) as building:
+            (building / "index.html").write_text("ours")
+    for name in ("index.html", "thesis.tex"):
+        (folder / name).write_text("mine")
+    done = snakemake(tmp_path, *config(SYSTEM), "results=my thesis")
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    since = ", or what was changed since: index.html" if place == "changed" else ": index.html, thesis.tex"
+    assert f"what bench did not write{since}" in output
+    assert "Traceback" not in output
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
+        "index.html",
+        "thesis.tex",
+    }
+    assert (folder / "index.html").read_text() == "mine"

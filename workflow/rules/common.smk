@@ -22,6 +22,7 @@ from bench.store.provenance import code_hash
 from bench.planning.resources import evaluation_needs, sizes_of, training_needs
 from bench.planning.targets import ALL, check_keys, request_of, targets, typed
 from bench.cli.show import recorded_summary
+from bench.base.outputs import REPORT, RESULTS, check, claim
 
 SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
 WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"
@@ -217,8 +218,15 @@ atexit.register(HELD.close)
 
 @explained
 def hold_results():
-    """One workflow at a time works on a results folder, from wherever it was started; killed, it lets go."""
-    HELD.enter_context(locked(Path(config["results"]), "these results"))
+    """One workflow at a time works on a results folder, from wherever it was started; killed, it lets go.
+
+    Snakemake removes the outputs of a job before it starts: whether they are ours is asked before."""
+    results = Path(config["results"])
+    claim(results, RESULTS)
+    HELD.enter_context(locked(results, "these results"))
+    for name in ("report", *(f"report-{target}" for target in REQUESTS)):
+        if (results / name).exists():
+            check(results / name, REPORT)
 
 
 def partial_report():

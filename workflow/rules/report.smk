@@ -12,5 +12,5 @@ rule report:
         declared=declared_of_report,
         code=code_hash("report"),
     shell:
-        "(python -m bench report --results {config[results]:q} --out {config[results]:q}/{wildcards.report} --request {params.request:q} "
-        "&& rm -rf {config[results]:q}/report-partial) > {log} 2>&1"
+        "python -m bench report --results {config[results]:q} --out {config[results]:q}/{wildcards.report} "
+        "--supersedes {config[results]:q}/report-partial --request {params.request:q} > {log} 2>&1"

@@ -65,10 +65,11 @@ done
 cmake --version >/dev/null 2>&1 || missing "cmake, with which kenlm is built" \
     "apt-get install cmake" "brew install cmake" "conda install -c conda-forge cmake"
 
-if ! (mkdir -p "$folder" && : >"$folder/.writable") 2>/dev/null; then
+probe=$folder/.writable-$$
+if ! (mkdir -p "$folder" && mkdir "$probe") 2>/dev/null; then
     missing "the right to write into $folder (copy the project to a folder of your own)"
 fi
-rm -f "$folder/.writable" 2>/dev/null
+rmdir "$probe" 2>/dev/null
 
 free=$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print int($4 / 1048576) }')
 if [ "${free:-0}" -lt "$space_needed" ]; then
