@@ -34,7 +34,7 @@ from bench.metrics.attributes import probe_information
 from bench.models.distributions import DiagonalGaussian
 from bench.models.noise import BatchSource
 from bench.models.priors import StandardNormal
-from bench.store.provenance import code_hash, provenance
+from bench.store.provenance import provenance
 
 OUT = Path("bench/report/measured/estimators.json")
 LATENT = 32  # as in the papers
@@ -219,8 +219,8 @@ def main() -> None:
     out = parser.parse_args().out
     prepare_process(1)
     curves = [curve for part in PARTS for curve in part()]
-    made = provenance(code_hash("evaluate"), threads=1)
-    kept = {key: made[key] for key in ("code_version", "dirty", "code_hash", "python", "torch", "device")}
+    made = provenance(threads=1)
+    kept = {key: made[key] for key in ("code_version", "dirty", "python", "torch", "device")}
     write_json(out, {"program": "benchmarks/estimators.py", "provenance": kept, "curves": curves})
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from bench.base.files import locked
+from bench.base.registry import registry
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import load_catalog
 from bench.corpora.entry import CorpusEntry
@@ -62,6 +64,12 @@ def tiny_settings(system: str, seed: int = 0, **changes: Any) -> RunSettings:
         for key in TINY
     }
     return resolve(load_catalog(), "demo", "coupled-vae", CORPUS, system, seed, settings | changes)
+
+
+def raise_version(patch: pytest.MonkeyPatch, choice: str, kind: str) -> None:
+    """Give a part the next version, as its class would."""
+    entry = registry()[choice][kind]
+    patch.setitem(registry()[choice], kind, replace(entry, version=entry.version + 1))
 
 
 @pytest.fixture(scope="session")

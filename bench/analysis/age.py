@@ -1,76 +1,48 @@
-"""Which results an older version of the code made, and what has changed since.
+"""Which numbers an older version made: of a part, a stage or a measure whose version has risen since.
 
-A run keeps the hash of the code of each stage, and of each module behind it. Where that hash is not today's, the
-number is what another program computed: it is shown, and the reader is told so.
+A run of the user's own whose training is of other versions is stale, and has no numbers. A published run keeps them,
+and the reader is told; so is a measurement of an older version until it is measured again.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from bench.store.provenance import SHORT, changed_since, code_hash, module_hash, modules_that_count
+from bench.base.identity import evaluation_versions, training_versions
+from bench.metrics.definitions import wanted
+from bench.store.changes import changed_versions
 from bench.store.records import RunRecord
-
-STAGES = {"train": "trained", "evaluate": "measured"}
-SHOWN = 4  # modules that a sentence names; of more it says how many
 
 
 @dataclass(frozen=True)
 class Age:
-    """One stage of a run that older code made; ``modules`` is None where it is not known which changed."""
+    """One thing of which a run has another version than today's."""
 
     stage: str
-    version: str
-    modules: tuple[str, ...] | None
-
-    @property
-    def done(self) -> str:
-        """What the stage did to the run: ``trained`` or ``measured``."""
-        return STAGES[self.stage]
+    name: str
+    was: int
+    now: int
 
     def __str__(self) -> str:
-        """``trained by older code (0123456789ab); changed since: bench.models.flows``; of many, how many."""
-        what = f"{self.done} by older code ({self.version[:12]})"
-        if self.modules is None:
-            return f"{what}; what changed since is not known"
-        if not self.modules:
-            return f"{what}; since then a module was removed, or a file beside one changed"
-        if len(self.modules) > SHOWN:
-            return f"{what}; {len(self.modules)} modules have changed since"
-        return f"{what}; changed since: {', '.join(self.modules)}"
+        """``trained with version 1 of prior mixture, now 2``."""
+        done = {"train": "trained", "evaluate": "measured"}[self.stage]
+        return f"{done} with version {self.was} of {self.name}, now {self.now}"
 
 
 def ages(run: RunRecord) -> tuple[Age, ...]:
-    """The stages of a run that another version of the code made than this one."""
-    if run.settings is None:
+    """What of a run is of another version than today's."""
+    if run.settings is None or not run.run:
         return ()
-    found = []
-    for stage, document in (("train", run.run), ("evaluate", run.evaluation)):
-        where: Mapping[str, Any] = document.get("provenance") or {}
-        made_by = where.get("code_hash")
-        if made_by and made_by != code_hash(stage, run=run.settings):
-            modules = tuple(modules_that_count(stage, run.settings))
-            found.append(Age(stage, str(where.get("code_version")), _changed(where, modules)))
-    return tuple(found)
-
-
-def _changed(where: Mapping[str, Any], modules: tuple[str, ...]) -> tuple[str, ...] | None:
-    kept = where.get("modules")
-    if kept:
-        now = {name: module_hash(name)[:SHORT] for name in modules}
-        return tuple(name for name in sorted(now.keys() | kept) if now.get(name) != kept.get(name))
-    return None if where.get("dirty") else _since(str(where.get("code_version")), modules)
-
-
-@functools.cache
-def _since(commit: str, modules: tuple[str, ...]) -> tuple[str, ...] | None:
-    found = changed_since(commit, modules)
-    return None if found is None else tuple(found)
+    trained = changed_versions(run.run.get("versions") or {}, training_versions(run.settings))
+    if not run.evaluation:
+        return tuple(Age("train", *found) for found in trained)
+    measured = changed_versions(run.evaluation.get("versions") or {}, evaluation_versions())
+    now = wanted()
+    each = {m.measure: m.version for m in run.measurements}
+    measured += [(name, was, now[name]) for name, was in each.items() if was != now.get(name, was)]
+    return (*(Age("train", *found) for found in trained), *(Age("evaluate", *found) for found in measured))
 
 
 def told(run: RunRecord) -> str:
-    """All of it as a sentence without its full stop; nothing for a run that today's code made."""
+    """All of it as a sentence without its full stop; nothing where all versions are today's."""
     return "; ".join(map(str, ages(run)))

@@ -87,10 +87,10 @@ def _difference(own: RunRecord, other: RunRecord) -> str:
         return "they have different settings"
     if len({run.run.get("data_hash") for run in runs}) > 1:
         return "they have different data"
-    if len({_where(run).get("code_hash") for run in runs}) > 1:
-        return "they were trained by different code"
-    if len({(run.evaluation.get("provenance") or {}).get("code_hash") for run in runs}) > 1:
-        return "they were measured by different code"
+    if len({str(run.run.get("versions") or {}) for run in runs}) > 1:
+        return "they were trained with different versions"
+    if len({str(run.evaluation.get("versions") or {}) for run in runs}) > 1:
+        return "they were measured with different versions"
     return ""
 
 

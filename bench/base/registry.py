@@ -86,6 +86,7 @@ class Registered:
     needs: Mapping[str, str] = field(default_factory=dict)
     gives: tuple[str, ...] = ()
     space: str = EUCLIDEAN
+    version: int = 1
 
 
 def part(
@@ -95,6 +96,7 @@ def part(
     needs: Mapping[str, str] | None = None,
     gives: tuple[str, ...] = (),
     space: str = EUCLIDEAN,
+    version: int = 1,
 ) -> Callable[[_C], _C]:
     """Mark a class as the part ``kind`` of ``choice``; the registry reads the mark from the source."""
     if choice not in CHOICES:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError
-from bench.base.files import stable_hash
+from bench.base.identity import identity, training_identity
 from bench.base.needs import check_needs
 from bench.base.parts import complete
 from bench.base.registry import EUCLIDEAN, NONE, SINGLE, lookup
@@ -147,7 +147,7 @@ class Start(Model):
 
 
 class RunSettings(Model):
-    """One training run, fully resolved. Its identity is the hash of all of it."""
+    """One training run, fully resolved."""
 
     tier: Name
     paper: Name
@@ -219,13 +219,13 @@ class RunSettings(Model):
 
     @property
     def identity(self) -> str:
-        """Hash of the fully resolved configuration."""
-        return stable_hash(self.model_dump(mode="json"))
+        """Hash of all that can change its numbers: see :mod:`bench.base.identity`."""
+        return identity(self)
 
     @property
     def training_identity(self) -> str:
-        """Hash of what can change the trained weights: everything but how they are measured afterwards."""
-        return stable_hash(self.model_dump(mode="json", exclude={"evaluation"}))
+        """Hash of all that can change its weights: see :mod:`bench.base.identity`."""
+        return training_identity(self)
 
     def parts(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """(kind, options) of each choice of which a system names one part, and of the space of its codes."""

@@ -1,12 +1,43 @@
-"""What older versions recorded, as today's version reads it: one function for each kind of record."""
+"""What older versions recorded, as today's version reads it: one function or table for each kind of record."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 NONE = {"kind": "none", "options": {}}
 # Columns of the tables of a run, by their names before the terms of an objective had names of their own.
 COLUMNS = {"regulariser": "kl", "aggregate": "mmd", "weight": "kl_weight"}
+_ESTIMATORS = {
+    "nll": "exact importance-sampling importance-sampling-released-sampler",
+    "ppl": "exact importance-sampling importance-sampling-released-sampler",
+    "kl": "analytic monte-carlo monte-carlo-released-sampler",
+    "elbo": "one-bound",
+    "reconstruction": "mean",
+    "mi": "leave-one-out self-included like-length aggregate",
+    "active_units": "variance-of-means",
+    "bleu": "sacrebleu",
+    "bleu1": "precision-times-brevity precision-times-brevity-unmasked",
+    "bleu2": "precision-times-brevity precision-times-brevity-unmasked cumulative cumulative-unmasked",
+    "dist1": "prior-samples",
+    "dist2": "prior-samples",
+    "excess_nll": "over-true-probability",
+    "attribute_information": "softmax-probe",
+    **dict.fromkeys(
+        [
+            "grad_norm_rec",
+            "grad_norm_rec_coupled",
+            "grad_norm_rec_total",
+            "grad_norm_reg",
+            "signal_sensitivity",
+        ],
+        "norm-training-mode squared-training-mode norm-evaluation-mode squared-evaluation-mode",
+    ),
+}
+# The measures that counted as asked for before measurements.json named them.
+MEASURED_BEFORE = tuple(
+    f"{metric} {estimator}" for metric, estimators in _ESTIMATORS.items() for estimator in estimators.split()
+)
 
 
 def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
@@ -63,3 +94,10 @@ def _weight(schedule: dict[str, Any]) -> dict[str, Any]:
 
 def _without_options(part: dict[str, Any]) -> dict[str, Any]:
     return {"kind": part["kind"], "options": {}}
+
+
+def measure_of(measurement: dict[str, Any]) -> str:
+    """The name of the measure that made a measurement; older records tell it by metric and estimator."""
+    metric, estimator = str(measurement["metric"]), str(measurement["estimator"])
+    former = f"{metric.partition(':')[0]} {re.sub('-[0-9]+$', '', estimator)}"
+    return str(measurement.get("measure", former))

@@ -14,6 +14,7 @@ from bench.base.registry import Registered, registry
 from bench.base.run_names import parse_name
 from bench.catalog.declarations import Catalog, System
 from bench.cli.console import span
+from bench.metrics.definitions import wanted
 from bench.planning.plan import Plan, find_run, with_starts
 from bench.store.costs import Cost, Records, recorded_cost
 from bench.store.freshness import goes_on, standing
@@ -114,7 +115,7 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
             whole = record.evaluation is not None or run.name not in plan.runs
             found += whole
             places.add(record.device)
-        stands = standing(run, results)
+        stands = standing(run, results, wanted())
         costs.append(_wanted(replace(cost, trained=stands.trained, measured=stands.measured), plan))
     steps = f"{len(costs)} runs, {sum(cost.steps for cost in costs):,} steps"
     if not places:

@@ -86,7 +86,8 @@ class CorpusEntry(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """What the texts depend on: all but what is said about them and where their files are downloaded from."""
-        return self.model_dump(mode="json", exclude={**dict.fromkeys(SAID, True), "files": _ELSEWHERE})
+        exclude: dict[str, Any] = {**dict.fromkeys(SAID, True), "files": _ELSEWHERE}
+        return self.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
 
     @property
     def is_local(self) -> bool:

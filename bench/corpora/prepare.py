@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.base.errors import BenchError
-from bench.base.files import sha256_file, write_json, write_text, write_with
+from bench.base.files import sha256_file, stable_hash, write_json, write_text, write_with
+from bench.base.identity import corpus_identity
 from bench.base.outputs import CORPUS, claim
 from bench.base.text_rules import SPLITS, TextRules
 from bench.corpora.card import make_card
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.raw import RawCorpus
-from bench.corpora.readers import Files, read
+from bench.corpora.readers import Files, read, versions_of
 from bench.corpora.vocabulary import SPECIALS, UNK, Vocabulary, build_vocabulary
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
     _write_attributes(out / "attributes.parquet", corpus)
     card = make_card(entry, corpus, vocabulary, ids, read_sizes)
     write_json(out / "card.json", card)
+    content, versions = stable_hash(entry.content()), versions_of(entry)
     summary = {
         "name": entry.name,
+        "identity": corpus_identity(content, rules, versions),
+        "entry": content,
+        "versions": versions,
         "title": entry.title,
         "comparable": entry.comparable,
         "rules": rules.model_dump(mode="json"),

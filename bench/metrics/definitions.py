@@ -22,7 +22,8 @@ class Metric:
 class Definition:
     """One estimator of one metric. ``main`` marks the estimator that stands for the metric by default.
 
-    ``cost`` is that of one measurement, in words.
+    ``cost`` is that of one measurement, in words. ``version`` rises when its numbers change: then it alone is
+    measured again.
     """
 
     unit: str
@@ -32,6 +33,7 @@ class Definition:
     better: Literal["lower", "higher"] | None = None
     main: bool = False
     cost: str = ""
+    version: int = 1
 
 
 METRICS = {
@@ -281,3 +283,28 @@ DEFINITIONS: dict[tuple[str, str], Definition] = {
         for mode, how in _MODES.items()
     },
 }
+
+
+def name_of(metric: str, estimator: str) -> str:
+    """The name under which a record knows a measure."""
+    return f"{metric} {estimator}"
+
+
+def wanted() -> dict[str, int]:
+    """The measures of a run by name, with their versions; one that does not apply to a system yields nothing."""
+    return {name_of(*key): definition.version for key, definition in DEFINITIONS.items()}
+
+
+ALL = frozenset(wanted())
+
+
+def _of(*metrics: str) -> frozenset[str]:
+    """The names of all measures of some metrics, but for those with the released sampler: they stand by themselves."""
+    keys = ((metric, estimator) for metric, estimator in DEFINITIONS if metric in metrics)
+    return frozenset(name_of(*key) for key in keys if not key[1].endswith("-released-sampler"))
+
+
+LIKELIHOOD = _of("nll", "ppl", "elbo", "kl", "reconstruction", "excess_nll")
+RECONSTRUCTION = _of("bleu", "bleu1", "bleu2")
+GRADIENTS = _of(*(metric for metric, _ in DEFINITIONS if metric.startswith(("grad_norm", "signal"))))
+INFORMATION = _of("mi", "active_units")

@@ -17,29 +17,33 @@ from torch import Tensor
 from bench.base.device import choose_device, prepare_process, product_type
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.identity import evaluation_versions
 from bench.base.outputs import RUNS, claim
 from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.gradients import gradient_norms
 from bench.estimators.information import AGGREGATE_CODES, active_units, mutual_information, sigma_histogram
 from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
 from bench.metrics.decoding import greedy
+from bench.metrics.definitions import ALL, GRADIENTS, INFORMATION, LIKELIHOOD, RECONSTRUCTION, wanted
+from bench.metrics.kept import Kept
 from bench.metrics.measures import measures
-from bench.metrics.ngrams import (
-    COUNTS,
-    bleu_counts,
-    cumulative_bleu2,
-    precision_times_brevity,
-)
+from bench.metrics.ngrams import COUNTS, bleu_counts, cumulative_bleu2, precision_times_brevity
 from bench.metrics.table import Sheet
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
-from bench.store.freshness import STATUS, WEIGHTS, failure_noted, measured_record
-from bench.store.provenance import code_hash, provenance
+from bench.store.freshness import (
+    STATUS,
+    WEIGHTS,
+    failure_noted,
+    is_training_of,
+    measured_record,
+    to_measure,
+)
+from bench.store.provenance import provenance
 from bench.training.composition import build_model, build_objective, build_procedure
 
 SPLIT = "test"
@@ -51,27 +55,24 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Measure a trained run and write its measurement files; returns the content of ``measurements.json``.
 
-    Waits for another process that works on it, and takes what that has measured, if it is this. Raises
-    :class:`BenchError` if the run is not there, is damaged, or was trained on other data.
+    What is there of these weights and settings stays; measured are the measures that are missing or have another
+    version. Waits for another process that works on the run. Raises :class:`BenchError` if the run is not there,
+    is damaged, or was trained on other data or under other settings.
     """
     prepare_process(threads)
     folder = runs / settings.name
     read_json(folder / "run.json")  # without a run there is no folder to lock
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     claim(runs, RUNS)
-    with locked(folder, f"the evaluation of {settings.name}", wait=True) as waited:
+    with locked(folder, f"the evaluation of {settings.name}", wait=True):
         run = read_json(folder / "run.json")
-        if (
-            RunSettings.model_validate(upgraded(run["settings"])).training_identity
-            != settings.training_identity
-        ):
+        if not is_training_of(run, settings, runs):
             remedy = f"train the run again: bench train {settings.name}"
             raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
         check_run(run, corpus, folder)
-        if waited and (found := measured_record(settings, runs, run)) is not None:
-            return found
+        before = measured_record(settings, runs, run)
         with failure_noted(folder, settings.name):
-            return _evaluated(run, settings, corpus, folder, choose_device(device), threads)
+            return _evaluated(run, settings, corpus, folder, choose_device(device), threads, before)
 
 
 def _evaluated(
@@ -81,31 +82,39 @@ def _evaluated(
     folder: Path,
     device: torch.device,
     threads: int | None,
+    before: dict[str, Any] | None,
 ) -> dict[str, Any]:
     began, started = time.perf_counter(), datetime.now(UTC)
     remove_parts(folder)
-    for name in (*FILES, STATUS):  # a run that is trained again and diverges must not keep those of before
-        (folder / name).unlink(missing_ok=True)
-    measured: list[dict[str, Any]] = []
-    if run["state"] == "finished":
-        measured = Evaluation(settings, corpus, folder, device).measure()
+    (folder / STATUS).unlink(missing_ok=True)
+    asked = to_measure(before, wanted())
+    kept = None if before is None else Kept.load(folder, before, asked)
+    if before is None or kept is None:
+        before, kept = {}, None
+        for name in FILES:  # a run that is trained again and diverges must not keep those of before
+            (folder / name).unlink(missing_ok=True)
+    elif not asked:
+        (folder / "measurements.json").touch()  # the workflow goes by its time
+        return dict(before)
+    finished = run["state"] == "finished"
+    measured = Evaluation(settings, corpus, folder, device, asked, kept).measure() if finished else []
     content = {
         "name": settings.name,
         "identity": settings.identity,
+        "versions": evaluation_versions(),
+        "evaluation": settings.evaluation.model_dump(mode="json"),
+        "measures": wanted(),
         "data_hash": corpus.data_hash,
         "state": run["state"],
         "reason": run["reason"],
         "weights_sha256": run["files"][WEIGHTS],
         "provenance": {
-            **provenance(
-                code_hash("evaluate", run=settings),
-                device=str(device),
-                threads=threads or torch.get_num_threads(),
-            ),
+            **provenance(device=str(device), threads=threads or torch.get_num_threads()),
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },
-        "seconds": time.perf_counter() - began,
+        "earlier": [*before.get("earlier", ()), before["provenance"]] if before else [],
+        "seconds": time.perf_counter() - began + before.get("seconds", 0.0),
         "measurements": measured,
     }
     write_json(folder / "measurements.json", content)
@@ -130,8 +139,20 @@ def check_run(run: dict[str, Any], corpus: Prepared, folder: Path) -> None:
 class Evaluation:
     """All measurements of one run. Results depend on the run and its settings, not on how work is batched."""
 
-    def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
-        """``folder`` holds the weights and receives the tables."""
+    def __init__(
+        self,
+        settings: RunSettings,
+        corpus: Prepared,
+        folder: Path,
+        device: torch.device,
+        asked: frozenset[str] | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        """``folder`` holds the weights and receives the tables.
+
+        Without ``kept`` measurements all is measured, else the measures that are ``asked`` for by name.
+        """
+        self.kept, self.asked = kept, asked if kept is not None and asked is not None else ALL
         self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
         self.wanted = settings.evaluation
         self.model: TextModel = build_model(settings, len(corpus.vocabulary))
@@ -139,34 +160,45 @@ class Evaluation:
         self.model.to(device).eval().requires_grad_(False)
         self.infer = build_procedure(settings).inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)
-        self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64))
+        self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64), None if kept is None else self.asked)
         self.shown: dict[str, Any] = {
             "samples": [],
             "reconstructions": [],
             "interpolations": [],
             "traversals": [],
-        }
-        self.histograms: dict[str, Any] = {"sigma": None, "units": None}
+        } | (kept.texts if kept else {})
+        self.histograms: dict[str, Any] = {"sigma": None, "units": None} | (kept.histograms if kept else {})
 
     def measure(self) -> list[dict[str, Any]]:
-        """Measure everything that this system has, and write the tables."""
-        self._likelihood()
+        """Measure what is asked for and this system has, and write the tables; returns what is measured in all."""
+        if self.asked & (LIKELIHOOD | INFORMATION):  # information takes the KL from its columns
+            self._likelihood()
         if self.model.encoder is not None:
-            latent = self.posteriors(self.texts)
-            self._reconstruction(latent)
-            self._gradients()
-            if latent.has_density:
-                self._information(latent)
-            self._interpolations(latent)
-            self._traversals(latent)
-            for measure in measures():
-                measure(self, latent)
-            save = {name: value.cpu().contiguous() for name, value in latent.parameters.items()}
-            write_with(self.folder / "latents.safetensors", lambda path: save_file(save, path))
-        write_with(self.folder / "sentences.parquet", self.sheet.frame().to_parquet)
+            self._measure_codes(self.posteriors(self.texts))
+        frame, measured = self.sheet.frame(), self.sheet.measurements
+        if self.kept is not None:
+            frame, measured = self.kept.joined(frame), self.kept.measurements + measured
+        write_with(self.folder / "sentences.parquet", frame.to_parquet)
         write_json(self.folder / "texts.json", self.shown)
         write_json(self.folder / "histograms.json", self.histograms)
-        return self.sheet.measurements
+        return measured
+
+    def _measure_codes(self, latent: Latent) -> None:
+        """Measure what a system has that has codes."""
+        if self.asked & RECONSTRUCTION:
+            self._reconstruction(latent)
+        if self.asked & GRADIENTS:
+            self._gradients()
+        if self.asked & INFORMATION and latent.has_density:
+            self._information(latent)
+        if self.kept is None:
+            self._interpolations(latent)
+            self._traversals(latent)
+        if self.asked - (LIKELIHOOD | RECONSTRUCTION | GRADIENTS | INFORMATION):
+            for measure in measures():
+                measure(self, latent)
+        save = {name: value.cpu().contiguous() for name, value in latent.parameters.items()}
+        write_with(self.folder / "latents.safetensors", lambda path: save_file(save, path))
 
     def noise(self, *names: object) -> tuple[object, ...]:
         """Names that seed random numbers of this run's evaluation."""

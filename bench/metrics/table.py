@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.definitions import DEFINITIONS, name_of
 
 Z = 1.959963984540054  # 95 % of a normal distribution lie within
 
@@ -16,9 +16,12 @@ Z = 1.959963984540054  # 95 % of a normal distribution lie within
 class Sheet:
     """Collects columns (one value per text) and measurements (one value per run)."""
 
-    def __init__(self, split: str, words: np.ndarray) -> None:
-        """``words`` (texts,) are the lengths of the texts, without the end symbol."""
-        self.split = split
+    def __init__(self, split: str, words: np.ndarray, asked: frozenset[str] | None = None) -> None:
+        """``words`` (texts,) are the lengths of the texts, without the end symbol.
+
+        Only the measures that are ``asked`` for, by name, are recorded; None: all.
+        """
+        self.split, self.asked = split, asked
         self.columns: dict[str, np.ndarray] = {"index": np.arange(len(words)), "words": words}
         self.measurements: list[dict[str, Any]] = []
 
@@ -40,11 +43,15 @@ class Sheet:
         part: str | None = None,
     ) -> None:
         """Record one value; ``spread`` is (standard error, low, high), ``part`` one of several attributes."""
-        what = DEFINITIONS[metric, estimator]
+        what, measure = DEFINITIONS[metric, estimator], name_of(metric, estimator)
+        if self.asked is not None and measure not in self.asked:
+            return
         counted = f"{estimator}-{samples}" if estimator == "importance-sampling" else estimator
         error, low, high = spread or (None, None, None)
         self.measurements.append(
             {
+                "measure": measure,
+                "version": what.version,
                 "metric": f"{metric}:{part}" if part else metric,
                 "estimator": counted,
                 "value": _number(value),

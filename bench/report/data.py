@@ -79,9 +79,10 @@ MEASURED: dict[str, Column] = {
     "identity": Column(TEXT, "hash of all settings of the run"),
     "data_hash": Column(TEXT, "hash of the prepared corpus"),
     "code_version": Column(TEXT, "commit of the code that measured it"),
-    "training_code": Column(TEXT, "hash of the source that can change the training"),
-    "evaluation_code": Column(TEXT, "hash of the source that can change the measurement"),
-    "older": Column(TEXT, "which stage older code made and what changed since; null where none did"),
+    "trained_by": Column(TEXT, "commit of the code that trained it"),
+    "measure": Column(TEXT, "name of the measure"),
+    "version": Column(WHOLE, "version of the measure"),
+    "older": Column(TEXT, "of which parts and measures it has an older version; null where of none"),
     "device": Column(TEXT, "device that trained it"),
     "torch": Column(TEXT, "version of torch that trained it"),
     "steps": Column(WHOLE, "training steps"),
@@ -128,7 +129,7 @@ COMPARED: dict[str, Column] = {
     "better": MEASURED["better"],
     "noise": Column(REAL, "noise floor in the unit of the print; null where no run was repeated"),
     "noise_from": Column(TEXT, "how many repetitions it rests on, and on which devices"),
-    "older": Column(TEXT, "which seeds older code made; empty where none"),
+    "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),
 }
 
 
@@ -161,8 +162,7 @@ def _of_run(material: Material, run: RunRecord) -> dict[str, Any]:
         "identity": run.evaluation.get("identity"),
         "data_hash": run.run.get("data_hash"),
         "code_version": by.get("code_version"),
-        "training_code": where.get("code_hash"),
-        "evaluation_code": by.get("code_hash"),
+        "trained_by": where.get("code_version"),
         "older": told(run) or None,
         "device": where.get("device"),
         "torch": where.get("torch"),

@@ -19,8 +19,6 @@ from bench.planning.plan import resolve
 from bench.store.changes import ABSENT, changed
 from bench.store.records import RunRecord
 
-DERIVED = "starts_from.identity"  # follows from the other settings, which hold for both runs
-
 
 def objective(settings: RunSettings) -> Markup:
     """What the system minimises, per text, as MathML (Wu et al. 2020, equation 4, where it is coupled)."""
@@ -174,7 +172,7 @@ def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]
     except BenchError as error:
         return [], f"the protocol for this run cannot be resolved now: {error.what}"
     found = changed(protocol, record.settings)
-    return [{"key": key, "protocol": was, "run": now} for key, was, now in found if key != DERIVED], ""
+    return [{"key": key, "protocol": was, "run": now} for key, was, now in found], ""
 
 
 def overrides(catalog: Catalog, record: RunRecord) -> dict[str, Any]:
@@ -190,7 +188,7 @@ def overrides(catalog: Catalog, record: RunRecord) -> dict[str, Any]:
         *outer, last = [key for key in dotted.split(".") if key != "options"]
         if outer[:1] == ["objective"] and [*outer, last][1] not in record.settings.objective:
             outer, last, value = outer[:1], [*outer, last][1], NONE
-        elif dotted == DERIVED or dotted.endswith(".options") or value == ABSENT:
+        elif dotted.endswith(".options") or value == ABSENT:
             continue
         nested: dict[str, Any] = {last: value}
         for key in reversed(outer):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.base.errors import BenchError
 from bench.base.files import read_json, stable_hash
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded
+from bench.store.freshness import recorded_settings
 
 BYTES = 20  # on disk for each parameter: its value, and in the checkpoint of a training five of them in all
 
@@ -123,7 +123,7 @@ def _read(path: Path) -> Iterator[tuple[dict[str, Any], Record]]:
     """The settings and the cost of one finished run; nothing of one that diverged or cannot be read."""
     try:
         content = read_json(path)
-        settings = RunSettings.model_validate(upgraded(content["settings"])).model_dump(mode="json")
+        settings = recorded_settings(content).model_dump(mode="json")
         cost = content["cost"]
         if content["state"] != "finished" or content["steps"] < 1:
             return

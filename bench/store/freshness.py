@@ -1,4 +1,9 @@
-"""How far a run is: which of its stages its files in a results folder show as done, as the workflow sees it."""
+"""Whether a run is what its settings ask for, and how far it is: the one place that answers both.
+
+A record is compared by what it says of itself: the settings that it was made with, read as settings of today, and
+the versions of the parts, stages and measures behind it. A record that is older than versions counts as version 1
+of everything.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +13,104 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from bench.base.errors import BenchError
 from bench.base.files import read_json, stable_hash, write_json
+from bench.base.identity import Versions, corpus_identity, evaluation_versions, training_identity
 from bench.base.settings import RunSettings
-from bench.store.provenance import code_hash
+from bench.base.text_rules import TextRules
+from bench.base.upgrade import MEASURED_BEFORE, upgraded
+from bench.corpora.entry import CorpusEntry
+from bench.corpora.readers import versions_of
 
 Stage = Literal["train", "evaluate"]
+Record = Mapping[str, Any]  # the content of run.json or measurements.json
 WEIGHTS = "model.safetensors"  # in the folder of a run
 STATUS = "status.json"  # how far a run is, or why it failed
 
 
-def next_stage(run: RunSettings, results: Path, corpora: Path | None = None) -> Stage | None:
-    """What is still to be done for ``run``; None once it is measured. ``corpora``: where not in ``results``.
+def recorded_settings(trained: Record, evaluation: Any = None) -> RunSettings:
+    """The settings in a ``run.json``, with other settings of the ``evaluation`` where they are given.
 
-    A stage counts as done if its file was written under the same configuration, on the same data, by the same
-    code, and, for an evaluation, from the weights of that training.
+    Raises :class:`pydantic.ValidationError` for settings that this version cannot read.
     """
+    settings = trained.get("settings")
+    if isinstance(settings, dict):
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # no settings: the validation says so
+            settings = upgraded(settings)
+        settings = settings | ({} if evaluation is None else {"evaluation": evaluation})
+    return RunSettings.model_validate(settings)
+
+
+def recorded_identity(trained: Record, runs: Path) -> str | None:
+    """The training identity of a record, computed as today; None if its settings cannot be read.
+
+    The run that it begins with is the one that lies below ``runs`` now.
+    """
+    try:
+        settings = recorded_settings(trained)
+    except ValidationError:
+        return None
+    if settings.start is not None and settings.starts_from is not None:
+        first = recorded_identity(_content(runs / settings.start / "run.json"), runs)
+        start = settings.starts_from.model_copy(update={"identity": first or settings.starts_from.identity})
+        settings = settings.model_copy(update={"starts_from": start})
+    return training_identity(settings, trained.get("versions", {}))
+
+
+def is_training_of(trained: Record, run: RunSettings, runs: Path) -> bool:
+    """Whether a ``run.json`` is of the training that ``run`` asks for: its settings and versions, and its start."""
+    same = recorded_identity(trained, runs) == run.training_identity
+    return same and begun_as_now(trained.get("begun_with"), runs)
+
+
+def is_evaluation_of(measured: Record, trained: Record, run: RunSettings) -> bool:
+    """Whether a ``measurements.json`` is of the weights of ``trained`` and of the evaluation that ``run`` asks for.
+
+    Which measures it holds is another question: see :func:`to_measure`.
+    """
+    if measured.get("weights_sha256") != trained.get("files", {}).get(WEIGHTS):
+        return False
+    settings = measured_settings(measured, trained)
+    same = settings is not None and settings.evaluation == run.evaluation
+    return same and measured.get("versions", {}) == evaluation_versions()
+
+
+def measured_settings(measured: Record, trained: Record) -> RunSettings | None:
+    """The settings that a ``measurements.json`` was measured under; None if they are not known.
+
+    A record without settings of its own has those of ``trained`` if both name the same identity.
+    """
+    if "evaluation" not in measured and measured.get("identity") != trained.get("identity"):
+        return None
+    try:
+        return recorded_settings(trained, measured.get("evaluation"))
+    except ValidationError:
+        return None
+
+
+def to_measure(measured: Record | None, wanted: Versions) -> frozenset[str]:
+    """Which of the ``wanted`` measures, by name, are missing in a ``measurements.json`` or have another version."""
+    recorded = {} if measured is None else recorded_measures(measured)
+    return frozenset(name for name, version in wanted.items() if recorded.get(name) != version)
+
+
+def recorded_measures(measured: Record) -> Versions:
+    """The measures that a ``measurements.json`` has asked for, with their versions."""
+    found: Versions = measured.get("measures", dict.fromkeys(MEASURED_BEFORE, 1))
+    return found
+
+
+def next_stage(
+    run: RunSettings, results: Path, wanted: Versions, corpora: Path | None = None
+) -> Stage | None:
+    """What is still to be done for ``run``; None once it is measured. ``corpora``: where not in ``results``."""
     trained = _trained(run, results, corpora)
     if trained is None:
         return "train"
-    if measured_record(run, results / "runs", trained) is not None:
+    measured = measured_record(run, results / "runs", trained)
+    if measured is not None and not to_measure(measured, wanted):
         return None
     return "evaluate" if (results / "runs" / run.name / WEIGHTS).exists() else "train"
 
@@ -40,25 +123,58 @@ class Standing:
     measured: bool
 
 
-def standing(run: RunSettings, results: Path) -> Standing:
-    """How far ``run`` is in a results folder, an unfinished training by what it says of itself."""
+def standing(run: RunSettings, results: Path, wanted: Versions) -> Standing:
+    """How far ``run`` is in a results folder; an unfinished training by its ``status.json``."""
     trained = _trained(run, results, None)
     if trained is not None:
-        return Standing(1.0, measured_record(run, results / "runs", trained) is not None)
+        measured = measured_record(run, results / "runs", trained)
+        return Standing(1.0, measured is not None and not to_measure(measured, wanted))
     corpus = _corpus(run, results, None)
     status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / STATUS)
     return Standing(status.get("step", 0) / run.training.steps, False)
 
 
+def training_mark(run: RunSettings, results: Path) -> str:
+    """What Snakemake compares with its own note of a training: the identity as recorded if that is current.
+
+    So it plans the training again exactly if this module does, however an identity was computed in the past.
+    """
+    trained = _trained(run, results, None) or {}
+    return str(trained.get("training_identity", run.training_identity))
+
+
+def evaluation_mark(run: RunSettings, results: Path, wanted: Versions) -> str:
+    """The same of an evaluation: its identity and its measures, as recorded if they are current."""
+    trained = _trained(run, results, None)
+    measured = None if trained is None else measured_record(run, results / "runs", trained)
+    if measured is None or "measures" not in measured or to_measure(measured, wanted):
+        return stable_hash([run.identity, wanted])
+    return stable_hash([measured["identity"], measured["measures"]])
+
+
+def corpus_mark(entry: CorpusEntry, rules: TextRules, folder: Path) -> str:
+    """The same of the preparation of a corpus into ``folder``."""
+    content, versions = stable_hash(entry.content()), versions_of(entry)
+    asked = corpus_identity(content, rules, versions)
+    recorded = _content(folder / "corpus.json")
+    try:
+        same_rules = TextRules.model_validate(recorded.get("rules")) == rules
+    except ValidationError:
+        return asked
+    same = same_rules and (recorded.get("entry"), recorded.get("versions")) == (content, versions)
+    return str(recorded["identity"]) if same else asked
+
+
 def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:
-    """Where a run keeps its resumable state: keyed by configuration, data and code, never mixed up."""
-    return state / stable_hash([run.training_identity, data_hash, code_hash("train", run=run)])
+    """Where a run keeps its resumable state: one folder for each training identity and data."""
+    return state / stable_hash([run.training_identity, data_hash])
 
 
 def goes_on(run: RunSettings, results: Path, folder: Path, status: Mapping[str, Any]) -> bool:
-    """Whether a training of ``run`` goes on from the state in ``folder``, of which its ``status`` tells.
+    """Whether a training of ``run`` goes on from the state in ``folder``, whose ``status.json`` is given.
 
-    It does if that has its settings, this code and the data that are prepared here, or of which nothing is known.
+    It does if the state is of the same identity and of the data that are prepared here. Where none are prepared,
+    those of the status count.
     """
     data = _corpus(run, results, None).get("data_hash", status.get("data_hash"))
     return folder == state_folder(results / "state", run, str(data))
@@ -70,23 +186,20 @@ def _trained(run: RunSettings, results: Path, corpora: Path | None) -> dict[str,
 
 
 def trained_record(run: RunSettings, runs: Path, data_hash: str | None) -> dict[str, Any] | None:
-    """The ``run.json`` of ``run`` below ``runs``; None where there is none or it is of something else.
+    """The ``run.json`` of ``run`` below ``runs``; None if there is none, or one of other settings, versions or data.
 
-    It is this run's if it has its settings, this code and, where they are known, these data and the weights that
-    the run has now with which it begins.
+    ``data_hash`` is None where the data are not known: then any will do.
     """
     content = _content(runs / run.name / "run.json")
-    settings = {key: value for key, value in content.get("settings", {}).items() if key != "evaluation"}
     same_data = data_hash is None or content.get("data_hash") == data_hash
-    same = stable_hash(settings) == run.training_identity and same_data
-    same = same and begun_as_now(content.get("begun_with"), runs)
-    return content if same and _code(content) == code_hash("train", run=run) else None
+    return content if same_data and is_training_of(content, run, runs) else None
 
 
 def begun_as_now(begun_with: Mapping[str, str] | None, runs: Path) -> bool:
-    """Whether the ``run`` below ``runs`` that another begun with still has those weights (``weights_sha256``).
+    """Whether the run that another began with still has the weights (``weights_sha256``) that it had then.
 
-    So it is taken where nothing is recorded, of runs that begin afresh or of earlier versions, or to compare with.
+    True where nothing can be compared: for a run that begins with no other, for a record that does not name the
+    weights, and where that run is not below ``runs``.
     """
     if begun_with is None:
         return True
@@ -94,23 +207,14 @@ def begun_as_now(begun_with: Mapping[str, str] | None, runs: Path) -> bool:
     return now in (None, begun_with["weights_sha256"])
 
 
-def measured_record(run: RunSettings, runs: Path, trained: dict[str, Any]) -> dict[str, Any] | None:
-    """The ``measurements.json`` of ``run`` below ``runs``; None where there is none or it is of something else.
-
-    It is this run's if it has its settings, this code and the weights of the training ``trained``.
-    """
+def measured_record(run: RunSettings, runs: Path, trained: Record) -> dict[str, Any] | None:
+    """The ``measurements.json`` of ``run`` below ``runs``; None if there is none, or one of another evaluation."""
     content = _content(runs / run.name / "measurements.json")
-    weights = trained.get("files", {}).get(WEIGHTS)
-    same = content.get("identity") == run.identity and content.get("weights_sha256") == weights
-    return content if same and _code(content) == code_hash("evaluate", run=run) else None
+    return content if content and is_evaluation_of(content, trained, run) else None
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:
     return _content((corpora or results / "corpora") / run.paper / run.corpus / "corpus.json")
-
-
-def _code(content: dict[str, Any]) -> Any:
-    return content.get("provenance", {}).get("code_hash")
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,7 @@ def publish(results: Path, name: str) -> Path:
     source, target = results / "runs" / name, results / "published" / "runs" / name
     run, measured = _read(source, "run.json", "train"), _read(source, "measurements.json", "evaluate")
     for what, content in (("trained", run), ("measured", measured)):
-        if content["provenance"]["dirty"]:
-            commit = content["provenance"]["code_version"]
-            raise BenchError(
-                f"the run was {what} by code that differs from its commit {commit}",
-                where=source,
-                remedy="commit, then run it again",
-            )
+        _check_code(what, [content["provenance"], *content.get("earlier", ())], source)
     if measured["weights_sha256"] != run["files"][WEIGHTS]:
         raise BenchError(
             "the measurements are of other weights", where=source, remedy="evaluate the run again"
@@ -52,6 +48,20 @@ def publish(results: Path, name: str) -> Path:
         texts = target / "texts.json"
         write_json(texts, without_corpus(read_json(texts)))
     return target
+
+
+def _check_code(what: str, made: Sequence[Mapping[str, Any]], where: Path) -> None:
+    """Raise unless all code that made a document is that of a known commit."""
+    for by in made:
+        commit = str(by["code_version"])
+        if by["dirty"] is None or not re.fullmatch("[0-9a-f]{40}", commit):
+            problem = "code whose commit is not known: git does not say it"
+        elif by["dirty"]:
+            problem = f"code that differs from its commit {commit}"
+        else:
+            continue
+        remedy = "run it again from a clean checkout"
+        raise BenchError(f"the run was {what} by {problem}", where=where, remedy=remedy)
 
 
 def without_corpus(texts: dict[str, Any]) -> dict[str, Any]:

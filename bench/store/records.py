@@ -5,7 +5,7 @@ Nothing is skipped in silence: a file that cannot be read becomes a fault of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +15,20 @@ from pydantic import ValidationError
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
+from bench.base.identity import training_versions
 from bench.base.run_names import SEED_FOLDER
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded, upgraded_columns
-from bench.store.changes import changed
-from bench.store.freshness import WEIGHTS, goes_on
+from bench.base.upgrade import upgraded_columns
+from bench.store.changes import changed, changed_versions
+from bench.store.freshness import (
+    WEIGHTS,
+    begun_as_now,
+    goes_on,
+    is_evaluation_of,
+    is_training_of,
+    measured_settings,
+    recorded_settings,
+)
 from bench.store.texts import Measurement, document_fault, reasons, table_fault
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
@@ -155,13 +164,8 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
     record.run = run
     if settings is None:
         record.settings = _own_settings(record)
-    elif (
-        trained := _own_settings(record)
-    ) is None or trained.training_identity != settings.training_identity:
-        record.state = "stale"
-        record.reason = (
-            f"the folder holds a run of another configuration{_told(trained, settings)}: run it again"
-        )
+    elif not is_training_of(run, settings, record.folder.parents[4]):
+        record.state, record.reason = "stale", f"{_why_stale(record, settings)}: run it again"
         return record
     if run.get("state") == "diverged":
         record.state, record.reason = "diverged", str(run.get("reason") or "the loss was not finite")
@@ -171,11 +175,21 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
     return record
 
 
-def _told(trained: RunSettings | None, planned: RunSettings) -> str:
-    """The settings in which a run differs from what is planned, the first few with their values."""
-    if trained is None:
-        return ""
-    found = [f"{key} {was}, now {now}" for key, was, now in changed(trained, planned)]
+def _why_stale(record: RunRecord, planned: RunSettings) -> str:
+    """In what a recorded training differs from the one that is planned."""
+    trained, runs = _own_settings(record), record.folder.parents[4]
+    if not begun_as_now(record.run.get("begun_with"), runs):
+        return f"{planned.start}, with which the run begins, has other weights now"
+    versions = changed_versions(record.run.get("versions") or {}, training_versions(planned))
+    differ = [] if trained is None else changed(trained, planned)
+    if versions and not differ:
+        return f"the run was trained by other versions{_listed(versions)}"
+    return f"the folder holds a run of another configuration{_listed(differ)}"
+
+
+def _listed(differences: Sequence[tuple[str, Any, Any]]) -> str:
+    """The first few differences with their values, in brackets."""
+    found = [f"{key} {was}, now {now}" for key, was, now in differences]
     more = f" and {len(found) - TOLD} more" if len(found) > TOLD else ""
     return f" ({'; '.join(found[:TOLD])}{more})" if found else ""
 
@@ -183,7 +197,7 @@ def _told(trained: RunSettings | None, planned: RunSettings) -> str:
 def _own_settings(record: RunRecord) -> RunSettings | None:
     """The settings that a published run was made with; a version that cannot read them says so."""
     try:
-        return RunSettings.model_validate(upgraded(dict(record.run.get("settings") or {})))
+        return recorded_settings(record.run)
     except ValidationError as error:
         keys = [".".join(map(str, found["loc"])) or found["msg"] for found in error.errors()[:TOLD]]
         record.faults.append(f"run.json: settings that this version does not know ({', '.join(keys)})")
@@ -192,12 +206,13 @@ def _own_settings(record: RunRecord) -> RunSettings | None:
 
 def _load_evaluation(record: RunRecord) -> None:
     evaluation = _document(record, "measurements.json")
+    status = _document(record, "status.json") or {}
+    failed = f"in its evaluation: {status.get('reason')}" if status.get("state") == "failed" else ""
     if evaluation is None:
-        status = _document(record, "status.json") or {}
         if record.faults:
             record.state, record.reason = "damaged", record.faults[0]
-        elif status.get("state") == "failed":
-            record.state, record.reason = "failed", f"in its evaluation: {status.get('reason')}"
+        elif failed:
+            record.state, record.reason = "failed", failed
         else:
             record.state, record.reason = "not evaluated", "trained, but not evaluated yet"
         return
@@ -208,23 +223,29 @@ def _load_evaluation(record: RunRecord) -> None:
         record.faults.append(f"measurements.json: {reasons(error)}")
         record.state, record.reason = "damaged", record.faults[-1]
         return
-    if fault := _other_weights(record):
+    if fault := _other_evaluation(record):
         record.faults.append(f"measurements.json: {fault}")
         record.measurements, record.state, record.reason = [], "stale", fault
+        if failed:
+            record.state, record.reason = "failed", failed
         return
     record.state = "finished"
+    if failed:  # what is measured stays; what was to be added is not there
+        record.faults.append(f"measurements.json: failed {failed}")
 
 
-def _other_weights(record: RunRecord) -> str:
-    """Why the measurements are not those of this run, or nothing."""
+def _other_evaluation(record: RunRecord) -> str:
+    """Why the measurements are not those of this run, or nothing. A published run has the settings that it was
+    measured under, whatever they are."""
     if record.evaluation.get("weights_sha256") != (record.run.get("files") or {}).get(WEIGHTS):
         return "measured with other weights than this run's: evaluate it again"
-    planned = record.settings.identity if record.settings and record.origin == "own" else None
-    if planned is not None and record.evaluation.get("identity") != planned:
-        known = record.run.get("identity") == record.evaluation.get("identity")
-        told = _told(_own_settings(record), record.settings) if record.settings and known else ""
-        return f"measured under another configuration{told}: evaluate it again"
-    return ""
+    if record.origin == "published" or record.settings is None:
+        return ""
+    if is_evaluation_of(record.evaluation, record.run, record.settings):
+        return ""
+    measured = measured_settings(record.evaluation, record.run)
+    differ = [] if measured is None else changed(measured, record.settings)
+    return f"measured under another configuration{_listed(differ)}: evaluate it again"
 
 
 def _document(record: RunRecord, name: str) -> dict[str, Any] | None:

@@ -16,8 +16,7 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, replacing, sha256_file
 from bench.base.outputs import RESULTS, claim
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded
-from bench.store.freshness import WEIGHTS
+from bench.store.freshness import WEIGHTS, is_evaluation_of, is_training_of, recorded_settings
 from bench.store.published import EVALUATION, LAST, TRAINING
 
 FIRST = "runs.json"  # the names of the runs, each after that with which it begins
@@ -86,9 +85,7 @@ def _begun_first(results: Path, names: Iterable[str]) -> list[str]:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        start = RunSettings.model_validate(
-            upgraded(read_json(results / "runs" / name / "run.json")["settings"])
-        ).start
+        start = recorded_settings(read_json(results / "runs" / name / "run.json")).start
         if start is not None:
             add(start)
         ordered.setdefault(name)
@@ -103,7 +100,7 @@ def _take(name: str, source: Path, results: Path, find: Callable[[str], RunSetti
     try:
         run = find(name)
         content = read_json(found / "run.json")
-        if fault := _fault(run, content, found, results):
+        if fault := _fault(run, content, source / "runs", results):
             return Taken(name, "refused", fault)
         if (target / "run.json").exists():
             if sha256_file(target / "run.json") != sha256_file(found / "run.json"):
@@ -119,9 +116,10 @@ def _take(name: str, source: Path, results: Path, find: Callable[[str], RunSetti
     return Taken(name, "taken")
 
 
-def _fault(run: RunSettings, content: dict[str, Any], folder: Path, results: Path) -> str:
-    """Why the run in ``folder`` is not to be had; empty if it is."""
-    if content.get("identity") != run.identity:
+def _fault(run: RunSettings, content: dict[str, Any], runs: Path, results: Path) -> str:
+    """Why the run below ``runs`` is not taken; empty if it is."""
+    folder = runs / run.name
+    if not is_training_of(content, run, runs):
         return "it was made under other settings than these: give the same --settings"
     corpus = results / "corpora" / run.paper / run.corpus / "corpus.json"
     if corpus.exists() and read_json(corpus)["data_hash"] != content["data_hash"]:
@@ -131,11 +129,6 @@ def _fault(run: RunSettings, content: dict[str, Any], folder: Path, results: Pat
         if (path.exists() or kind != WEIGHTS) and (not path.exists() or sha256_file(path) != digest):
             return f"{kind} is not the file that the run wrote"
     measured = folder / "measurements.json"
-    if measured.exists():
-        evaluation = read_json(measured)
-        if (evaluation["identity"], evaluation["weights_sha256"]) != (
-            run.identity,
-            content["files"][WEIGHTS],
-        ):
-            return "its measurements are of another training"
+    if measured.exists() and not is_evaluation_of(read_json(measured), content, run):
+        return "its measurements are of another training, or of other settings than these: give the same --settings"
     return ""

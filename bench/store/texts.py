@@ -13,6 +13,8 @@ import numpy as np
 import pandas
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench.base.upgrade import measure_of
+
 TOLD = 3  # faults of one file that are named
 FILLED: dict[str, tuple[str, ...]] = {
     "training.parquet": ("step",),
@@ -32,6 +34,8 @@ class Measurement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
+    measure: str
+    version: int = 1
     metric: str
     estimator: str
     value: float | None
@@ -49,6 +53,13 @@ class Measurement(BaseModel):
     definition: str
     main: bool
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        """An older record does not name the measure."""
+        known = isinstance(values, dict) and {"metric", "estimator"} <= values.keys()
+        return {**values, "measure": measure_of(values)} if known else values
+
 
 class _Accumulation(Document):
     parts: int
@@ -59,8 +70,6 @@ class _Accumulation(Document):
 class _Provenance(Document):
     code_version: str | None = None
     dirty: bool | None = None
-    code_hash: str | None = None
-    modules: dict[str, str] | None = None
     python: str | None = None
     torch: str | None = None
     packages: dict[str, str | None] | None = None
@@ -90,6 +99,7 @@ class Run(Document):
     """``run.json``."""
 
     identity: str | None = None
+    versions: dict[str, int] | None = None
     data_hash: str | None = None
     state: str | None = None
     reason: str | None = None
@@ -105,6 +115,8 @@ class Evaluation(Document):
     """``measurements.json``."""
 
     identity: str | None = None
+    versions: dict[str, int] | None = None
+    measures: dict[str, int] | None = None
     weights_sha256: str | None = None
     seconds: float | None = None
     provenance: _Provenance | None = None

@@ -17,19 +17,20 @@ from safetensors.torch import load_file, save_file
 from bench.base.device import choose_device, prepare_process
 from bench.base.errors import BenchError
 from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.identity import training_versions
 from bench.base.outputs import RUNS, STATE, claim
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded
 from bench.corpora.prepared import Prepared
 from bench.store.freshness import (
     STATUS,
     WEIGHTS,
     begun_as_now,
     failure_noted,
+    recorded_identity,
     state_folder,
     trained_record,
 )
-from bench.store.provenance import code_hash, provenance
+from bench.store.provenance import provenance
 from bench.training import state as saved
 from bench.training.log import Diverged
 from bench.training.loop import OutOfMemory, Trainer
@@ -135,7 +136,7 @@ def _begin(trainer: Trainer, runs: Path) -> None:
     if not (folder / "run.json").exists():
         raise BenchError(f"{trainer.settings.name} begins with another run", where=folder, remedy=remedy)
     first = read_json(folder / "run.json")
-    if RunSettings.model_validate(upgraded(first["settings"])).training_identity != start.identity:
+    if recorded_identity(first, runs) != start.identity:
         raise BenchError("the run to begin with has another configuration", where=folder, remedy=remedy)
     if sha256_file(folder / WEIGHTS) != first["files"][WEIGHTS]:
         raise BenchError("the weights to begin with are damaged", where=folder, remedy=remedy)
@@ -168,6 +169,8 @@ def _write(
     content = {
         "name": settings.name,
         "identity": settings.identity,
+        "training_identity": settings.training_identity,
+        "versions": training_versions(settings),
         "settings": settings.model_dump(mode="json"),
         "data_hash": corpus.data_hash,
         "begun_with": progress.begun_with,
@@ -185,11 +188,7 @@ def _write(
             "attempts": progress.attempts,
         },
         "provenance": {
-            **provenance(
-                code_hash("train", run=settings),
-                device=str(trainer.device),
-                threads=threads or torch.get_num_threads(),
-            ),
+            **provenance(device=str(trainer.device), threads=threads or torch.get_num_threads()),
             "precision": f"{str(trainer.dtype).removeprefix('torch.')} products",
             "accumulation": progress.accumulation,
             "replayed_updates": trainer.update.replays,  # since the last resume

@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["evaluate", RUN, *CPU, "--settings", SETTINGS]) == 0
     for file in ("run.json", "measurements.json"):  # as if the code were committed
         content = read_json(folder / "results" / "runs" / RUN / file)
-        content["provenance"]["dirty"] = False
+        content["provenance"] |= {"code_version": "a" * 40, "dirty": False}
         write_json(folder / "results" / "runs" / RUN / file, content)
     return folder
 

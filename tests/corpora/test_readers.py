@@ -202,9 +202,9 @@ def test_every_reader_is_registered() -> None:
 
 
 def test_two_readers_of_one_name_are_told_apart() -> None:
-    options, function = kinds()["lines"]
+    lines = kinds()["lines"]
     with pytest.raises(
         BenchError, match=r"two readers are named 'lines'(.|\n)*readers\.lines and .*sentences"
     ):
-        reader("lines", options)(read_sentences)
-    assert kinds()["lines"] == (options, function)
+        reader("lines", lines.options)(read_sentences)
+    assert kinds()["lines"] == lines

@@ -178,6 +178,7 @@ def evaluate(copied: Path, corpora: Path, settings: RunSettings | None = None) -
 def test_measuring_again_gives_identical_numbers(
     copied: Path, corpora: Path, measured: Measured, runs: Path
 ) -> None:
+    (folder_of(copied, "vae") / "measurements.json").unlink()
     assert evaluate(copied, corpora)["measurements"] == measured["vae"]["measurements"]
     pandas.testing.assert_frame_equal(table_of(copied, "vae"), table_of(runs, "vae"), check_exact=True)
     for name in ("texts.json", "histograms.json", "latents.safetensors"):
@@ -212,6 +213,7 @@ def test_a_failure_is_noted_until_the_next_evaluation(
     def fail(_: object) -> None:
         raise ZeroDivisionError("broken on purpose")
 
+    (folder_of(copied, "vae") / "measurements.json").unlink()
     with monkeypatch.context() as broken:
         broken.setattr(Evaluation, "measure", fail)
         with pytest.raises(ZeroDivisionError):

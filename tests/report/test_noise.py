@@ -62,9 +62,12 @@ def test_a_copy_of_a_run_is_no_repetition(results: Any, catalog: Catalog) -> Non
     assert not noise.floors
 
 
-def test_other_code_is_no_repetition(results: Any, catalog: Catalog) -> None:
-    noise = repeated(results, catalog, code_hash="older")
-    assert noise.unlike == ((RUN, "they were trained by different code"),)
+def test_other_versions_are_no_repetition(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(RUN)
+    elsewhere(results.run(RUN, origin="published/runs", versions={"posterior gaussian": 2}))
+    noise = noise_of(records(results, catalog))
+    assert noise.unlike == ((RUN, "they were trained with different versions"),)
 
 
 def test_the_floor_widens_a_verdict(results: Any, catalog: Catalog) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from bench.planning.plan import Plan, Request, make_plan
 from bench.store.records import RunRecord, load_records
+from tests.conftest import raise_version
 
 RUN = "paper/coupled-vae/ptb/vae/seed0"
 
@@ -82,7 +83,7 @@ def test_a_state_that_no_training_goes_on_from_is_told_as_such(
     os.utime(own, (0, 0))  # older than the other
     record = load(results, plan)
     assert (record.state, record.reason[:26]) == ("running", "stopped at step 300 of 600")
-    monkeypatch.setattr("bench.store.freshness.code_hash", lambda *_, **__: "changed")
+    raise_version(monkeypatch, "posterior", "gaussian")
     assert load(results, plan).reason.startswith(other)
 
 

@@ -24,6 +24,7 @@ from bench.base.files import read_json, write_json
 from bench.catalog.declarations import load_catalog
 from bench.cli.commands import main
 from bench.cli.show import recorded_summary
+from bench.metrics.definitions import wanted
 from bench.planning import pack as pool
 from bench.planning.cost import estimate
 from bench.planning.pack import Outcome, Workers, in_order, pack
@@ -275,10 +276,10 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
     results = tmp_path / "results"
     shutil.copytree(story.results, results)
     run = find_run(CATALOG, PREFB, SETTINGS)
-    assert next_stage(run, results) is None
+    assert next_stage(run, results, wanted()) is None
     other = SETTINGS | {"evaluation": SETTINGS["evaluation"] | {"samples": 6}}
-    assert next_stage(find_run(CATALOG, PREFB, other), results) == "evaluate"
-    assert next_stage(find_run(CATALOG, PREFB, SETTINGS | {"latent": 5}), results) == "train"
+    assert next_stage(find_run(CATALOG, PREFB, other), results, wanted()) == "evaluate"
+    assert next_stage(find_run(CATALOG, PREFB, SETTINGS | {"latent": 5}), results, wanted()) == "train"
     folder = results / "runs" / PREFB
 
     def edited(file: str, change: Callable[[Any], None]) -> str | None:
@@ -286,18 +287,18 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
         content = read_json(folder / file)
         change(content)
         write_json(folder / file, content)
-        stage = next_stage(run, results)
+        stage = next_stage(run, results, wanted())
         (folder / file).write_bytes(before)
         return stage
 
     assert edited("run.json", lambda c: c.update(data_hash="other")) == "train"
-    assert edited("run.json", lambda c: c["provenance"].update(code_hash="other")) == "train"
-    assert edited("measurements.json", lambda c: c["provenance"].update(code_hash="other")) == "evaluate"
+    assert edited("run.json", lambda c: c.update(versions={"train": 2})) == "train"
+    assert edited("measurements.json", lambda c: c["measures"].pop("kl analytic")) == "evaluate"
     assert edited("measurements.json", lambda c: c.update(weights_sha256="other")) == "evaluate"
     (folder / "measurements.json").write_text("{")
-    assert next_stage(run, results) == "evaluate"
+    assert next_stage(run, results, wanted()) == "evaluate"
     (folder / "model.safetensors").unlink()
-    assert next_stage(run, results) == "train"  # there is nothing to measure
+    assert next_stage(run, results, wanted()) == "train"  # there is nothing to measure
 
 
 def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
@@ -343,4 +344,4 @@ def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
     assert said == "3 runs, 360 steps; left: 0 runs. No like run is recorded: `bench plan` times a few steps."
     folder = state_folder(tmp_path / "state", run, "None")
     write_json(folder / "status.json", {"name": run.name, "step": 60})
-    assert standing(run, tmp_path).trained == 60 / 400
+    assert standing(run, tmp_path, wanted()).trained == 60 / 400

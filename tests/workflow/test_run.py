@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.base.files import read_json
+from bench.base.files import read_json, write_json
 from tests.conftest import TINY, tiny_settings
 from tests.workflow.asked import config
 
@@ -86,12 +87,122 @@ def test_a_second_call_has_nothing_to_do(complete: Path, own_tree: Path, snakema
     assert counts(snakemake(complete, *config(*SYSTEMS), tree=own_tree)) == {}
 
 
-def test_a_checkout_or_a_comment_reruns_nothing(
-    complete: Path, own_tree: Path, snakemake: Any, counts: Any
-) -> None:
+def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: Any, counts: Any) -> None:
+    """A checkout, a function that is renamed and moved, another layout, another shell command, a paper more."""
+    bench, paper = own_tree / "bench", own_tree / "bench" / "catalog" / "papers" / "other"
     for path in own_tree.rglob("*.py"):
         path.write_text(path.read_text() + "# as before\n")
-    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
+    changes = {
+        bench / "models" / "priors.py": ("\nclass ", "\n\nclass "),
+        bench / "training" / "loop.py": ("def one_step", "def a_step"),
+        bench / "training" / "run.py": ("def _parameters(", "def _counted("),
+        own_tree / "workflow" / "rules" / "train.smk": ("--wait --threads", "--threads"),
+    }
+    before = {path: path.read_text() for path in changes}
+    shutil.copytree(paper.with_name("coupled-vae"), paper)
+    try:
+        for path, (old, new) in changes.items():
+            assert old in before[path]
+            path.write_text(before[path].replace(old, new))
+        asked = (*config(*SYSTEMS), "papers=coupled-vae")
+        assert counts(snakemake(complete, "--dry-run", *asked, tree=own_tree)) == {}
+    finally:
+        shutil.rmtree(paper)
+        for path, text in before.items():
+            path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "models/posteriors.py",
+            '@part("posterior", "gaussian")',
+            '@part("posterior", "gaussian", version=2)',
+            {"train": 1, "evaluate": 1, "report": 1, "all": 1},
+        ),
+        ("models/posteriors.py", '@part("posterior", "vmf")', '@part("posterior", "vmf", version=2)', {}),
+        (
+            "base/identity.py",
+            '"evaluate": 1',
+            '"evaluate": 2',
+            {"evaluate": 2, "report": 1, "all": 1},
+        ),
+        ("base/identity.py", '"report": 1', '"report": 2', {"report": 1, "all": 1}),
+        (
+            "corpora/readers/generated.py",
+            "GeneratedOptions)\n",
+            "GeneratedOptions, version=2)\n",
+            {"prepare": 1, "train": 2, "evaluate": 2, "report": 1, "all": 1},
+        ),
+        (
+            "metrics/definitions.py",
+            '"KL(q(z|x) || p(z)) in closed form.", main=True',
+            '"KL(q(z|x) || p(z)) in closed form.", main=True, version=2',
+            {"evaluate": 2, "report": 1, "all": 1},
+        ),
+    ],
+)
+def test_a_raised_version_reruns_exactly_what_has_it(
+    file: str,
+    old: str,
+    new: str,
+    expected: dict[str, int],
+    complete: Path,
+    own_tree: Path,
+    snakemake: Any,
+    counts: Any,
+) -> None:
+    path = own_tree / "bench" / file
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new, 1))
+    try:
+        assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == expected
+    finally:
+        path.write_text(content)
+
+
+def test_notes_of_snakemake_from_before_versions_are_renewed_by_touching(
+    complete: Path, own_tree: Path, snakemake: Any, counts: Any, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(complete, tmp_path / "before"))
+    rules = own_tree / "workflow" / "rules"
+    old = {path: path.read_text() for path in rules.glob("*.smk")}
+    call = (*config(*SYSTEMS), f"results={folder / 'results'}")
+    try:
+        for path, text in old.items():  # as if the source had been hashed
+            path.write_text(text.replace("        identity=", "        code='a hash',\n        identity="))
+        assert snakemake(folder, "--touch", *call, tree=own_tree).returncode == 0
+    finally:
+        for path, text in old.items():
+            path.write_text(text)
+    assert counts(snakemake(folder, "--dry-run", *call, tree=own_tree))["train"] == 2
+    weights = {path: path.read_bytes() for path in folder.rglob("model.safetensors")}
+    assert snakemake(folder, "--touch", *call, tree=own_tree).returncode == 0
+    assert counts(snakemake(folder, "--dry-run", *call, tree=own_tree)) == {}
+    assert weights == {path: path.read_bytes() for path in weights}
+
+
+def test_a_raised_measure_keeps_what_was_measured(
+    complete: Path, own_tree: Path, snakemake: Any, counts: Any, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(complete, tmp_path / "measured"))
+    path = own_tree / "bench" / "metrics" / "definitions.py"
+    content, file = path.read_text(), run_folder(folder, "vae") / "measurements.json"
+    before = read_json(file)["measurements"]
+    marked = [m | {"definition": "measured before"} for m in before]
+    write_json(file, read_json(file) | {"measurements": marked})
+    path.write_text(content.replace('in closed form.", main=True', 'in closed form.", main=True, version=2'))
+    try:
+        assert snakemake(folder, *config(*SYSTEMS), tree=own_tree).returncode == 0
+        assert counts(snakemake(folder, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
+    finally:
+        path.write_text(content)
+    after = read_json(file)["measurements"]
+    again = [m["measure"] for m in after if m["definition"] != "measured before"]
+    assert again == ["kl analytic"]
+    assert sorted(m["measure"] for m in after) == sorted(m["measure"] for m in before)
 
 
 @pytest.mark.parametrize(

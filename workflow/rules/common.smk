@@ -18,8 +18,10 @@ from bench.corpora.entry import SAID
 from bench.catalog.declarations import SYSTEM_SAID, load_catalog
 from bench.base.errors import BenchError
 from bench.base.files import locked, stable_hash
-from bench.store.provenance import code_hash
+from bench.base.identity import STAGES
+from bench.metrics.definitions import wanted
 from bench.planning.resources import evaluation_needs, sizes_of, training_needs
+from bench.store import freshness
 from bench.planning.targets import ALL, check_keys, request_of, targets, typed
 from bench.cli.show import recorded_summary
 from bench.base.outputs import REPORT, RESULTS, check, claim
@@ -167,11 +169,8 @@ def own_files(wildcards):
 def corpus_identity(wildcards):
     entry = CATALOG.corpus(wildcards.corpus)
     rules = plan.text_rules(CATALOG, wildcards.paper, wildcards.corpus, config["settings"])
-    return stable_hash([entry.content(), rules.model_dump(mode="json")])
-
-
-def corpus_code(wildcards):
-    return code_hash("prepare", corpus=CATALOG.corpus(wildcards.corpus))
+    folder = Path(config["results"], "corpora", wildcards.paper, wildcards.corpus)
+    return freshness.corpus_mark(entry, rules, folder)
 
 
 def corpus_of_run(wildcards):
@@ -186,11 +185,7 @@ def start_of_run(wildcards):
 
 
 def training_identity(wildcards):
-    return run_of(wildcards.run).training_identity
-
-
-def training_code(wildcards):
-    return code_hash("train", run=run_of(wildcards.run))
+    return freshness.training_mark(run_of(wildcards.run), Path(config["results"]))
 
 
 def needed(needs, key):
@@ -204,12 +199,8 @@ def needed(needs, key):
     return resource
 
 
-def run_identity(wildcards):
-    return run_of(wildcards.run).identity
-
-
-def evaluation_code(wildcards):
-    return code_hash("evaluate", run=run_of(wildcards.run))
+def evaluation_identity(wildcards):
+    return freshness.evaluation_mark(run_of(wildcards.run), Path(config["results"]), wanted())
 
 
 HELD = contextlib.ExitStack()

@@ -26,7 +26,6 @@ rule prepare:
         runtime=60,
     params:
         identity=corpus_identity,
-        code=corpus_code,
     shell:
         "python -m bench prepare {wildcards.paper} {wildcards.corpus} --sources {input.sources} "
         "--out $(dirname {output.summary}) --settings {SETTINGS} > {log} 2>&1"

@@ -1,9 +1,10 @@
+# The file is updated, so not deleted before: what is measured stays where only other measures are asked for.
 rule evaluate:
     input:
         corpus_of_run,
         "<results>/runs/{run}/run.json",
     output:
-        "<results>/runs/{run}/measurements.json",
+        update("<results>/runs/{run}/measurements.json"),
     log:
         "<results>/logs/evaluate/{run}.log",
     benchmark:
@@ -14,8 +15,7 @@ rule evaluate:
         mem_mb=needed(evaluation_needs, "mem_mb"),
         runtime=needed(evaluation_needs, "minutes"),
     params:
-        identity=run_identity,
-        code=evaluation_code,
+        identity=evaluation_identity,
     shell:
         "python -m bench evaluate {wildcards.run} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
         "--threads {threads} {COMPUTE} > {log} 2>&1"

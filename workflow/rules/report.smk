@@ -10,7 +10,7 @@ rule report:
     params:
         request=request_of_report,
         declared=declared_of_report,
-        code=code_hash("report"),
+        version=STAGES["report"],
     shell:
         "python -m bench report --results {config[results]:q} --out {config[results]:q}/{wildcards.report} "
         "--supersedes {config[results]:q}/report-partial --request {params.request:q} > {log} 2>&1"

@@ -21,7 +21,6 @@ rule train:
         runtime=needed(training_needs, "minutes"),
     params:
         identity=training_identity,
-        code=training_code,
     shell:
         "python -m bench train {wildcards.run} --corpora {config[results]:q}/corpora --out {config[results]:q}/runs "
         "--state {config[results]:q}/state --wait --threads {threads} {COMPUTE} > {log} 2>&1"

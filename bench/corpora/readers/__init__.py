@@ -9,11 +9,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.base.errors import BenchError, unknown
+from bench.base.identity import corpus_versions
 from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
 
@@ -33,10 +34,20 @@ class Options(BaseModel):
         return []
 
 
-_READERS: dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]] = {}
+class Reader(NamedTuple):
+    """A registered reader; ``version`` rises when it reads other texts from the same files."""
+
+    options: type[Options]
+    function: Callable[[str, Any, Files], RawCorpus]
+    version: int
 
 
-def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, Files], RawCorpus]], Any]:
+_READERS: dict[str, Reader] = {}
+
+
+def reader(
+    kind: str, options: type[Options], *, version: int = 1
+) -> Callable[[Callable[[str, Any, Files], RawCorpus]], Any]:
     """Register ``function(name, options, files) -> RawCorpus`` as the reader of ``kind``.
 
     Raises :class:`BenchError` when two functions share a kind.
@@ -46,20 +57,25 @@ def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, F
         if kind in _READERS:
             raise BenchError(
                 f"two readers are named {kind!r}",
-                where=f"{_READERS[kind][1].__module__} and {function.__module__}",
+                where=f"{_READERS[kind].function.__module__} and {function.__module__}",
                 remedy="rename one of them",
             )
-        _READERS[kind] = (options, function)
+        _READERS[kind] = Reader(options, function, version)
         return function
 
     return register
 
 
-def kinds() -> dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]]:
-    """All readers by kind: (model of the options, function)."""
+def kinds() -> dict[str, Reader]:
+    """All readers by kind."""
     for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
         importlib.import_module(f"{__name__}.{module}")
     return _READERS
+
+
+def versions_of(entry: CorpusEntry) -> dict[str, int]:
+    """Versions other than 1 of what prepares a corpus: the stage and the reader."""
+    return corpus_versions(entry.reader.kind, kinds()[entry.reader.kind].version)
 
 
 def check_options(entry: CorpusEntry, where: object) -> Options:
@@ -70,7 +86,7 @@ def check_options(entry: CorpusEntry, where: object) -> Options:
     known = kinds()
     if entry.reader.kind not in known:
         raise unknown("reader", entry.reader.kind, known, where=f"{where}: reader.kind")
-    options = validated(known[entry.reader.kind][0], entry.reader.options, where, prefix="reader")
+    options = validated(known[entry.reader.kind].options, entry.reader.options, where, prefix="reader")
     listed = [file.path for file in entry.files]
     for path in options.sources():
         if path not in listed:
@@ -86,4 +102,4 @@ def read(entry: CorpusEntry, paths: Files) -> RawCorpus:
         raise BenchError(
             f"{entry.name}: no path given for {', '.join(missing)}", remedy="fetch the corpus first"
         )
-    return _READERS[entry.reader.kind][1](entry.name, options, paths)
+    return _READERS[entry.reader.kind].function(entry.name, options, paths)

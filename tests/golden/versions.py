@@ -1,0 +1,57 @@
+"""Which version to raise when golden values move: what the systems that moved have in common, and what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from bench.base.settings import RunSettings
+from bench.base.upgrade import measure_of
+
+Run = tuple[str, str]  # paper and system
+MEASURED = "measured "
+OF_MEASURING = (MEASURED, "column ")
+
+
+def parts_of(run: RunSettings) -> frozenset[str]:
+    """The parts of a run, as versions name them: ``prior mixture``."""
+    return frozenset(f"{choice} {kind}" for choice, kind in run.used())
+
+
+def candidates(moved: Collection[Run], parts: Mapping[Run, frozenset[str]]) -> list[str]:
+    """The parts that all systems have that moved, and no system that did not."""
+    if not moved:
+        return []
+    shared = frozenset.intersection(*(parts[run] for run in moved))
+    return sorted(shared.difference(*(found for run, found in parts.items() if run not in moved)))
+
+
+def advice(
+    moved: Mapping[Run, Sequence[str]], parts: Mapping[Run, frozenset[str]], catalog: Iterable[RunSettings]
+) -> str:
+    """What to raise for the terms that ``moved``, by system, and how many runs of the ``catalog`` become stale.
+
+    ``parts`` are those of every system that has golden values.
+    """
+    trained = {
+        run for run, terms in moved.items() if not all(term.startswith(OF_MEASURING) for term in terms)
+    }
+    measured = {term for run, terms in moved.items() if run not in trained for term in terms}
+    names = (term.removeprefix(MEASURED).split(" ") for term in measured if term.startswith(MEASURED))
+    lines = [f"measure {name}: measured again alone, nothing is trained" for name in sorted(_measures(names))]
+    runs = list(catalog)
+    counts = Counter(part for run in runs for part in parts_of(run))
+    lines += [f"{part}: {counts[part]} runs of the catalog" for part in candidates(trained, parts)]
+    if trained and not candidates(trained, parts):
+        each = sorted(frozenset().union(*(parts[run] for run in trained)))
+        lines.append(
+            f"the stage train: {len(runs)} runs of the catalog; no part is in these systems alone, so else"
+        )
+        lines += [f"  {part}: {counts[part]} runs of the catalog, if it was changed" for part in each]
+    return "\n".join(
+        ["If these numbers should have moved, raise the version of one of", *map("  {}".format, lines)]
+    )
+
+
+def _measures(names: Iterable[Sequence[str]]) -> set[str]:
+    return {measure_of({"metric": name[0], "estimator": name[1]}) for name in names}

@@ -1,0 +1,227 @@
+"""Whether a run is what its settings ask for: one answer, and what it makes of versions and of older records."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+
+from bench.analysis.age import ages
+from bench.base.files import read_json, write_json
+from bench.base.identity import STAGES
+from bench.base.settings import RunSettings
+from bench.base.upgrade import MEASURED_BEFORE
+from bench.catalog.declarations import load_catalog
+from bench.metrics.definitions import DEFINITIONS, wanted
+from bench.metrics.evaluate import Evaluation, evaluate_run
+from bench.planning.plan import find_run
+from bench.store.freshness import (
+    evaluation_mark,
+    is_training_of,
+    next_stage,
+    to_measure,
+    training_mark,
+)
+from bench.store.records import load_records
+from bench.training.run import train_run
+from tests.conftest import raise_version, tiny_settings
+
+CATALOG = load_catalog()
+ROOT = Path(__file__).parents[2]
+PUBLISHED = sorted((ROOT / "results" / "published" / "runs").glob("*/*/*/*/*/run.json"))
+RUN = tiny_settings("vae", training={"steps": 4, "validate_every": 4, "log_every": 2})
+TABLES = ("sentences.parquet", "texts.json", "histograms.json")
+
+
+@pytest.fixture(scope="module")
+def made(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with one run, trained and measured."""
+    results = tmp_path_factory.mktemp("fresh") / "results"
+    train_run(RUN, corpora, results / "runs", results / "state", device="cpu", threads=1)
+    evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
+    shutil.copytree(corpora, results / "corpora")
+    return results
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+def edit(path: Path, **changes: Any) -> None:
+    write_json(path, {key: v for key, v in (read_json(path) | changes).items() if v is not None})
+
+
+def stage(results: Path, run: RunSettings = RUN) -> str | None:
+    return next_stage(run, results, wanted())
+
+
+def raise_measure(patch: pytest.MonkeyPatch, metric: str, estimator: str) -> None:
+    key = (metric, estimator)
+    patch.setitem(DEFINITIONS, key, replace(DEFINITIONS[key], version=DEFINITIONS[key].version + 1))
+
+
+def test_a_finished_run_is_left_alone(results: Path) -> None:
+    assert stage(results) is None
+    edit(results / "runs" / RUN.name / "run.json", provenance={"code_version": "another"})
+    assert stage(results) is None
+
+
+def test_a_raised_version_of_a_part_is_trained_again(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raise_version(monkeypatch, "posterior", "vmf")
+    assert stage(results) is None
+    raise_version(monkeypatch, "posterior", "gaussian")
+    assert stage(results) == "train"
+
+
+@pytest.mark.parametrize(("name", "then"), [("train", "train"), ("evaluate", "evaluate"), ("report", None)])
+def test_a_raised_stage(results: Path, monkeypatch: pytest.MonkeyPatch, name: str, then: str | None) -> None:
+    monkeypatch.setitem(STAGES, name, 2)
+    assert stage(results) == then
+
+
+def test_a_record_from_before_versions_counts_as_version_1(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = results / "runs" / RUN.name
+    edit(folder / "run.json", identity="old", training_identity=None, versions=None)
+    new = dict.fromkeys(("versions", "evaluation", "measures"))
+    measured = read_json(folder / "measurements.json")["measurements"]
+    old = [{k: v for k, v in m.items() if k not in ("measure", "version")} for m in measured]
+    edit(folder / "measurements.json", identity="old", measurements=old, **new)
+    assert stage(results) is None
+    edit(folder / "measurements.json", identity="other")  # under which settings is not known
+    assert stage(results) == "evaluate"
+    edit(folder / "measurements.json", identity="old")
+    raise_measure(monkeypatch, "kl", "analytic")
+    assert to_measure(read_json(folder / "measurements.json"), wanted()) == {"kl analytic"}
+    raise_version(monkeypatch, "decoder", "gru")
+    assert stage(results) == "train"
+
+
+def test_the_measures_of_before_are_those_that_there_are() -> None:
+    """A measure that is added later is not among the former ones."""
+    assert set(MEASURED_BEFORE) <= set(wanted())
+
+
+def test_snakemake_compares_what_is_recorded_as_long_as_it_is_current(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So another way to compute identities plans nothing."""
+    folder = results / "runs" / RUN.name
+    asked = training_mark(RUN, results), evaluation_mark(RUN, results, wanted())
+    assert asked == (training_mark(RUN, results.parent), evaluation_mark(RUN, results.parent, wanted()))
+    edit(folder / "run.json", training_identity="as in the past")
+    assert training_mark(RUN, results) == "as in the past"
+    edit(folder / "measurements.json", identity="as in the past")
+    assert evaluation_mark(RUN, results, wanted()) != asked[1]
+    raise_version(monkeypatch, "decoder", "gru")
+    assert training_mark(RUN, results) == RUN.training_identity != asked[0]
+
+
+def test_the_start_of_a_run_counts_as_it_lies_there(corpora: Path, tmp_path: Path) -> None:
+    few: dict[str, Any] = {"training": {"steps": 2, "validate_every": 2, "log_every": 1}}
+    for system in ("dae", "prefb-vae"):
+        run = tiny_settings(system, **few)
+        train_run(run, corpora, tmp_path, tmp_path / "state", device="cpu", threads=1)
+    path, first = tmp_path / run.name / "run.json", tmp_path / str(run.start) / "run.json"
+    record = read_json(path)
+    record["settings"]["starts_from"]["identity"] = "computed as in the past"
+    assert is_training_of(record, run, tmp_path)
+    start = read_json(first)
+    write_json(first, start | {"versions": {"train": 7}})
+    assert not is_training_of(record, run, tmp_path)
+    write_json(first, start | {"files": start["files"] | {"model.safetensors": "other"}})
+    assert not is_training_of(record, run, tmp_path)
+
+
+def noted(name: str, called: list[str]) -> Callable[..., Any]:
+    """A method of the evaluation that notes that it was called."""
+    method = getattr(Evaluation, name)
+
+    def call(*arguments: Any) -> Any:
+        called.append(name)
+        return method(*arguments)
+
+    return call
+
+
+def test_a_raised_measure_is_measured_again_alone(
+    results: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, called = results / "runs" / RUN.name, list[str]()
+    before = read_json(folder / "measurements.json")
+    for name in ("_reconstruction", "_gradients", "_information", "_interpolations", "_likelihood"):
+        monkeypatch.setattr(Evaluation, name, noted(name, called))
+    tables = {name: (folder / name).read_bytes() for name in TABLES}
+    assert evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1) == before
+    assert called == []
+    # So that one can see what is measured again.
+    marked = [m | {"value": -1.0} for m in before["measurements"]]
+    edit(folder / "measurements.json", measurements=marked)
+    raise_measure(monkeypatch, "grad_norm_rec", "norm-evaluation-mode")
+    assert stage(results) == "evaluate"
+    after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
+    assert called == ["_gradients"]
+    assert stage(results) is None
+    new = {m["measure"]: m for m in after["measurements"] if m["value"] != -1.0}
+    old = {m["measure"]: m for m in before["measurements"]}
+    name = "grad_norm_rec norm-evaluation-mode"
+    assert new == {name: old[name] | {"version": 2}}
+    assert len(after["measurements"]) == len(before["measurements"])
+    assert after["earlier"] == [before["provenance"]]
+    table = pandas.read_parquet(io.BytesIO(tables[TABLES[0]]))
+    pandas.testing.assert_frame_equal(pandas.read_parquet(folder / TABLES[0])[list(table)], table)
+    assert [(folder / name).read_bytes() for name in TABLES[1:]] == [tables[name] for name in TABLES[1:]]
+
+
+def test_an_added_measure_is_measured_without_the_others(
+    results: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = results / "runs" / RUN.name
+    before = read_json(folder / "measurements.json")
+    assert to_measure(before, wanted()) == frozenset()
+    without = [m for m in before["measurements"] if m["metric"] not in ("mi", "dist1")]
+    measures = {k: v for k, v in before["measures"].items() if not k.startswith(("mi ", "dist1 "))}
+    edit(folder / "measurements.json", measurements=without, measures=measures)
+    table = pandas.read_parquet(folder / TABLES[0])
+    table.drop(columns=[c for c in table if str(c).startswith("mi_")]).to_parquet(folder / TABLES[0])
+    for name in ("_reconstruction", "_gradients", "_interpolations"):
+        monkeypatch.delattr(Evaluation, name)
+    after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
+    by_name = [
+        sorted(c["measurements"], key=lambda m: (m["metric"], m["estimator"])) for c in (before, after)
+    ]
+    assert by_name[0] == by_name[1]
+    again = pandas.read_parquet(folder / TABLES[0])
+    pandas.testing.assert_frame_equal(again[list(table)], table)
+    assert stage(results) is None
+
+
+def test_what_cannot_be_read_any_more_is_measured_anew(results: Path, corpora: Path) -> None:
+    folder = results / "runs" / RUN.name
+    before = read_json(folder / "measurements.json")
+    (folder / "sentences.parquet").write_bytes(b"PAR1 nonsense")
+    edit(folder / "measurements.json", measures={})
+    after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
+    assert after["measurements"] == before["measurements"]
+    assert after["earlier"] == []
+
+
+def test_the_published_runs_are_current() -> None:
+    """Of today's catalog, of today's versions, with all measures that they were asked for."""
+    assert len(PUBLISHED) == 42
+    for path in PUBLISHED:
+        record, measured = read_json(path), read_json(path.with_name("measurements.json"))
+        assert is_training_of(record, find_run(CATALOG, record["name"]), path.parents[5]), path
+        assert not to_measure(measured, wanted()), path
+    shown = load_records(ROOT / "results", {}).runs
+    assert len(shown) == len(PUBLISHED)
+    assert [run.name for run in shown if ages(run) or run.faults or run.state != "finished"] == []
