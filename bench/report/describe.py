@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from bench.analysis.numbers import MINUS
 from bench.base.errors import BenchError
 from bench.base.registry import NONE, SINGLE, lookup
 from bench.base.settings import Part, RunSettings
@@ -18,117 +17,6 @@ from bench.catalog.declarations import Catalog
 from bench.planning.plan import resolve
 from bench.store.changes import ABSENT, changed
 from bench.store.records import RunRecord
-
-
-def objective(settings: RunSettings) -> Markup:
-    """What the system minimises, per text, as MathML (Wu et al. 2020, equation 4, where it is coupled)."""
-    return Markup('<math display="block">') + _sum(_terms(settings)) + Markup("</math>")
-
-
-def _terms(settings: RunSettings) -> Iterator[Markup]:
-    """Each term with its weight; the matching last, as in the equation."""
-    for name, term in sorted(settings.objective.items(), key=lambda item: item[1].kind == "matching"):
-        formulas = {
-            "reconstruction": _reconstruction(settings),
-            "twin_reconstruction": _within("[", _loss(_of_twin("p"), _given(_i("x"), _of_twin("z"))), "]"),
-            "kl": _KL,
-            "mmd": _MMD,
-        }
-        formula = formulas.get(term.kind)
-        if formula is None:
-            described = {"free-bits": _free_bits, "matching": _matching}.get(term.kind)
-            formula = _i(name) if described is None else described(term)
-        yield _weighted(term.weight, formula)
-
-
-def _weighted(weight: Part, formula: Markup) -> Markup:
-    if weight.kind == "constant":
-        return _times(weight.options["value"], formula)
-    return _e("mrow", _call(_i("\u03b2"), _i("t")), _THIN, formula)
-
-
-def _reconstruction(settings: RunSettings) -> Markup:
-    if settings.encoder.absent:
-        return _loss(_i("p"), _i("x"))
-    if settings.posterior.kind == "point":
-        return _loss(_i("p"), _given(_i("x"), _call(_i("z"), _i("x"))))
-    loss = _loss(_i("p"), _given(_i("x"), _i("z")))
-    return _e("mrow", _e("msub", _i("E"), _POSTERIOR), _within("[", loss, "]"))
-
-
-def _free_bits(part: Part) -> Markup:
-    target = _n(part.options["target"])
-    floors = {
-        "dimension": _e(
-            "mrow",
-            _e("msub", _o("\u2211"), _i("i")),
-            _call(_i("max"), _e("msub", _i("KL"), _i("i")), _o(","), _e("mrow", target, _o("/"), _i("d"))),
-        ),
-        "text": _call(_i("max"), _KL, _o(","), target),
-        "batch": _call(_i("max"), _e("msub", _i("E"), _i("x")), _KL, _o(","), target),
-    }
-    return floors[part.options["form"]]
-
-
-def _matching(part: Part) -> Markup:
-    signal, twin, distance = _i("h"), _of_twin("h"), part.options["distance"]
-    distances = {
-        "rational-quadratic": _call(_i("RQ"), signal, _o(","), twin),
-        "euclidean": _e("msup", _within("\u2016", _e("mrow", signal, _o(MINUS), twin), "\u2016"), _n(2)),
-    }
-    return distances.get(distance, _i(distance))
-
-
-def _e(element: str, *inner: Markup) -> Markup:
-    """A MathML element; what is inside is escaped already."""
-    return Markup(f"<{element}>") + Markup("").join(inner) + Markup(f"</{element}>")
-
-
-def _i(name: str) -> Markup:
-    return _e("mi", escape(name))
-
-
-def _n(number: float) -> Markup:
-    return _e("mn", escape(f"{number:g}"))
-
-
-def _o(sign: str) -> Markup:
-    return _e("mo", escape(sign))
-
-
-def _within(opening: str, inner: Markup, closing: str) -> Markup:
-    return _e("mrow", _o(opening), inner, _o(closing))
-
-
-def _call(name: Markup, *inner: Markup) -> Markup:
-    return _e("mrow", name, _within("(", Markup("").join(inner), ")"))
-
-
-def _given(what: Markup, condition: Markup) -> Markup:
-    return _e("mrow", what, _o("\u2223"), condition)
-
-
-def _loss(model: Markup, text: Markup) -> Markup:
-    """The negative logarithm of a model's probability of a text."""
-    return _e("mrow", _o(MINUS), _i("ln"), _o("\u2061"), _THIN, _call(model, text))
-
-
-def _of_twin(name: str) -> Markup:
-    return _e("msub", _i(name), _i("c"))
-
-
-def _times(weight: float, term: Markup) -> Markup:
-    return term if weight == 1 else _e("mrow", _n(weight), _THIN, term)
-
-
-def _sum(terms: Iterable[Markup]) -> Markup:
-    return _e("mrow", _o("+").join(terms))
-
-
-_THIN = Markup('<mspace width="0.17em"/>')
-_POSTERIOR = _call(_i("q"), _given(_i("z"), _i("x")))
-_KL = _call(_i("KL"), _POSTERIOR, _o("\u2225"), _call(_i("p"), _i("z")))
-_MMD = _call(_e("msup", _i("MMD"), _n(2)), _call(_i("q"), _i("z")), _o(","), _call(_i("p"), _i("z")))
 
 
 def parts(settings: RunSettings) -> list[dict[str, str | Markup]]:

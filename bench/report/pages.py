@@ -17,7 +17,7 @@ from bench.analysis.tables import TableView, table_view
 from bench.analysis.verdict import GROUPS, MEANINGS
 from bench.catalog.declarations import Figure, Texts
 from bench.planning.targets import audit_target
-from bench.report import curves, describe, rundata
+from bench.report import curves, describe, formulas, rundata
 from bench.report.context import Group, Material, not_printed, slug
 from bench.report.export import relative
 from bench.store.provenance import code_version
@@ -255,7 +255,7 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
         "declared": material.catalog.systems.get(name),
         "title": material.title(name),
         "baseline": material.catalog.baseline(name) if name in material.catalog.systems else None,
-        "objective": describe.objective(settings) if settings else None,
+        "objective": formulas.objective(settings) if settings else None,
         "parts": describe.parts(settings) if settings else [],
         "numbers": numbers(material, group[2], runs),
         "across": across(material, name),
