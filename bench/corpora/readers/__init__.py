@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.base.errors import BenchError, unknown
+from bench.base.text_rules import TEXT
 from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
 
@@ -31,6 +32,14 @@ class Options(BaseModel):
     def sources(self) -> list[str]:
         """The file paths that the options name: each must be among the files of the entry."""
         return []
+
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an example, in order; the last is decoded where a protocol names no other."""
+        return (TEXT,)
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels of an example."""
+        return ()
 
 
 _READERS: dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]] = {}
@@ -86,4 +95,16 @@ def read(entry: CorpusEntry, paths: Files) -> RawCorpus:
         raise BenchError(
             f"{entry.name}: no path given for {', '.join(missing)}", remedy="fetch the corpus first"
         )
-    return _READERS[entry.reader.kind][1](entry.name, options, paths)
+    corpus = _READERS[entry.reader.kind][1](entry.name, options, paths)
+    for noun, said, found in (
+        ("fields", options.fields(), corpus.fields),
+        ("labels", options.labels(), corpus.labels),
+    ):
+        if tuple(found) != said:
+            raise BenchError(
+                f"the reader {entry.reader.kind!r} gave other {noun} than its options declare: {list(found)}",
+                where=entry.name,
+                allowed=said,
+                remedy=f"let the method {noun} of its options name them",
+            )
+    return corpus
