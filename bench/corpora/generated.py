@@ -66,7 +66,7 @@ def generate_pairs(size: str) -> Generated:
     """Utterances and their replies: each split an i.i.d. sample of pairs, seeded by its name alone.
 
     The frames describe the replies: the columns of :func:`generate`, ``conditional_log_probability`` given the
-    utterance, and the attributes of the utterances as ``context_topic`` and so on.
+    utterance, and what they say of the utterances as ``context_log_probability``, ``context_topic`` and so on.
     """
     machine = _machine(size)
     grammar = machine.grammar
@@ -80,6 +80,7 @@ def generate_pairs(size: str) -> Generated:
         given = replies.log_probability + pairs.log_ratio(grammar, grammar.replies, utterances, replies)
         frame.insert(0, "log_probability", replies.log_probability)
         frame.insert(1, "conditional_log_probability", given)
+        frame.insert(2, "context_log_probability", utterances.log_probability)
         attributes[split] = frame
     return Generated(splits, attributes, exact_pair_facts(size), contexts=contexts)
 

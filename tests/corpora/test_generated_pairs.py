@@ -83,8 +83,8 @@ def test_the_corpus_of_pairs() -> None:
     for split, replies in corpus.splits.items():
         frame = corpus.attributes[split]
         assert len(frame) == len(replies) == len(corpus.contexts[split])
-        assert list(frame)[:3] == ["log_probability", "conditional_log_probability", "topic"]
-        assert {"context_topic", "context_tense"} <= set(frame)
+        assert list(frame)[:2] == ["log_probability", "conditional_log_probability"]
+        assert {"context_log_probability", "context_topic", "context_tense"} <= set(frame)
         assert np.isfinite(frame["conditional_log_probability"]).all()
     assert corpus.exact == exact_pair_facts("tiny")
     assert 0.5 < corpus.exact["information"] < corpus.exact["entropy"]
