@@ -162,6 +162,15 @@ def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, pri
     assert rows["verdict"].eq("not comparable").all()
 
 
+def test_pairs_in_a_table_are_four_lines(checkout: Path, printed: str) -> None:
+    folder = checkout / "results" / "corpora" / "coupled-vae" / "talk"
+    summary = read_json(folder / "corpus.json")
+    assert (summary["fields"], summary["decodes"]) == (["context", "response"], "response")
+    assert summary["labels"] == {"mood": ["calm", "glad"]}
+    texts = (folder / "test.context.txt").read_text(encoding="utf-8").splitlines()
+    assert texts[1] == "did the dog see it, too"
+
+
 def test_a_new_reader_is_a_function_in_a_file(checkout: Path, printed: str) -> None:
     folder = checkout / "results" / "corpora" / "coupled-vae" / "birds"
     assert read_json(folder / "corpus.json")["sizes"] == {"train": 2, "valid": 2, "test": 2}

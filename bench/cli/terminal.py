@@ -28,10 +28,12 @@ from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
 from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
+from bench.base.text_rules import TEXT
 from bench.base.validation import validated
 from bench.catalog.declarations import Catalog, Table
 from bench.cli.console import Row, print_grid, print_line
 from bench.cli.show import check_results
+from bench.corpora.names import text_file
 from bench.planning.plan import Plan, Request
 from bench.report.context import Material
 from bench.store.records import RunRecord, load_records, run_names
@@ -377,10 +379,11 @@ def _farthest(
 def _texts(results: Path, run: RunRecord, split: str) -> dict[int, str]:
     """The texts of a split, if the corpus that the run saw is at hand; the published files hold none."""
     folder = results / "corpora" / run.parts[1] / run.parts[2]
-    path = folder / f"{split}.txt"
-    if not path.exists() or not (folder / "corpus.json").exists():
+    if not (folder / "corpus.json").exists():
         return {}
-    if read_json(folder / "corpus.json").get("data_hash") != run.run.get("data_hash"):
+    summary = read_json(folder / "corpus.json")
+    path = folder / text_file(split, summary.get("decodes", TEXT))
+    if not path.exists() or summary.get("data_hash") != run.run.get("data_hash"):
         return {}
     return dict(enumerate(path.read_text(encoding="utf-8").split("\n")[:-1]))
 

@@ -1,30 +1,60 @@
-"""Batches of texts as tensors, time first, grouped by length so that almost nothing is padding."""
+"""Batches of examples as tensors, time first, grouped by length so that almost nothing is padding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.base.seeds import derive_seed
+from bench.base.text_rules import TEXT
 from bench.corpora.prepared import Texts
 from bench.corpora.vocabulary import EOS, GO, PAD
 
 POOL = 50  # batches that are sorted by length together
+STEPS = 8  # fields that are not decoded are padded to a multiple, where shapes are to be few
+
+
+@dataclass(frozen=True)
+class Padded:
+    """One field of some examples: ``words`` (time, batch), padded with PAD, and ``lengths`` (batch) in words."""
+
+    words: Tensor
+    lengths: Tensor
+
+    @property
+    def real(self) -> Tensor:
+        """Which targets are real (time + 1, batch): all words and one eos for each text."""
+        steps = torch.arange(len(self.words) + 1, device=self.words.device)
+        return steps[:, None] <= self.lengths
+
+    @property
+    def inputs(self) -> Tensor:
+        """The words after go (time + 1, batch)."""
+        return torch.cat([torch.full_like(self._edge, GO), self.words])
+
+    @property
+    def targets(self) -> Tensor:
+        """The words and eos (time + 1, batch), padded with PAD."""
+        return torch.cat([self.words, self._edge]).scatter_(0, self.lengths[None], EOS)
+
+    @property
+    def _edge(self) -> Tensor:
+        return self.words.new_full((1, len(self.lengths)), PAD)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some texts as tensors.
+    """Some examples as tensors.
 
-    ``words`` (time, batch) without go and eos, padded with PAD; ``lengths`` (batch) in words; ``inputs``
-    (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos; ``index`` (batch) the number of
-    each text in its split; ``places`` (real targets, or more) where in the flattened targets those are that
-    are no padding, and then some that are; ``tokens`` says how many targets are real.
+    Of the field that is decoded: ``words`` (time, batch) without go and eos, padded with PAD; ``lengths``
+    (batch) in words; ``inputs`` (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos;
+    ``places`` the positions of the real targets in the flattened targets, then of some padding; ``tokens``
+    the number of real targets. ``index`` (batch) holds the number of each example in its split, ``others``
+    the other fields, ``labels`` the class of each example, int64 (batch), by label.
     """
 
     words: Tensor
@@ -34,86 +64,156 @@ class Batch:
     index: Tensor
     places: Tensor
     tokens: int
+    decodes: str = TEXT
+    encodes: str = TEXT
+    others: dict[str, Padded] = field(default_factory=dict)
+    labels: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> dict[str, Padded]:
+        """All fields by name, the one that is decoded included."""
+        return {**self.others, self.decodes: Padded(self.words, self.lengths)}
+
+    @property
+    def encoded(self) -> Padded:
+        """The field that the encoder reads."""
+        return self.fields[self.encodes]
 
     @property
     def real(self) -> Tensor:
         """Which targets are real (time + 1, batch): all words and one eos for each text."""
-        steps = torch.arange(len(self.targets), device=self.targets.device)
-        return steps[:, None] <= self.lengths
+        return Padded(self.words, self.lengths).real
+
+    @property
+    def shape(self) -> tuple[tuple[object, ...], ...]:
+        """(name, sizes...) of every tensor: batches of one shape can take each other's place."""
+        return tuple((name, *tensor.shape) for name, tensor in self._tensors.items())
 
     def part(self, rows: slice) -> Batch:
-        """Some of the texts, padded as they are."""
-        words, targets = self.words[:, rows], self.targets[:, rows]
+        """Some of the examples, padded as they are."""
         places = self.real[:, rows].flatten().nonzero().squeeze(1)
-        return Batch(
-            words, self.lengths[rows], self.inputs[:, rows], targets, self.index[rows], places, len(places)
+        return replace(
+            self,
+            **{name: getattr(self, name)[:, rows] for name in ("words", "inputs", "targets")},
+            lengths=self.lengths[rows],
+            index=self.index[rows],
+            places=places,
+            tokens=len(places),
+            others={n: Padded(one.words[:, rows], one.lengths[rows]) for n, one in self.others.items()},
+            labels={name: classes[rows] for name, classes in self.labels.items()},
         )
 
     def copy(self) -> Batch:
         """A batch with tensors of its own."""
-        cloned: dict[str, Any] = {name: tensor.clone() for name, tensor in self._tensors.items()}
-        return replace(self, **cloned)
+        return replace(
+            self,
+            **{name: getattr(self, name).clone() for name in _OWN},
+            others={n: Padded(one.words.clone(), one.lengths.clone()) for n, one in self.others.items()},
+            labels={name: classes.clone() for name, classes in self.labels.items()},
+        )
 
     def copy_(self, other: Batch) -> None:
-        """Put the texts of ``other``, a batch of the same shape, into these tensors; ``tokens`` stays."""
+        """Put the examples of ``other`` into these tensors; ``tokens`` stays.
+
+        Raises ValueError for a batch of another shape.
+        """
+        if self.shape != other.shape:
+            raise ValueError(f"a batch of shape {other.shape} does not fit into one of shape {self.shape}")
         for name, tensor in self._tensors.items():
             tensor.copy_(other._tensors[name])
 
     @property
     def _tensors(self) -> dict[str, Tensor]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        found = {name: getattr(self, name) for name in _OWN}
+        for name, one in self.others.items():
+            found |= {f"{name}.words": one.words, f"{name}.lengths": one.lengths}
+        return found | {f"label {name}": classes for name, classes in self.labels.items()}
+
+
+_OWN = ("words", "lengths", "inputs", "targets", "index", "places")
+
+
+class _OnDevice:
+    """The texts of one field on a device, from which batches are cut without a loop."""
+
+    def __init__(self, texts: Texts, device: torch.device | str) -> None:
+        self.tokens = texts.tokens.to(device=device, dtype=torch.int64)
+        self.offsets = texts.offsets.to(device)
+        self.lengths = texts.lengths.numpy()
+
+    def __call__(self, rows: Tensor, steps: int) -> Padded:
+        """The texts numbered ``rows``, padded to so many ``steps``."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        time = torch.arange(steps, device=self.tokens.device)[:, None]
+        held = time < lengths
+        return Padded(torch.where(held, self.tokens[torch.where(held, starts + time, 0)], PAD), lengths)
 
 
 class Collator:
-    """The texts of one split on a device, from which batches are cut without a loop.
+    """The examples of one split on a device, from which batches are cut without a loop.
 
     What depends on lengths alone is known on the CPU and sent along: the device is never waited for.
     """
 
     def __init__(self, texts: Texts, device: torch.device | str = "cpu", *, multiple: int = 1) -> None:
-        """Places are filled up with padding to a ``multiple``, as far as there is any: for fewer shapes."""
-        self._tokens = texts.tokens.to(device=device, dtype=torch.int64)
-        self._offsets = texts.offsets.to(device)
-        self.lengths = texts.lengths.numpy()
+        """``multiple`` makes the shapes of batches fewer.
+
+        Places are filled up with padding to a multiple of it, as far as there is any, and if it is not 1, the
+        fields that are not decoded are padded to a multiple of ``STEPS`` words.
+        """
+        self._texts = _OnDevice(texts, device)
+        self._others = {name: _OnDevice(other, device) for name, other in texts.others.items()}
+        self._labels = {name: classes.to(device) for name, classes in texts.labels.items()}
+        self._decodes, self._encodes = texts.decodes, texts.encodes
+        self.lengths = self._texts.lengths
         self._multiple = multiple
 
     def __call__(self, index: Sequence[int] | np.ndarray) -> Batch:
-        """The texts numbered ``index`` as a batch."""
-        device = self._tokens.device
+        """The examples numbered ``index`` as a batch."""
         numbers = np.asarray(index, dtype=np.int64)
         chosen = self.lengths[numbers]
         real = np.arange(chosen.max() + 1)[:, None] <= chosen
         inside = np.flatnonzero(real)
         rows, places = self._sent(numbers), self._sent(self._filled(inside, real))
-        starts = self._offsets[rows]
-        lengths = self._offsets[rows + 1] - starts
-        steps = torch.arange(len(real) - 1, device=device)[:, None]
-        held = steps < lengths
-        words = torch.where(held, self._tokens[torch.where(held, starts + steps, 0)], PAD)
-        edge = torch.full_like(words[:1], PAD)
-        targets = torch.cat([words, edge]).scatter_(0, lengths[None], EOS)
-        inputs = torch.cat([torch.full_like(edge, GO), words])
-        return Batch(words, lengths, inputs, targets, rows, places, len(inside))
+        text = self._texts(rows, len(real) - 1)
+        return Batch(
+            *(text.words, text.lengths, text.inputs, text.targets, rows, places, len(inside)),
+            decodes=self._decodes,
+            encodes=self._encodes,
+            others={n: one(rows, self._steps(one.lengths[numbers])) for n, one in self._others.items()},
+            labels={name: classes[rows] for name, classes in self._labels.items()},
+        )
+
+    def _steps(self, lengths: np.ndarray) -> int:
+        longest = int(lengths.max())
+        return longest if self._multiple == 1 else -(-longest // STEPS) * STEPS
 
     def _filled(self, inside: np.ndarray, real: np.ndarray) -> np.ndarray:
         missing = -len(inside) % self._multiple
         return np.concatenate([inside, np.flatnonzero(~real)[:missing]]) if missing else inside
 
     def _sent(self, numbers: np.ndarray) -> Tensor:
-        return torch.from_numpy(numbers).to(self._tokens.device, non_blocking=True)
+        return torch.from_numpy(numbers).to(self._texts.tokens.device, non_blocking=True)
 
 
-def epoch_order(lengths: np.ndarray, batch: int, *names: object, pool: int = POOL) -> list[np.ndarray]:
+def epoch_order(
+    lengths: np.ndarray, batch: int, *names: object, pool: int = POOL, equal: bool = False
+) -> list[np.ndarray]:
     """The batches of one epoch: every text once, texts of like length together, in random order.
 
     The texts are shuffled, cut into pools of ``pool`` batches, sorted by length within each pool and cut into
-    batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``names`` seed the
-    order (corpus, seed, epoch).
+    batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``equal`` makes
+    batches of texts of equal length, which may be smaller, as He et al. (2019) do. ``names`` seed the order
+    (corpus, seed, epoch).
     """
     random = np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
     order = random.permutation(len(lengths))
-    pools = [order[i : i + pool * batch] for i in range(0, len(order), pool * batch)]
-    pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
+    if equal:
+        pools = [order[lengths[order] == length] for length in np.unique(lengths)]
+    else:
+        pools = [order[i : i + pool * batch] for i in range(0, len(order), pool * batch)]
+        pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
     batches = [texts[i : i + batch] for texts in pools for i in range(0, len(texts), batch)]
     return [batches[i] for i in random.permutation(len(batches))]
 

@@ -1,7 +1,7 @@
 """What the catalog says of a corpus: one YAML file per corpus, checked when it is read.
 
 A package entry names public files with their hashes. A user's own corpus needs a name, a title and three
-paths relative to the YAML file:
+paths relative to the YAML file, or for examples of several fields a path for each:
 
     name: mine
     title: My sentences
@@ -143,20 +143,36 @@ def _beside(file: Any, path: Path) -> Any:
 
 
 def _short_form(value: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Expand ``files: {train: a.txt, ...}`` into local files and, if none is named, the reader of lines."""
+    """Expand ``files: {train: a.txt, ...}`` into local files and, if none is named, a reader.
+
+    The reader of lines for a file per split, that of pairs for ``{field: file, ...}`` per split.
+    """
     names: dict[Any, Any] = value["files"]
     for key, name in names.items():
         if key not in SPLITS:
             raise unknown("split", str(key), SPLITS, where=f"{path}: files")
-        if not isinstance(name, str):
-            raise BenchError(f"files.{key} is {name!r}", where=path, allowed=["a path relative to this file"])
+        if not _is_short(name):
+            allowed = ["a path relative to this file", "{field: path, ...}"]
+            raise BenchError(f"files.{key} is {name!r}", where=path, allowed=allowed)
     missing = [split for split in SPLITS if split not in names]
     if missing:
         raise BenchError(f"files lacks {', '.join(missing)}", where=path, allowed=SPLITS)
-    stem = value.get("name", path.stem)
-    paths = {split: f"{stem}/{split}-{Path(names[split]).name}" for split in SPLITS}
-    files = [{"path": paths[split], "local": (path.parent / names[split]).absolute()} for split in SPLITS]
+    stem, files, read = value.get("name", path.stem), [], {}
+    for split in SPLITS:
+        several = isinstance(names[split], dict)
+        found: dict[str, str] = {}
+        for field, name in (names[split] if several else {"": names[split]}).items():
+            found[field] = "-".join(filter(None, (f"{stem}/{split}", field, Path(name).name)))
+            files.append({"path": found[field], "local": (path.parent / name).absolute()})
+        read[split] = found if several else found[""]
     reader = value.get("reader", {})
     if isinstance(reader, dict):
-        reader = {"kind": "lines", **paths, **reader}
+        kind = "pairs" if any(isinstance(name, dict) for name in names.values()) else "lines"
+        reader = {"kind": kind, **read, **reader}
     return {**value, "files": files, "reader": reader}
+
+
+def _is_short(name: Any) -> bool:
+    if isinstance(name, dict):
+        return bool(name) and all(isinstance(part, str) for item in name.items() for part in item)
+    return isinstance(name, str)

@@ -1,9 +1,9 @@
-"""A prepared corpus as training and evaluation see it: ids mapped from disk, words, raw texts, attributes."""
+"""A prepared corpus as training and evaluation see it: ids mapped from disk, words, raw texts, labels, attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
-from bench.base.text_rules import SPLITS, TextRules
+from bench.base.text_rules import SPLITS, TEXT, TextRules
+from bench.corpora.names import id_keys, label_key, text_file
 from bench.corpora.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -24,10 +25,19 @@ REMEDY = "delete the folder and prepare the corpus again"
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one split: ids of words only (no start, no end symbol), all in one flat tensor."""
+    """The texts of one split: ids of words only (no start, no end symbol), all in one flat tensor.
+
+    Where the examples of the corpus have more than this field, ``others`` holds the other fields and
+    ``labels`` the number of each example's class, int64 (texts,), by label; ``decodes`` is the name of this
+    field, ``encodes`` that of the field that an encoder reads.
+    """
 
     tokens: torch.Tensor  # int32, (words of the split,), mapped from the file
     offsets: torch.Tensor  # int64, (texts + 1,)
+    others: dict[str, Texts] = field(default_factory=dict)
+    labels: dict[str, torch.Tensor] = field(default_factory=dict)
+    decodes: str = TEXT
+    encodes: str = TEXT
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -48,45 +58,72 @@ class Texts:
         """Words per text, int64, (texts,)."""
         return self.offsets.diff()
 
+    def first(self, count: int) -> Texts:
+        """The first examples, at most ``count``, with all their fields and labels."""
+        return replace(
+            self,
+            offsets=self.offsets[: count + 1],
+            others={name: texts.first(count) for name, texts in self.others.items()},
+            labels={name: classes[:count] for name, classes in self.labels.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """What :func:`bench.corpora.prepare.prepare` wrote into ``folder``."""
+    """What :func:`bench.corpora.prepare.prepare` wrote into ``folder``.
+
+    ``splits`` holds the texts of the field that is decoded, and with them all other fields; ``vocabulary`` is
+    that of this field, ``vocabularies`` those of all; ``labels`` holds the classes of each label, in the order
+    of their numbers.
+    """
 
     folder: Path
     name: str
     title: str
     comparable: bool
     rules: TextRules
-    vocabulary: Vocabulary
+    vocabularies: dict[str, Vocabulary]
     splits: dict[str, Texts]
     data_hash: str
     exact: dict[str, Any] | None
+    labels: dict[str, list[str]]
+    decodes: str
+    encodes: str
 
     @classmethod
     def load(cls, folder: Path) -> Prepared:
         """Open a prepared folder. Raises :class:`BenchError` naming the file that is absent or damaged."""
         folder = Path(folder)
-        summary = read_json(folder / "corpus.json")
+        summary: dict[str, Any] = {"fields": [TEXT], "decodes": TEXT, "encodes": TEXT, "labels": {}}
+        summary |= read_json(folder / "corpus.json")
         try:
-            rules, vocabulary = _load_vocabulary(folder / "vocabulary.json", summary["vocabulary_size"])
+            rules, vocabularies = _load_vocabularies(folder / "vocabulary.json", summary)
             return cls(
                 folder=folder,
-                name=summary["name"],
-                title=summary["title"],
-                comparable=summary["comparable"],
                 rules=rules,
-                vocabulary=vocabulary,
-                splits=_load_ids(folder / "ids.safetensors", summary["sizes"]),
-                data_hash=summary["data_hash"],
-                exact=summary["exact"],
+                vocabularies=vocabularies,
+                splits=_load_ids(folder / "ids.safetensors", summary),
+                **{key: summary[key] for key in ("name", "title", "comparable", "data_hash", "exact")},
+                **{key: summary[key] for key in ("labels", "decodes", "encodes")},
             )
         except (KeyError, TypeError) as error:
             raise _damaged(folder / "corpus.json", f"{type(error).__name__} {error}") from error
 
-    def raw(self, split: str) -> list[list[str]]:
-        """The texts of ``split`` as kept, before unknown words were mapped."""
-        path = self.folder / f"{split}.txt"
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the field that is decoded."""
+        return self.vocabularies[self.decodes]
+
+    def require(self, fields: Collection[str] = (), labels: Collection[str] = (), *, who: object) -> None:
+        """Raise :class:`BenchError` if ``who`` needs a field or a label that the examples do not have."""
+        for noun, needed, held in (("field", fields, self.vocabularies), ("label", labels, self.labels)):
+            for name in needed:
+                if name not in held:
+                    raise unknown(f"{noun} of {self.name}", name, held, where=who)
+
+    def raw(self, split: str, field: str | None = None) -> list[list[str]]:
+        """The texts of a field, by default the decoded one, as kept: before unknown words were mapped."""
+        path = self.folder / text_file(split, self.decodes if field is None else field)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -97,7 +134,21 @@ class Prepared:
         return texts
 
     def attributes(self, split: str) -> pandas.DataFrame | None:
-        """One row per text of ``split``, or None for a corpus without attributes."""
+        """One row per example of ``split``, its labels included; None if nothing is known of the examples."""
+        import pandas
+
+        table = self._attribute_table(split)
+        if table is None and not self.labels:
+            return None
+        if table is None:
+            table = pandas.DataFrame(index=range(len(self.splits[split])))
+        for name, classes in self.labels.items():
+            table[name] = pandas.Categorical.from_codes(
+                self.splits[split].labels[name].tolist(), pandas.Index(classes)
+            )
+        return table
+
+    def _attribute_table(self, split: str) -> pandas.DataFrame | None:
         import pandas
         import pyarrow
 
@@ -114,31 +165,53 @@ class Prepared:
         return rows.drop(columns=["split", "index"])
 
 
-def _load_vocabulary(path: Path, size: int) -> tuple[TextRules, Vocabulary]:
-    value = read_json(path)
+def _load_vocabularies(path: Path, summary: dict[str, Any]) -> tuple[TextRules, dict[str, Vocabulary]]:
+    value, decodes = read_json(path), summary["decodes"]
     try:
         rules = TextRules.model_validate(value["rules"])
-        vocabulary = Vocabulary(value["words"], rules.unknown)
+        vocabulary = Vocabulary(value["words"], rules.of(decodes).unknown)
+        found = dict.fromkeys(summary["fields"], vocabulary)
+        for name, words in value.get("others", {}).items():
+            found[name] = Vocabulary(words, rules.of(name).unknown)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"{type(error).__name__} {error}") from error
-    if vocabulary.size != size:
-        raise _damaged(path, f"{vocabulary.size} words where corpus.json says {size}")
-    return rules, vocabulary
+    if vocabulary.size != summary["vocabulary_size"]:
+        raise _damaged(path, f"{vocabulary.size} words where corpus.json says {summary['vocabulary_size']}")
+    return rules, found
 
 
-def _load_ids(path: Path, sizes: dict[str, int]) -> dict[str, Texts]:
+def _load_ids(path: Path, summary: dict[str, Any]) -> dict[str, Texts]:
+    decodes = summary["decodes"]
+    splits: dict[str, Texts] = {}
     try:
         with safe_open(path, framework="pt") as handle:
-            splits: dict[str, Texts] = {
-                split: Texts(handle.get_tensor(f"{split}.tokens"), handle.get_tensor(f"{split}.offsets"))
-                for split in SPLITS
-            }
+            for split in SPLITS:
+                texts = {
+                    name: Texts(*(handle.get_tensor(key) for key in id_keys(split, name)))
+                    for name in summary["fields"]
+                }
+                labels = {name: handle.get_tensor(label_key(split, name)) for name in summary["labels"]}
+                splits[split] = replace(
+                    texts.pop(decodes),
+                    others=texts,
+                    labels=labels,
+                    decodes=decodes,
+                    encodes=summary["encodes"],
+                )
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
-    for split, texts in splits.items():
-        if len(texts) != sizes[split] or int(texts.offsets[-1]) != len(texts.tokens):
-            raise _damaged(path, f"{len(texts)} texts in {split} where corpus.json says {sizes[split]}")
+    for name, texts_ in splits.items():
+        _check_size(path, name, texts_, summary["sizes"][name])
     return splits
+
+
+def _check_size(path: Path, split: str, texts: Texts, size: int) -> None:
+    for one in (texts, *texts.others.values()):
+        if len(one) != size or int(one.offsets[-1]) != len(one.tokens):
+            raise _damaged(path, f"{len(one)} texts in {split} where corpus.json says {size}")
+    for name, classes in texts.labels.items():
+        if len(classes) != size:
+            raise _damaged(path, f"{len(classes)} classes of {name} in {split} where corpus.json says {size}")
 
 
 def _damaged(path: Path, error: object) -> BenchError:

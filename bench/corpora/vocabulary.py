@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bench.base.errors import BenchError
-from bench.base.text_rules import TextRules
+from bench.base.text_rules import FieldRules
 
 PAD, GO, EOS, UNK = range(4)
 SPECIALS = ("<pad>", "<go>", "<eos>", "<unk>")
@@ -53,8 +53,8 @@ class Vocabulary:
         return [self.words[int(index)] for index in ids]
 
 
-def build_vocabulary(texts: Iterable[Sequence[str]], rules: TextRules) -> Vocabulary:
-    """The vocabulary of ``texts`` under ``rules`` (see :class:`TextRules` for the order of the words)."""
+def build_vocabulary(texts: Iterable[Sequence[str]], rules: FieldRules) -> Vocabulary:
+    """The vocabulary of ``texts`` under ``rules`` (see :class:`FieldRules` for the order of the words)."""
     counts: Counter[str] = Counter()
     for words in texts:
         counts.update(words)  # a Counter keeps the order of first occurrence

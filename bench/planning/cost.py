@@ -20,6 +20,7 @@ from bench.corpora.fetch import default_cache
 from bench.corpora.generated import sample
 from bench.corpora.grammar.declare import load_grammar
 from bench.corpora.prepared import Prepared, Texts
+from bench.corpora.readers import Options, check_options
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.definitions import wanted
@@ -32,6 +33,7 @@ from bench.training.loop import Trainer
 
 STEPS = 6  # timed, after two that are not
 TEXTS = 12  # of the validation split, timed once
+CLASSES = 2  # of a label of a corpus that is not at hand
 SENTENCES = 500  # drawn of a generated corpus, to know its words
 
 
@@ -91,7 +93,9 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
 def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Cost:
     folder = corpora / run.paper / run.corpus
     assumed = not (folder / "corpus.json").exists()
-    corpus = stand_in(run, sizes_of(entry)) if assumed else Prepared.load(folder)
+    corpus = (
+        stand_in(run, sizes_of(entry), check_options(entry, entry.name)) if assumed else Prepared.load(folder)
+    )
     with tempfile.TemporaryDirectory() as state:
         trainer = Trainer(run, corpus, Path(state), device)
         trainer.reporter.every = float("inf")
@@ -124,7 +128,7 @@ def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> 
     """Target tokens times samples per second when texts are scored."""
     texts = corpus.splits["valid"]
     count = min(TEXTS, len(texts))
-    few = Collator(Texts(texts.tokens, texts.offsets[: count + 1]), device)
+    few = Collator(texts.first(count), device)
     samples = trainer.settings.training.validation_samples if trainer.model.encoder is not None else 1
     began = time.perf_counter()
     dtype = product_type(device, trainer.settings.training.precision)
@@ -135,7 +139,7 @@ def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> 
 def sizes_of(entry: CorpusEntry) -> Sizes:
     """What the catalog knows of a corpus that is not prepared; of a generated one, by drawing a few texts."""
     assumed = Sizes()
-    if entry.reader.kind != "generated":
+    if not entry.reader.kind.startswith("generated"):
         return Sizes(texts=dict(assumed.texts) | {str(k): n for k, n in entry.expect.items()})
     size = str(entry.reader.options["size"])
     _, texts = sample(size, SENTENCES, 0)
@@ -143,24 +147,36 @@ def sizes_of(entry: CorpusEntry) -> Sizes:
     return Sizes(len(words), sum(map(len, texts)) / len(texts), texts=load_grammar(size).splits)
 
 
-def stand_in(run: RunSettings, sizes: Sizes) -> Prepared:
-    """A corpus of random words in place of one that is not at hand."""
+def stand_in(run: RunSettings, sizes: Sizes, declared: Options) -> Prepared:
+    """A corpus of random words, of as many fields and labels, in place of one that is not at hand."""
     count = min(sizes.words, run.text.max_words or sizes.words)
     words = [*SPECIALS, *(f"word{i}" for i in range(count))]
     random = torch.Generator().manual_seed(0)
-    splits, length = {}, round(sizes.mean)
+    fields, length = declared.fields(), round(sizes.mean)
+    decodes = run.text.decodes or fields[-1]
+    encodes = run.text.encodes or decodes
+    splits = {}
     for split in SPLITS:
         texts = sizes.texts[split]
-        ids = torch.randint(len(SPECIALS), len(words), (texts * length,), generator=random)
-        splits[str(split)] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * length)
+        found = {}
+        for name in (decodes, *(name for name in fields if name != decodes)):
+            ids = torch.randint(len(SPECIALS), len(words), (texts * length,), generator=random)
+            found[name] = Texts(ids.to(torch.int32), torch.arange(texts + 1) * length)
+        labels = {name: torch.arange(texts) % CLASSES for name in declared.labels()}
+        splits[str(split)] = replace(
+            found.pop(decodes), others=found, labels=labels, decodes=decodes, encodes=encodes
+        )
     return Prepared(
         folder=Path(),
         name=run.corpus,
         title="",
         comparable=False,
         rules=run.text,
-        vocabulary=Vocabulary(words),
+        vocabularies=dict.fromkeys(fields, Vocabulary(words)),
         splits=splits,
         data_hash="assumed",
         exact=None,
+        labels={name: [str(i) for i in range(CLASSES)] for name in declared.labels()},
+        decodes=decodes,
+        encodes=encodes,
     )

@@ -16,6 +16,8 @@ import pandas
 from bench.analysis.curves import TRAINING, VALIDATION, points
 from bench.analysis.numbers import metric_name
 from bench.analysis.pairs import SENTENCES
+from bench.base.text_rules import TEXT
+from bench.corpora.names import text_file
 from bench.store.records import CorpusRecord, RunRecord
 
 POINTS, DECIMALS, SIGNIFICANT, MEASURED = 200, 2, 5, 10
@@ -82,7 +84,7 @@ def _words(table: pandas.DataFrame | None) -> list[int]:
 
 def shown_texts(corpus: CorpusRecord) -> list[str] | None:
     """The test texts of a generated corpus; those of other corpora are not ours to hand on with a report."""
-    path = corpus.folder / "test.txt"
+    path = corpus.folder / text_file("test", corpus.summary.get("decodes", TEXT))
     if corpus.fault or corpus.summary.get("exact") is None or not path.is_file():
         return None
     return path.read_text(encoding="utf-8").split("\n")[:-1]

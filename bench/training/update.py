@@ -127,7 +127,7 @@ class ReplayedUpdate(Update):
             self._noise = step.noise
         self._noise.begin_as(step.noise)
         fixed = replace(step, weights={**step.weights, **self._weights}, noise=self._noise)
-        shape = (side, *step.batch.targets.shape, len(step.batch.places))
+        shape = (side, *step.batch.shape)
         recording = self._recordings.get(shape)
         if recording is None:
             self._seen[shape] += 1

@@ -77,14 +77,17 @@ def test_pairs_with_a_side_of_a_training_pair_are_dropped(
 ) -> None:
     corpus = read(*make_entry(reader("dailydialog-pairs"), archives))
     assert corpus.attributes is not None
-    train = list(
-        zip(corpus.attributes["train"]["context"], map(" ".join, corpus.splits["train"]), strict=True)
-    )
-    assert train == [("hi , tom", "its NUM ."), ("its NUM .", "thanks ."), ("yes .", "no .")]
+    sides = [map(" ".join, corpus.fields[name]["train"]) for name in ("context", "response")]
+    assert list(zip(*sides, strict=True)) == [
+        ("hi , tom", "its NUM ."),
+        ("its NUM .", "thanks ."),
+        ("yes .", "no ."),
+    ]
     # "hi/its", "its/why": the line is known; "oh/thanks": the reply; in "why/yes" neither, for "yes ." only
     # begins a training dialogue and replies to nothing
-    assert corpus.splits["test"] == [["yes", "."]]
-    assert corpus.attributes["test"].to_dict("records") == [{"context": "why ?", "dialogue": 0, "turn": 3}]
+    assert corpus.fields["response"]["test"] == [["yes", "."]]
+    assert corpus.fields["context"]["test"] == [["why", "?"]]
+    assert corpus.attributes["test"].to_dict("records") == [{"dialogue": 0, "turn": 3}]
     assert [(t["split"], t["count"]) for t in corpus.treatments.as_list()[1:]] == [("valid", 3), ("test", 3)]
 
 

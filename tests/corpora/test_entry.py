@@ -88,7 +88,7 @@ def test_a_users_file_that_is_absent_is_named(tmp_path: Path) -> None:
         ("title: C", "title: C\nexpect: {dev: 3}", ["expect", "train", "valid", "test"]),
         ("name: c", "name: d", ["'d' differs from the name of the file", "allowed: c"]),
         ("kind: lines", "kind: line", ["unknown reader 'line'", "did you mean 'lines'?"]),
-        ("kind: lines", "kind: lines, atribute: x", ["unknown key 'atribute'", "did you mean 'attribute'?"]),
+        ("kind: lines", "kind: lines, labell: x", ["unknown key 'labell'", "did you mean 'label'?"]),
         ("train: c/a.txt", "train: c/b.txt", ["unknown file of this corpus 'c/b.txt'", "c/a.txt"]),
         ("train: c/a.txt, ", "", ["reader.train is missing"]),
         (", bytes: 3", "", ["none of sha256, git_blob, git_tree, bytes"]),

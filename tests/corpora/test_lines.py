@@ -9,7 +9,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.corpora.entry import load_corpora
-from bench.corpora.raw import Treatments, decoded_lines
+from bench.corpora.raw import Treatments, decoded_lines, tokens
 from bench.corpora.readers import read
 
 Make = Callable[..., Any]
@@ -18,13 +18,25 @@ SAME = {"valid": "c/a", "test": "c/a"}
 
 def test_odd_lines_are_treated_and_counted() -> None:
     treatments = Treatments()
-    data = "\ufeffone\r\n\n \t \ntwo\x00\x07 three\x85\nfour\u2028five\n".encode()
+    data = "\ufeffone\r\n\n \t \ntw\x00o\x07 three\nfour\u2028five\n".encode()
     lines = list(decoded_lines(data, "a.txt", "train", treatments))
     assert lines == [(1, "one"), (4, "two three"), (5, "four\u2028five")]
     assert treatments.as_list() == [
-        {"what": "control characters removed", "split": "train", "count": 4, "lines": [1, 4]},
+        {"what": "control characters removed", "split": "train", "count": 3, "lines": [1, 4]},
         {"what": "empty lines skipped", "split": "train", "count": 2, "lines": [2, 3]},
     ]
+
+
+@pytest.mark.parametrize("white", "\f\v\r\x1c\x1d\x1e\x1f\x85")
+def test_white_space_of_any_kind_never_joins_two_words(white: str) -> None:
+    treatments = Treatments()
+    [(_, text)] = decoded_lines(f"one{white}two\n".encode(), "a.txt", "train", treatments)
+    assert tokens(text) == ["one", "two"]
+    [treatment] = treatments.as_list()
+    assert (treatment["what"], treatment["count"]) == (
+        "control characters between words replaced by blanks",
+        1,
+    )
 
 
 def test_the_first_lines_only_are_kept_as_examples() -> None:
@@ -45,27 +57,28 @@ def test_parts_of_files_with_labels(make_entry: Make) -> None:
     train = [{"path": "c/a", "last": 2, "label": "x"}, {"path": "c/b", "label": "y"}]
     reader = {
         "kind": "lines",
-        **SAME,
         "train": train,
-        "valid": {"path": "c/a", "first": 3},
-        "attribute": "kind",
+        "valid": {"path": "c/a", "first": 3, "label": "z"},
+        "test": {"path": "c/a", "label": "y"},
+        "label": "kind",
     }
     entry, paths = make_entry(reader, {"a": b"a b\n\nc\nd\n", "b": b"e\n"})
     corpus = read(entry, paths)
     assert corpus.splits["train"] == [["a", "b"], ["e"]]
     assert corpus.splits["valid"] == [["c"], ["d"]]
-    assert corpus.attributes is not None
-    assert list(corpus.attributes["train"]["kind"]) == ["x", "y"]
+    assert corpus.labels == {"kind": {"train": ["x", "y"], "valid": ["z", "z"], "test": ["y", "y", "y"]}}
     assert [(t["split"], t["lines"]) for t in corpus.treatments.as_list()] == [("train", [2]), ("test", [2])]
+    entry, paths = make_entry({**reader, "test": "c/a"}, {"a": b"a b\n\nc\nd\n", "b": b"e\n"})
+    with pytest.raises(BenchError, match="3 texts of the test split have no label"):
+        read(entry, paths)
 
 
 def test_a_label_before_a_tab(make_entry: Make) -> None:
-    reader = {"kind": "lines", "train": "c/a", **SAME, "attribute": "label", "label_column": True}
+    reader = {"kind": "lines", "train": "c/a", **SAME, "label": "label", "label_column": True}
     entry, paths = make_entry(reader, {"a": b"4\tgood food\n0\tbad _UNK\n"})
     corpus = read(entry, paths)
     assert corpus.splits["test"] == [["good", "food"], ["bad", "_UNK"]]
-    assert corpus.attributes is not None
-    assert list(corpus.attributes["test"]["label"]) == ["4", "0"]
+    assert corpus.labels["label"]["test"] == ["4", "0"]
     paths["c/a"].write_bytes(b"4\tgood\nbad\n")
     with pytest.raises(BenchError, match="line 2 has no tab"):
         read(entry, paths)

@@ -111,18 +111,35 @@ def test_rules(
     assert found == treated
 
 
-def test_attributes_follow_their_texts(make_entry: Make, tmp_path: Path) -> None:
-    import pandas
-
-    reader = {"kind": "lines", "attribute": "label", "label_column": True}
+def test_labels_follow_their_texts(make_entry: Make, tmp_path: Path) -> None:
+    reader = {"kind": "lines", "label": "mood", "label_column": True}
     entry, paths = make_entry(
         {**reader, "train": "c/a", "valid": "c/a", "test": "c/a"}, {"a": b"x\ta b\ny\ta b c\nz\tc\n"}
     )
     summary = prepare(entry, paths, TextRules(max_length=2, overlong="drop"), tmp_path / "out")
+    ids = load_file(tmp_path / "out" / "ids.safetensors")
+    assert {key: ids[key].tolist() for key in ids if ":" in key} == {
+        "train:mood": [0, 1], "valid:mood": [0, 1], "test:mood": [0, 1]
+    }  # fmt: skip
+    assert ids["train:mood"].dtype == np.int64
+    assert (summary["attributes"], summary["labels"]) == ([], {"mood": ["x", "z"]})
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["labels"]["mood"]["test"] == {"x": 1, "z": 1}
+
+
+def test_attributes_follow_their_texts(make_entry: Make, tmp_path: Path) -> None:
+    import pandas
+
+    talk = json.dumps({"utts": [["A", word, [word, []]] for word in ("a", "b b b", "c", "d")]})
+    reader = {"kind": "switchboard", "form": "utterances", "train": "c/a", "valid": "c/a", "test": "c/a"}
+    entry, paths = make_entry(reader, {"a": talk.encode()})
+    summary = prepare(entry, paths, TextRules(max_length=2, overlong="drop"), tmp_path / "out")
     table = pandas.read_parquet(tmp_path / "out" / "attributes.parquet")
-    assert list(table.columns) == ["split", "index", "label"]
-    assert table.to_numpy().tolist()[:3] == [["train", 0, "x"], ["train", 1, "z"], ["valid", 0, "x"]]
-    assert summary["attributes"] == ["label"]
+    assert list(table.columns) == ["split", "index", "dialogue", "turn", "speaker", "act"]
+    assert table[["split", "index", "act"]].to_numpy().tolist()[:4] == [
+        ["train", 0, "a"], ["train", 1, "c"], ["train", 2, "d"], ["valid", 0, "a"]
+    ]  # fmt: skip
+    assert summary["attributes"] == ["dialogue", "turn", "speaker", "act"]
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,25 @@ from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 
 
+def utterances(*texts: str) -> bytes:
+    return json.dumps({"utts": [["A", text, [text, []]] for text in texts]}).encode()
+
+
 @pytest.fixture
 def folder(make_entry: Callable[..., Any], tmp_path: Path) -> Path:
-    reader = {"kind": "lines", "train": "c/a", "valid": "c/b", "test": "c/b"}
-    files = {"a": b"x\tb a b\ny\ta _UNK c\n", "b": b"x\tc\nz\ta other b c\n"}
-    entry, paths = make_entry({**reader, "attribute": "label", "label_column": True}, files, comparable=True)
-    prepare(entry, paths, TextRules(unknown=("_UNK",)), tmp_path / "out")
+    reader = {"kind": "switchboard", "form": "utterances", "train": "c/a", "valid": "c/b", "test": "c/b"}
+    files = {"a": utterances("b a b", "a _unk c"), "b": utterances("c", "a other b c")}
+    entry, paths = make_entry(reader, files, comparable=True)
+    prepare(entry, paths, TextRules(unknown=("_unk",)), tmp_path / "out")
     return tmp_path / "out"
 
 
 def test_what_is_read_back(folder: Path) -> None:
     prepared = Prepared.load(folder)
     assert (prepared.name, prepared.title, prepared.comparable, prepared.exact) == ("c", "C", True, None)
-    assert prepared.rules == TextRules(unknown=("_UNK",))
+    assert prepared.rules == TextRules(unknown=("_unk",))
     assert prepared.vocabulary.words[4:] == ["b", "a", "c"]
-    assert prepared.vocabulary.id("_UNK") == 3
+    assert prepared.vocabulary.id("_unk") == 3
     assert len(prepared.data_hash) == 64
     texts = prepared.splits["test"]
     assert (len(texts), texts.tokens.dtype, texts.offsets.dtype) == (2, torch.int32, torch.int64)
@@ -38,9 +43,10 @@ def test_what_is_read_back(folder: Path) -> None:
     assert texts[-1].tolist() == texts[1].tolist() == [5, 3, 4, 6]
     assert prepared.vocabulary.decode(texts[1]) == ["a", "<unk>", "b", "c"]
     assert prepared.raw("test") == [["c"], ["a", "other", "b", "c"]]
+    assert (prepared.decodes, prepared.encodes, prepared.labels) == ("text", "text", {})
     attributes = prepared.attributes("test")
     assert attributes is not None
-    assert attributes.to_dict("list") == {"label": ["x", "z"]}
+    assert attributes["act"].tolist() == ["c", "a other b c"]
     for index in (2, -3):
         with pytest.raises(IndexError):
             texts[index]

@@ -128,12 +128,13 @@ def switchboard(make_entry: Make, text: str, form: str) -> Any:
 
 def test_switchboard_pairs_leave_out_the_first_and_the_last_utterance(make_entry: Make) -> None:
     corpus = switchboard(make_entry, f"{TALK}\n{TALK}\n", "pairs")
-    assert corpus.splits["test"] == [["it", "'", "s", "me"], ["uh", "-", "huh", "."]] * 2
-    assert rows(corpus, "test", "context", "dialogue", "turn", "same_speaker", "act") == [
-        ("hello there", 0, 1, True, "sd"),
-        ("it ' s me", 0, 2, False, "b"),
-        ("hello there", 1, 1, True, "sd"),
-        ("it ' s me", 1, 2, False, "b"),
+    assert corpus.fields["response"]["test"] == [["it", "'", "s", "me"], ["uh", "-", "huh", "."]] * 2
+    assert corpus.fields["context"]["test"] == [["hello", "there"], ["it", "'", "s", "me"]] * 2
+    assert rows(corpus, "test", "dialogue", "turn", "same_speaker", "act") == [
+        (0, 1, True, "sd"),
+        (0, 2, False, "b"),
+        (1, 1, True, "sd"),
+        (1, 2, False, "b"),
     ]
 
 
@@ -192,7 +193,10 @@ def test_every_reader_is_registered() -> None:
             "dailydialog",
             "dailydialog-pairs",
             "generated",
+            "generated-pairs",
+            "generated-styles",
             "lines",
+            "pairs",
             "sentences",
             "swda",
             "switchboard",

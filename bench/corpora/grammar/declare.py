@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -51,6 +51,13 @@ class Topic(_Model):
     prior: dict[str, float]
 
 
+class Style(_Model):
+    """The attribute that is the style of a labelled corpus, and priors that differ there."""
+
+    attribute: str
+    prior: dict[str, dict[str, float]] = {}
+
+
 class GrammarFile(_Model):
     """grammar.yaml."""
 
@@ -60,6 +67,8 @@ class GrammarFile(_Model):
     parameters: dict[str, tuple[str, ...]] = {}
     weights: dict[str, dict[str, dict[str, float]]] = {}
     rules: dict[str, tuple[Rule, ...]]
+    replies: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    style: Style | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,8 @@ class Grammar:
     A *structure* is one combination of the values of ``attributes`` (tense, number, ...), in the order of
     ``itertools.product``. The topic T is independent of it and chooses only which group g (the words of one
     topic) each topical class of the sentence takes its word from, independently: ``affinity[t, g] = P(g|t)``.
+    ``replies`` says with which probability a reply keeps an attribute of its utterance, the topic included;
+    ``style`` is the attribute that a labelled corpus shows.
     """
 
     attributes: dict[str, tuple[str, ...]]
@@ -87,6 +98,8 @@ class Grammar:
     rules: dict[str, tuple[Expansion, ...]]
     lexicon: Lexicon
     splits: dict[str, int]
+    replies: dict[str, float] = field(default_factory=dict)
+    style: str | None = None
 
     @property
     def structures(self) -> list[tuple[str, ...]]:
@@ -94,8 +107,8 @@ class Grammar:
         return list(itertools.product(*self.attributes.values()))
 
 
-def load_grammar(size: str, folder: Path = FOLDER) -> Grammar:
-    """The grammar of one size from ``folder``/grammar.yaml and lexicon.yaml.
+def load_grammar(size: str, folder: Path = FOLDER, *, styled: bool = False) -> Grammar:
+    """The grammar of one size from ``folder``/grammar.yaml and lexicon.yaml; ``styled``: with the priors of styles.
 
     Raises :class:`BenchError` naming the file and the key for an unknown size, key, attribute, class or
     word count, for recursion, and for a word of two classes.
@@ -106,9 +119,13 @@ def load_grammar(size: str, folder: Path = FOLDER) -> Grammar:
     if size not in declared.sizes:
         raise unknown("size of generated corpus", size, declared.sizes, where=path)
     chosen = declared.sizes[size]
-    attributes = {name: chosen.prior.get(name, weights) for name, weights in declared.attributes.items()}
-    for name in chosen.prior:
+    style = declared.style if styled else None
+    prior = chosen.prior | (style.prior if style else {})
+    attributes = {name: prior.get(name, weights) for name, weights in declared.attributes.items()}
+    for name in (*prior, *([style.attribute] if style else [])):
         _known("attribute", name, declared.attributes, path)
+    for name in declared.replies:
+        _known("attribute", name, [*declared.attributes, "topic"], path)
     rules = _reachable(_compiled(declared, size, attributes, path))
     _refuse_recursion(rules, path)
     topics = tuple(declared.topic.prior)[: chosen.topics]
@@ -125,6 +142,8 @@ def load_grammar(size: str, folder: Path = FOLDER) -> Grammar:
         rules=rules,
         lexicon=lexicon,
         splits=chosen.splits,
+        replies=declared.replies,
+        style=style.attribute if style else None,
     )
 
 

@@ -41,9 +41,16 @@ def exact_facts(grammar: Grammar) -> dict[str, Any]:
     that any model of the words and the end of sentence can reach; ``attributes`` {name: {``entropy`` H(A),
     ``information`` I(S;A)}}; ``joint`` the same for all attributes together; ``longest`` the most words.
     """
-    machine = Machine(grammar)
-    expected = expectations(machine)
-    skeleton, beliefs = skeleton_entropy(machine)
+    return facts_of(grammar, *analysed(Machine(grammar)))
+
+
+def analysed(machine: Machine) -> tuple[Expectations, float, Beliefs]:
+    """What the facts are computed from: the expectations, H(K), and the beliefs P(B|K)."""
+    return expectations(machine), *skeleton_entropy(machine)
+
+
+def facts_of(grammar: Grammar, expected: Expectations, skeleton: float, beliefs: Beliefs) -> dict[str, Any]:
+    """The facts that :func:`exact_facts` describes."""
     groups = [group_entropies(grammar, n) for n in range(len(expected.topical))]
     entropy = (
         skeleton
@@ -70,10 +77,11 @@ def exact_facts(grammar: Grammar) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Expectations:
-    """E[number of each symbol, END included], P(n topical symbols), the most words of a sentence."""
+    """E[number of each symbol, END included], P(n topical symbols), the same with B, the most words."""
 
     symbols: dict[str, float]
     topical: list[float]
+    by_structure: Array  # P(n, B): (numbers, structures)
     longest: int
 
 
@@ -81,6 +89,7 @@ def expectations(machine: Machine) -> Expectations:
     """One forward pass over the states, without merging anything."""
     symbols: dict[str, float] = {}
     topical: dict[int, float] = {}
+    by_structure: dict[int, Array] = {}
     states: dict[tuple[Stack, int], Array] = {(machine.start[0], 0): machine.grammar.prior}
     length = 0
     while states:
@@ -93,12 +102,19 @@ def expectations(machine: Machine) -> Expectations:
                     symbols[symbol] = symbols.get(symbol, 0.0) + amount
                     if symbol == END:
                         topical[n] = topical.get(n, 0.0) + amount
+                        by_structure[n] = by_structure.get(n, 0.0) + flow
                     elif amount > 0:
                         key = (target, n + is_topical(symbol))
                         after[key] = after.get(key, 0.0) + flow
         states = after
         length += 1
-    return Expectations(symbols, [topical.get(n, 0.0) for n in range(max(topical) + 1)], length - 1)
+    numbers, nothing = range(max(topical) + 1), np.zeros_like(machine.grammar.prior)
+    return Expectations(
+        symbols,
+        [topical.get(n, 0.0) for n in numbers],
+        np.array([by_structure.get(n, nothing) for n in numbers]),
+        length - 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -131,12 +147,12 @@ def skeleton_entropy(machine: Machine) -> tuple[float, Beliefs]:
                     posterior = joint[possible] / chance[possible, None, None]
                     after.setdefault(reached, []).append(((weights * chance)[possible], posterior))
         finals.extend(after.pop(FINAL, []))
-        layer = {subset: _merged(parts) for subset, parts in after.items()}
-    weights, rows = _merged(finals)
+        layer = {subset: merged(parts) for subset, parts in after.items()}
+    weights, rows = merged(finals)
     return entropy, Beliefs(weights, rows[:, 0])
 
 
-def _merged(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+def merged(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Add the weights of equal rows."""
     weights = np.concatenate([part[0] for part in parts])
     rows = np.concatenate([part[1] for part in parts])
@@ -149,18 +165,25 @@ def _merged(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 def group_entropies(grammar: Grammar, n: int) -> tuple[float, float]:
     """H(G|n) and H(T|G,n) in nats for a sentence with n topical words: a sum over counts per group."""
+    probability, sequence, posterior = group_counts(grammar, n)
+    return (
+        float(-(probability * np.log(sequence)).sum()),
+        float(-(probability * plogp(posterior).sum(axis=1)).sum()),
+    )
+
+
+def group_counts(grammar: Grammar, n: int) -> tuple[Array, Array, Array]:
+    """All counts of the groups of n topical words.
+
+    Their probability (counts,), that of one sequence with them (counts,), and P(T|counts) (counts, topics).
+    """
     counts = _compositions(n, len(grammar.topics))
     several = math.lgamma(n + 1) - np.vectorize(math.lgamma)(counts + 1).sum(
         axis=1
     )  # log number of sequences
     joint = np.exp(counts @ np.log(grammar.affinity).T) * grammar.topic_prior  # (counts, topics)
     sequence = joint.sum(axis=1)  # of one sequence with these counts
-    probability = np.exp(several) * sequence
-    posterior = joint / sequence[:, None]
-    return (
-        float(-(probability * np.log(sequence)).sum()),
-        float(-(probability * plogp(posterior).sum(axis=1)).sum()),
-    )
+    return np.exp(several) * sequence, sequence, joint / sequence[:, None]
 
 
 def _compositions(total: int, parts: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -44,6 +44,7 @@ class Sampler:
         self._grammar = grammar
         self._uniforms = uniforms(seed)
         self._structure = _cumulative(grammar.prior)
+        self._places = {values: place for place, values in enumerate(grammar.structures)}
         self._topic = _cumulative(grammar.topic_prior)
         self._group = [_cumulative(row) for row in grammar.affinity]
         self._rules = {
@@ -59,6 +60,19 @@ class Sampler:
     def plan(self) -> Plan:
         """Draw the attributes of a sentence."""
         return Plan(self._draw(self._structure), self._draw(self._topic))
+
+    def reply(self, plan: Plan) -> Plan:
+        """Draw the attributes of the reply to a sentence with this plan; see :mod:`bench.corpora.grammar.pairs`."""
+        structures, keep = self._grammar.structures, self._grammar.replies
+        anew = self.plan()
+        values = [
+            said if next(self._uniforms) < keep.get(name, 0.0) else new
+            for name, said, new in zip(
+                self._grammar.attributes, structures[plan.structure], structures[anew.structure], strict=True
+            )
+        ]
+        same_topic = next(self._uniforms) < keep.get("topic", 0.0)
+        return Plan(self._places[tuple(values)], plan.topic if same_topic else anew.topic)
 
     def skeleton(self, plan: Plan) -> list[str]:
         """Draw the word-class symbols of a sentence with this plan, by one leftmost derivation."""

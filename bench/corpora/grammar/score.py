@@ -21,11 +21,13 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 class Scores:
     """log P(S) ``(sentences,)`` in nats and P(attribute value | S) ``(sentences, values)`` per attribute.
 
-    An impossible sentence has log-probability ``-inf`` and posteriors NaN.
+    ``structure`` is P(B|S) ``(sentences, structures)``. An impossible sentence has log-probability ``-inf``
+    and posteriors NaN.
     """
 
     log_probability: Array
     posterior: dict[str, Array]
+    structure: Array
     joint_entropy: Array  # H(all attributes | this sentence), nats
 
 
@@ -56,7 +58,7 @@ def score(machine: Machine, sentences: Sequence[Sequence[str]]) -> Scores:
     topic[np.isneginf(log_probability)] = np.nan
     posterior = {name: marginal(grammar, structure, name) for name in grammar.attributes}
     uncertainty = -plogp(structure).sum(axis=1) - plogp(topic).sum(axis=1)
-    return Scores(log_probability, {**posterior, "topic": topic}, uncertainty)
+    return Scores(log_probability, {**posterior, "topic": topic}, structure, uncertainty)
 
 
 def _parse(grammar: Grammar, sentence: Sequence[str]) -> _Parsed | None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.base.errors import BenchError, unknown
 from bench.base.identity import corpus_versions
+from bench.base.text_rules import TEXT
 from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
 
@@ -32,6 +33,14 @@ class Options(BaseModel):
     def sources(self) -> list[str]:
         """The file paths that the options name: each must be among the files of the entry."""
         return []
+
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an example, in order; the last is decoded where a protocol names no other."""
+        return (TEXT,)
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels of an example."""
+        return ()
 
 
 class Reader(NamedTuple):
@@ -102,4 +111,16 @@ def read(entry: CorpusEntry, paths: Files) -> RawCorpus:
         raise BenchError(
             f"{entry.name}: no path given for {', '.join(missing)}", remedy="fetch the corpus first"
         )
-    return _READERS[entry.reader.kind].function(entry.name, options, paths)
+    corpus = _READERS[entry.reader.kind].function(entry.name, options, paths)
+    for noun, said, found in (
+        ("fields", options.fields(), corpus.fields),
+        ("labels", options.labels(), corpus.labels),
+    ):
+        if tuple(found) != said:
+            raise BenchError(
+                f"the reader {entry.reader.kind!r} gave other {noun} than its options declare: {list(found)}",
+                where=entry.name,
+                allowed=said,
+                remedy=f"let the method {noun} of its options name them",
+            )
+    return corpus

@@ -14,7 +14,7 @@ from bench.base.text_rules import SPLITS
 from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
 from bench.corpora.readers import Files, Options, reader
-from bench.corpora.readers.dialogue import Dialogues, Utterance, add_pairs, add_utterances
+from bench.corpora.readers.dialogue import PAIR, Dialogues, Utterance, add_pairs, add_utterances, new_corpus
 from bench.corpora.tokenise import word_punct
 
 END = "__eou__"
@@ -73,16 +73,20 @@ class PairsOptions(ArchiveOptions):
         """The archives and the published files."""
         return [*super().sources(), *filter(None, (self.published_valid, self.published_test))]
 
+    def fields(self) -> tuple[str, ...]:
+        """An utterance and its reply."""
+        return PAIR
+
 
 @reader("dailydialog-pairs", PairsOptions)
 def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
-    """Each utterance with the next as its reply, which is the text; cleaned as the paper does.
+    """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does.
 
     A validation or test pair is dropped when its utterance is the utterance of any training pair or its
     reply the reply of any: the rule that gives the published files row by row (4,466 and 4,095 pairs). Raises
     :class:`BenchError` when the pairs left are not those of the published files.
     """
-    corpus = RawCorpus(name, {})
+    corpus = new_corpus(name, "pairs")
     cleaned = {}
     for split in SPLITS:
         dialogues_ = _with_codes(files[getattr(options, split)], split, corpus.treatments)
@@ -112,7 +116,7 @@ def clean(turn: str) -> str:
 
 
 def _keep(corpus: RawCorpus, split: str, kept: list[int]) -> None:
-    """Keep the texts and rows ``kept``; count the others."""
+    """Keep the pairs ``kept``; count the others."""
     for index in sorted(set(range(len(corpus.splits[split]))) - set(kept)):
         corpus.treatments.add("pairs with a side of a training pair dropped", split, index + 1)
     corpus.keep(split, kept)

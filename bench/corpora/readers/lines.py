@@ -36,20 +36,24 @@ Parts = Annotated[tuple[Part, ...], BeforeValidator(_parts), Field(min_length=1)
 class LinesOptions(Options):
     """Files of each split, in order.
 
-    ``attribute`` names the column of the labels, which stand in the parts or, if ``label_column``, before a
+    ``label`` names the label of the texts, whose class stands in the parts or, if ``label_column``, before a
     tab at the beginning of every line. ``repair`` undoes a damage: {wrong substring: right one}, counted.
     """
 
     train: Parts
     valid: Parts
     test: Parts
-    attribute: str | None = None
+    label: str | None = None
     label_column: bool = False
     repair: dict[str, str] = Field(default_factory=dict)
 
     def sources(self) -> list[str]:
         """All paths of the parts."""
         return [part.path for split in SPLITS for part in getattr(self, split)]
+
+    def labels(self) -> tuple[str, ...]:
+        """The one label, if it is named."""
+        return () if self.label is None else (self.label,)
 
 
 @reader("lines", LinesOptions)
@@ -63,9 +67,20 @@ def read_lines(name: str, options: LinesOptions, files: Files) -> RawCorpus:
             texts, found = _read_part(part, options, files[part.path], split, corpus.treatments)
             corpus.splits[split] += texts
             labels += found
-        if options.attribute is not None:
-            corpus.set_columns(split, **{options.attribute: labels})
+        if options.label is not None:
+            corpus.labels.setdefault(options.label, {})[split] = _all_given(labels, split, name)
     return corpus
+
+
+def _all_given(labels: list[str | None], split: str, name: str) -> list[str]:
+    given = [label for label in labels if label is not None]
+    if len(given) < len(labels):
+        raise BenchError(
+            f"{len(labels) - len(given)} texts of the {split} split have no label",
+            where=f"{name}: reader",
+            remedy="give every part of the split a label, or name no label",
+        )
+    return given
 
 
 def _read_part(

@@ -10,7 +10,15 @@ from bench.base.text_rules import SPLITS
 from bench.corpora.archives import folder_members
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
 from bench.corpora.readers import Files, Options, reader
-from bench.corpora.readers.dialogue import Dialogues, Form, Utterance, add_pairs, add_utterances
+from bench.corpora.readers.dialogue import (
+    Dialogues,
+    Form,
+    Utterance,
+    add_pairs,
+    add_utterances,
+    fields_of_form,
+    new_corpus,
+)
 from bench.corpora.tokenise import word_punct
 
 
@@ -26,15 +34,19 @@ class SwitchboardOptions(Options):
         """The three files."""
         return [self.train, self.valid, self.test]
 
+    def fields(self) -> tuple[str, ...]:
+        """Those of the form."""
+        return fields_of_form(self.form)
+
 
 @reader("switchboard", SwitchboardOptions)
 def read_switchboard(name: str, options: SwitchboardOptions, files: Files) -> RawCorpus:
     """Lower-case, words and punctuation apart.
 
-    As pairs, the texts are the utterances 1 to T - 2 (0-based) of a dialogue of T, and the context of each is
-    the one utterance before it, whoever said it: about a third of the pairs are one speaker continuing.
+    As pairs, the responses are the utterances 1 to T - 2 (0-based) of a dialogue of T, and the context of each
+    is the one utterance before it, whoever said it: about a third of the pairs are one speaker continuing.
     """
-    corpus = RawCorpus(name, {})
+    corpus = new_corpus(name, options.form)
     for split in SPLITS:
         path = files[getattr(options, split)]
         dialogues = _json_dialogues(path, split, corpus.treatments)
