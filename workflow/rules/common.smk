@@ -21,7 +21,7 @@ from bench.base.files import locked, stable_hash
 from bench.store.provenance import code_hash
 from bench.planning.resources import evaluation_needs, sizes_of, training_needs
 from bench.planning.targets import ALL, check_keys, request_of, targets, typed
-from bench.cli.show import recorded_summary
+from bench.planning.summary import recorded_summary
 from bench.base.outputs import REPORT, RESULTS, check, claim
 
 SCHEMA = Path(workflow.basedir, "workflow/schemas/config.schema.yaml")
