@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.base.files import locked
+from bench.base.locks import locked
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import load_catalog
 from bench.corpora.entry import CorpusEntry
@@ -93,7 +93,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
                 meanwhile()
                 other.close()
 
-            monkeypatch.setattr("bench.base.files.time.sleep", sleep)
+            monkeypatch.setattr("bench.base.locks.time.sleep", sleep)
 
         yield hold
 

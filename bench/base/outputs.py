@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.base.errors import BenchError
-from bench.base.files import cannot_write, locked, read_json, sha256_file, write_text
+from bench.base.files import cannot_write, read_json, sha256_file, write_text
+from bench.base.locks import locked
 
 MARK = ".latent-text-bench-"  # begins the name of a mark
 BUILDING = f"{MARK}building"  # in a report: the next one, until it is whole

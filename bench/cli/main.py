@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from bench import __version__
+from bench.base import environment
 from bench.base.errors import BenchError
 from bench.cli import data, machine, plans, reading, reports, runs
 from bench.cli.options import Commands
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
+        environment.check()
         code: int = options.command(options) or 0
         sys.stdout.flush()
         return code

@@ -19,7 +19,8 @@ import pandas
 import pytest
 
 from bench.base.errors import BenchError
-from bench.base.files import locked, write_json
+from bench.base.files import write_json
+from bench.base.locks import locked
 from bench.base.outputs import BUILDING, REPORT, claim
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import Plan, Request, make_plan

@@ -17,7 +17,8 @@ from bench.planning import plan
 from bench.corpora.entry import SAID
 from bench.catalog.declarations import SYSTEM_SAID, load_catalog
 from bench.base.errors import BenchError
-from bench.base.files import locked, stable_hash
+from bench.base.files import stable_hash
+from bench.base.locks import locked
 from bench.store.provenance import code_hash
 from bench.planning.resources import evaluation_needs, sizes_of, training_needs
 from bench.planning.targets import ALL, check_keys, request_of, targets, typed
