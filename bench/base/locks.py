@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.files import cannot_write
 
 NAME = ".lock"  # in the locked folder, while it is locked
+SIGNATURE = b"process "  # with which the file begins, once it names its holder
 
 
 @contextlib.contextmanager
@@ -45,6 +46,11 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
             ):  # that of another user may not be removed; it is free all the same
                 path.unlink()  # while it is ours: whoever waits sees that it is gone
         os.close(handle)
+
+
+def is_lock(path: Path) -> bool:
+    """Whether the file is a lock, held or left behind: empty, or with the name of its holder."""
+    return path.name == NAME and path.read_bytes()[: len(SIGNATURE)] in (b"", SIGNATURE)
 
 
 def _locked_file(path: Path) -> int | None:
@@ -85,9 +91,9 @@ def _sign(handle: int) -> None:
     with contextlib.suppress(
         OSError, KeyError
     ):  # a full disk, the file of another user, a user without a name
-        text = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
+        text = f"{os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
         os.ftruncate(handle, 0)
-        os.pwrite(handle, text.encode(), 0)
+        os.pwrite(handle, SIGNATURE + text.encode(), 0)
 
 
 def _holder(path: Path) -> str:

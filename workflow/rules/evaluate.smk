@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        corpus_of_run,
+        of(ASKED.corpus_of, "run"),
         "<results>/runs/{run}/run.json",
     output:
         "<results>/runs/{run}/measurements.json",
@@ -11,11 +11,11 @@ rule evaluate:
     threads: config["threads_per_run"]
     resources:
         gpu=ON_GPU,
-        mem_mb=needed(evaluation_needs, "mem_mb"),
-        runtime=needed(evaluation_needs, "minutes"),
+        mem_mb=needed("evaluate", "mem_mb"),
+        runtime=needed("evaluate", "minutes"),
     params:
-        identity=run_identity,
-        code=evaluation_code,
+        identity=of(ASKED.identity, "run", stage="evaluate"),
+        code=of(ASKED.code, "run", stage="evaluate"),
     shell:
-        "python -m bench evaluate {wildcards.run} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
-        "--threads {threads} {COMPUTE} > {log} 2>&1"
+        "python -m bench evaluate {wildcards.run:q} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
+        "--threads {threads} {SETTINGS} {COMPUTE} > {log:q} 2>&1"
