@@ -26,6 +26,8 @@ from bench.planning.plan import resolve, text_rules
 
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
 
+pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
+
 CORPUS = "generated-tiny"
 TRAINED = ("gru-lm", "dae", "vae", "coupled-vae")
 TINY: dict[str, Any] = {

@@ -23,7 +23,7 @@ from bench.cli.main import main
 from bench.cli.texts import show_interpolation, show_texts
 from tests.cli.conftest import CPU, PREPARED, RUN, Refused, python
 from tests.conftest import CORPUS
-from tests.report.conftest import DATA_HASH, TEXTS, Results
+from tests.made_up import DATA_HASH, TEXTS, Results
 
 VAE, COUPLED = (f"paper/coupled-vae/ptb/{system}/seed0" for system in ("vae", "coupled-vae"))
 Printed = Callable[..., list[list[str]]]

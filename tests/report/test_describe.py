@@ -17,7 +17,7 @@ from bench.planning.plan import Request, find_run, make_plan, text_rules
 from bench.report import describe
 from bench.report.rundata import run_data
 from bench.store.records import RunRecord, load_records
-from tests.report.synthetic import measured, run
+from tests.analysis.synthetic import measured, run
 
 RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
 

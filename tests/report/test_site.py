@@ -28,7 +28,7 @@ from bench.report import pages, reference
 from bench.report.context import Material
 from bench.report.site import Site, build_report
 from bench.store.records import load_records
-from tests.report.conftest import EXACT
+from tests.made_up import EXACT
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 

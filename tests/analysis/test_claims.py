@@ -28,7 +28,7 @@ from bench.catalog.declarations import Catalog
 from bench.catalog.questions import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
 from bench.store.records import Records, RunRecord
-from tests.report.synthetic import pairing, run
+from tests.analysis.synthetic import pairing, run
 
 RANDOM = np.random.default_rng(0)
 TEXTS = 200
