@@ -12,7 +12,7 @@ WORKERS ?= 2
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install
+PIP := "$(BIN)/python" -m pip --disable-pip-version-check install
 LOCKED := $(PIP) -qq --require-hashes --no-build-isolation --requirement
 
 # An installation is finished when its stamp is there; other locks, another torch or another folder need another.

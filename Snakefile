@@ -7,7 +7,7 @@
 # snakemake --cores 4 coupled-vae_table1       one table
 # snakemake --cores 4 --config tier=quick systems=vae,coupled-vae
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.19")
 
@@ -26,16 +26,16 @@ wildcard_constraints:
     run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
     corpus=r"[^/]+",
     paper=r"[^/]+",
-    report="|".join(["report", *(f"report-{target}" for target in REQUESTS)]),
+    report="|".join(ASKED.report_names()),
 
 
-for target in REQUESTS:  # all is the first of them, so what is made without a target
+for target in ASKED.requests:  # all is the first of them, so what is made without a target
 
     rule:
         name:
             target
         input:
-            results_of(target),
+            of(ASKED.files_of, target=target),
         localrule: True
         params:
             cost=cost_of(target),
@@ -50,8 +50,8 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    hold_results()
+    answered(ASKED.hold_results)
 
 
 onerror:
-    shell(partial_report())
+    shell(ASKED.partial_report(workflow.dag_settings.targets))

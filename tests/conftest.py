@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.base.files import locked
+from bench.base.locks import locked
 from bench.base.registry import registry
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import load_catalog
@@ -27,6 +27,8 @@ from bench.corpora.prepared import Prepared
 from bench.planning.plan import resolve, text_rules
 
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
+
+pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
 
 CORPUS = "generated-tiny"
 TRAINED = ("gru-lm", "dae", "vae", "coupled-vae")
@@ -101,7 +103,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
                 meanwhile()
                 other.close()
 
-            monkeypatch.setattr("bench.base.files.time.sleep", sleep)
+            monkeypatch.setattr("bench.base.locks.time.sleep", sleep)
 
         yield hold
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import commands as cli
+from bench.cli.main import parser
+from bench.cli.options import RESULTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
@@ -83,8 +84,8 @@ def call(folder: Path, *words: str) -> str:
 @pytest.mark.parametrize("command", of("bench "))
 def test_a_command_of_bench(command: str, clone: Path) -> None:
     words = shlex.split(command)[1:]
-    options = cli._parser().parse_args(words)
-    if options.name in READING and getattr(options, "results", cli.RESULTS) == cli.RESULTS:
+    options = parser().parse_args(words)
+    if options.name in READING and getattr(options, "results", RESULTS) == RESULTS:
         assert call(clone, sys.executable, "-m", "bench", *words).strip()
 
 

@@ -27,7 +27,7 @@ BLOCK = re.compile(
 DRIVER = """
 import os, shlex, sys
 from pathlib import Path
-from bench.cli.commands import main
+from bench.cli.main import main
 for line in sys.stdin.read().splitlines():
     words = [os.path.expandvars(word) for word in shlex.split(line)]
     if words[0] == "export":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -218,6 +219,41 @@ def test_a_new_environment_is_marked_and_a_file_is_not_removed(tmp_path: Path) -
     (tmp_path / "file").write_text("mine")
     assert clear(tmp_path / "file").returncode == 1
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_make_works_below_a_path_with_blanks(tmp_path: Path) -> None:
+    """With a Python that only notes what it is asked, in a folder and at a path of that kind."""
+    tree, tools = tmp_path / "a tree", tmp_path / "my tools"
+    (tree / "workflow").mkdir(parents=True)
+    tools.mkdir()
+    for name in ("Makefile", "requirements.lock", "requirements-test.lock", "workflow/setup"):
+        (tree / name).symlink_to(ROOT / name)
+    note = (
+        f'{sys.executable} -c "import json, sys; print(json.dumps(sys.argv[1:]))" "$@" >> "{tmp_path}/asked"'
+    )
+    make = (
+        'case "$2" in venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/snakefmt";; esac'
+    )
+    for name in ("python", "cmake", "g++"):
+        command(tools, name, f"{note}\n{make}" if name == "python" else "exit 0")
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": str(tools / "python")}
+    for target in ("all", "test"):
+        done = subprocess.run(
+            ["make", target], cwd=tree, capture_output=True, text=True, check=False, env=environment
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+    assert ["-m", "venv", ".venv"] in asked
+    assert ["-m", "snakemake", "--cores", "all", "all"] in asked
+    assert any(words[:3] == ["-m", "pip", "--disable-pip-version-check"] for words in asked)
+    assert {path.name for path in tmp_path.iterdir()} == {"a tree", "my tools", "asked"}
+    assert {path.name for path in tree.iterdir()} == {
+        ".venv",
+        "Makefile",
+        "requirements.lock",
+        "requirements-test.lock",
+        "workflow",
+    }
 
 
 def test_the_commands_say_what_they_do() -> None:

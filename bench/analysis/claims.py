@@ -11,65 +11,22 @@ on other corpora are shown beside them and decide nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from bench.analysis.compare import PAPER_TIER
-from bench.analysis.curves import CURVES, VALIDATION, points
-from bench.analysis.numbers import MINUS, effect, factor, metric_name
+from bench.analysis.findings import MEANINGS, Finding, Word, decide, together
+from bench.analysis.numbers import MINUS, metric_name
 from bench.analysis.pairs import Contrast, Pairing, Setting, Term, of_differences
-from bench.analysis.statistics import Difference, Values, difference
+from bench.analysis.shapes import shape_findings
+from bench.analysis.statistics import Values
 from bench.catalog.declarations import Catalog
-from bench.catalog.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Shape, Trend
-from bench.store.records import RunRecord
+from bench.catalog.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Trend
 
-Word = Literal["holds", "does not hold", "undecided", "not run"]
-MEANINGS: dict[Word, str] = {
-    "holds": "two seeds or more (three for a curve), and the 95 % interval of every difference lies on the claimed "
-    "side",
-    "does not hold": "two seeds or more (three for a curve), and the interval of a difference lies on the other side",
-    "undecided": "measured, but an interval reaches over, there are too few seeds, or a part was not run",
-    "not run": "no run tests it",
-}
-TOLERANCE = 0.05  # a curve that changes by less, in natural logarithms, neither rises nor falls
-SEEDS, SEEDS_OF_A_SHAPE = 2, 3  # fewer decide nothing
-FACTOR = "factor"
 Source = tuple[str, str]  # origin and tier
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One difference on which a claim rests.
-
-    ``leans``: whether the mean lies on the claimed side; ``decides``: whether the claim speaks of this corpus.
-    """
-
-    corpus: str
-    what: str
-    word: Word
-    reason: str
-    systems: tuple[str, ...]
-    leans: bool | None = None
-    difference: Difference | None = None
-    unit: str = ""
-    estimator: str = ""
-    files: tuple[Path, ...] = ()
-    decides: bool = True
-
-    @property
-    def effect(self) -> str:
-        """The difference with its interval, as a reader wants it."""
-        d = self.difference
-        if d is None:
-            return ""
-        return (
-            factor(d.mean, d.low, d.high) if self.unit == FACTOR else effect(d.mean, d.low, d.high, self.unit)
-        )
 
 
 @dataclass(frozen=True)
@@ -205,44 +162,7 @@ def findings_on(claim: Claim, pairing: Pairing, pairs: Sequence[Pair] = ()) -> I
     if claim.interaction:
         yield from _interaction(claim.interaction, pairing)
     for shape in claim.shapes:
-        yield from _shape(shape, pairing)
-
-
-def together(words: Iterator[Word] | Sequence[Word]) -> Word:
-    """The verdict on a claim from those on its findings."""
-    found = set(words)
-    if "does not hold" in found:
-        return "does not hold"
-    if found == {"holds"}:
-        return "holds"
-    return "undecided" if found - {"not run"} else "not run"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict on one difference, with its reason."""
-
-    word: Word
-    reason: str
-    leans: bool | None
-
-
-def decide(found: Difference, above: bool | None, threshold: float = 0.0, seeds: int = SEEDS) -> Decision:
-    """The rule: whether the difference lies above (below) the threshold; with None, on either side of it.
-
-    With fewer than so many seeds it is undecided.
-    """
-    leans = None if above is None else (found.mean > threshold) == above
-    if found.seeds < seeds or found.low is None or found.high is None:
-        side = "" if leans is None else "; leans towards it" if leans else "; leans against it"
-        few = "one seed only" if found.seeds == 1 else f"{found.seeds} seeds only"
-        return Decision("undecided", f"{few}{side}", leans)
-    if found.low <= threshold <= found.high:
-        over = "zero" if threshold == 0 else "the tolerance"
-        return Decision("undecided", f"the interval reaches over {over}", leans)
-    if above is None or (found.low > threshold) == above:
-        return Decision("holds", "the interval lies on the claimed side", leans)
-    return Decision("does not hold", "the interval lies on the other side", leans)
+        yield from shape_findings(shape, pairing)
 
 
 def _finding(pairing: Pairing, contrast: Contrast, what: str, above: bool | None) -> Finding:
@@ -319,87 +239,6 @@ def _interaction(asked: Interaction, pairing: Pairing) -> Iterator[Finding]:
         first, other = (_minus(pairing, *compared) for compared in (asked.first, pair))
         what = f"{metric_name(metric)}: ({first}) {MINUS} ({other})"
         yield _finding(pairing, pairing.contrast(terms, of_differences), what, None)
-
-
-# From where to where a curve changes, whether upwards, and beyond which change, in natural logarithms.
-Change = tuple[Callable[[Values], float], str, bool, float]
-
-
-def _from_start(values: Values) -> float:
-    return float(np.log(values[-1] / values[0]))
-
-
-def _to_highest(values: Values) -> float:
-    return float(np.log(values.max() / values[0]))
-
-
-def _from_highest(values: Values) -> float:
-    return float(np.log(values[-1] / values.max()))
-
-
-GROWS: Change = (_from_start, "from start to end", True, TOLERANCE)
-FALLS: Change = (_from_start, "from start to end", False, -TOLERANCE)
-LASTS: Change = (_from_start, "from start to end", True, -TOLERANCE)
-CLIMBS: Change = (_to_highest, "from start to the highest point", True, TOLERANCE)
-DESCENDS: Change = (_from_highest, "from the highest point to the end", False, -TOLERANCE)
-STAYS: Change = (_from_highest, "from the highest point to the end", True, -TOLERANCE)
-SHAPES: dict[str, tuple[Change, ...]] = {
-    "grows": (GROWS, STAYS),
-    "rises then falls": (CLIMBS, DESCENDS),
-    "falls": (FALLS,),
-    "does not fall": (LASTS,),
-    "falls at the end": (DESCENDS,),
-    "does not fall at the end": (STAYS,),
-}
-
-
-def _shape(asked: Shape, pairing: Pairing) -> Iterator[Finding]:
-    """How far the curve rises or falls, by seed: differences of logarithms, shown as factors."""
-    runs = {run.seed: run for run in pairing.runs.get(asked.system, ())}
-    curves = {seed: values for seed, run in runs.items() if (values := curve(run, asked)) is not None}
-    name = f"{pairing.title(asked.system)}: {CURVES[asked.curve].name}"
-    for change, where, above, threshold in SHAPES[asked.shape]:
-        during = ", while the weight rises" if asked.during == "annealing" else ""
-        what = f"{name}, {where}{during}"
-        if not curves:
-            reason = "no such curve was recorded" if runs else pairing.why_not(asked.system)
-            yield Finding(pairing.corpus, what, "not run", reason, (asked.system,))
-            continue
-        logs = difference(np.array([change(values) for values in curves.values()]), None)
-        yield Finding(
-            pairing.corpus,
-            what,
-            **vars(decide(logs, above, threshold, SEEDS_OF_A_SHAPE)),
-            systems=(asked.system,),
-            difference=_factors(logs),
-            unit=FACTOR,
-            estimator="validation",
-            files=tuple(runs[seed].folder / VALIDATION for seed in curves),
-        )
-
-
-def curve(run: RunRecord, asked: Shape) -> Values | None:
-    """The curve's positive values, smoothed by a running median of three; None with fewer than three."""
-    steps, values = points(run, VALIDATION, CURVES[asked.curve].column)
-    if asked.during == "annealing":
-        table = run.tables.get(VALIDATION)
-        if table is None or "kl_weight" not in table:
-            return None
-        weight = table["kl_weight"].to_numpy(dtype=np.float64)
-        rising = table["step"].to_numpy()[(weight > 0) & (np.arange(len(weight)) <= weight.argmax())]
-        values = [value for step, value in zip(steps, values, strict=True) if step in rising]
-    found = np.asarray([value for value in values if value > 0], dtype=np.float64)
-    if len(found) < 3:
-        return None
-    ends = np.concatenate([found[:1], found, found[-1:]])
-    smooth: Values = np.median(np.stack([ends[:-2], ends[1:-1], ends[2:]]), axis=0)
-    return smooth
-
-
-def _factors(logs: Difference) -> Difference:
-    """Differences of logarithms as factors."""
-    low, high = (None if end is None else float(np.exp(end)) for end in (logs.low, logs.high))
-    return Difference(tuple(np.exp(logs.by_seed).tolist()), low, high, None)
 
 
 def rows_of(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas
 
-from bench.analysis import claims
+from bench.analysis import findings
 from bench.analysis.compare import EXCESS, by_cell, printed_counts
 from bench.analysis.numbers import metric_name
 from bench.analysis.verdict import MEANINGS, Word
@@ -30,7 +30,7 @@ SIGNS: dict[Word, tuple[str, str]] = {
     "not run": ("○", "notrun"),
     "not printed": ("·", "notprinted"),
 }
-CLAIM_SIGNS: dict[claims.Word, tuple[str, str]] = {
+CLAIM_SIGNS: dict[findings.Word, tuple[str, str]] = {
     "holds": ("✓", "reproduced"),
     "does not hold": ("✕", "worse"),
     "undecided": ("?", "undecided"),

@@ -1,4 +1,7 @@
-"""Where and how fast a run computes: device, threads, type of the products."""
+"""Where and how fast a run computes: device, threads, type of the products.
+
+Torch is imported by the functions that use it, so that this room loads without it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import ctypes
 import os
 import sys
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from bench.base.errors import BenchError
+
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -20,6 +24,8 @@ def choose_device(name: str) -> torch.device:
 
     All work of this process on a CUDA device goes to one stream, not its default one, which cannot be recorded.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -35,6 +41,8 @@ def choose_device(name: str) -> torch.device:
 
 def product_type(device: torch.device, precision: Precision) -> torch.dtype:
     """The type of the products: for ``auto``, bfloat16 where the device multiplies it natively."""
+    import torch
+
     if precision == "auto":
         if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
@@ -44,6 +52,8 @@ def product_type(device: torch.device, precision: Precision) -> torch.dtype:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether this is what the library raises when the device, or the machine, has no memory left."""
+    import torch
+
     words = ("DefaultCPUAllocator: can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
     known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
     return known or (isinstance(error, RuntimeError) and any(text in str(error) for text in words))
@@ -64,6 +74,8 @@ def prepare_process(threads: int | None) -> None:
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)
     if sys.platform == "linux":
         library = ctypes.CDLL(None)

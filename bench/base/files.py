@@ -1,19 +1,16 @@
-"""Files that are either whole or absent: write to a temporary name, rename, hash, lock."""
+"""Files that are either whole or absent: write to a temporary name, rename, hash."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from bench.base.errors import BenchError
 
@@ -113,56 +110,3 @@ def stable_hash(value: Any, length: int = 16) -> str:
     """Hex sha256 of the canonical JSON of ``value``: the same in every process and version."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
-
-
-@contextlib.contextmanager
-def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
-    """Hold an exclusive lock on ``folder`` while the body runs; the kernel frees it if we die.
-
-    Yields whether another process held it before. Raises :class:`BenchError` when one holds it now, unless
-    told to ``wait``.
-    """
-    path, waited = folder / ".lock", False
-    while (handle := _locked_file(path)) is None:
-        if not wait:
-            raise BenchError(
-                f"another process is working on {what}",
-                where=folder,
-                remedy="wait for it, or stop it, then run the same command again",
-            )
-        if not waited:
-            print(f"another process is working on {what}: waiting for it", file=sys.stderr, flush=True)
-        waited = True
-        time.sleep(0.2)
-    with handle:
-        try:
-            yield waited
-        finally:
-            if _is_at(handle, path):
-                path.unlink()  # while it is ours: whoever waits sees that it is gone
-
-
-def _locked_file(path: Path) -> TextIO | None:
-    """The open lock file, locked; None if another process has it."""
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = open(path, "w")  # noqa: SIM115 (held as long as the lock)
-        except OSError as error:
-            raise cannot_write(path, error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            return None
-        if _is_at(handle, path):
-            return handle
-        handle.close()  # the file that was opened has been removed since: by now it locks nothing
-
-
-def _is_at(handle: TextIO, path: Path) -> bool:
-    """Whether ``path`` still is the open file, and not another of that name or none."""
-    try:
-        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
-    except FileNotFoundError:
-        return False

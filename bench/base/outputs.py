@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.base.errors import BenchError
-from bench.base.files import cannot_write, locked, read_json, sha256_file, write_text
+from bench.base.files import cannot_write, read_json, sha256_file, write_text
+from bench.base.locks import is_lock, locked
 
 MARK = ".latent-text-bench-"  # begins the name of a mark
 BUILDING = f"{MARK}building"  # in a report: the next one, until it is whole
@@ -157,10 +158,10 @@ def _is_signed(folder: Path, kind: Kind) -> bool:
 
 
 def _holds_something(path: Path) -> bool:
-    """Whether it is anything but a lock, which is empty, or a folder that holds nothing else."""
+    """Whether it is anything but a lock or a folder that holds nothing else."""
     if path.is_dir() and not path.is_symlink():
         return any(_holds_something(inner) for inner in path.iterdir())
-    return path.is_symlink() or path.name != ".lock" or path.stat().st_size > 0
+    return path.is_symlink() or not is_lock(path)
 
 
 def _listed(names: list[str]) -> str:

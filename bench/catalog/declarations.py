@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import functools
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, RootModel, model_validator
 
+from bench.base import environment
 from bench.base.errors import BenchError, unknown
 from bench.base.registry import SINGLE
 from bench.base.settings import Model, Name
@@ -237,8 +237,7 @@ def load_catalog(*extra: Path) -> Catalog:
     A folder may hold ``systems.yaml``, ``corpora/*.yaml`` and ``papers/*/paper.yaml`` with ``reported.csv`` beside
     it; a name that is declared twice is an error.
     """
-    paths = os.environ.get("BENCH_CATALOG", "")
-    return _load((*extra, *(Path(p) for p in paths.split(os.pathsep) if p)))
+    return _load((*extra, *environment.catalog_folders()))
 
 
 @functools.cache

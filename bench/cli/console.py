@@ -1,7 +1,8 @@
-"""Printing on a terminal and in a pipe: tables, lines, times."""
+"""Printing on a terminal and in a pipe: tables and lines."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
@@ -12,14 +13,25 @@ from rich.text import Text
 NARROW = 90  # columns below which a row is stacked
 Rows = Iterable[Sequence[str]]
 Row = Sequence[str | Text]
+VERDICT_STYLES = {
+    "reproduced": "green",
+    "better": "cyan",
+    "worse": "red",
+    "different": "magenta",
+    "close": "yellow",
+    "far": "yellow",
+    "undecided": "yellow",
+    "incomparable": "blue",
+    "failed": "bold red",
+    "unmeasured": "dim",
+    "notrun": "dim",
+    "notprinted": "dim",
+}
 
 
-def span(seconds: float) -> str:
-    """A time in its largest unit: ``42 s``, ``3 min``, ``2.5 h``, ``1.2 days``."""
-    for unit, size, limit in (("s", 1, 90), ("min", 60, 5_400), ("h", 3_600, 172_800)):
-        if seconds < limit:
-            return f"{seconds / size:.{int(unit == 'h')}f} {unit}"
-    return f"{seconds / 86_400:.1f} days"
+def terminal() -> Console:
+    """Where the commands print: without any escape code when ``NO_COLOR`` is set."""
+    return Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
 
 
 def print_rows(console: Console, rows: Rows, header: Sequence[str] = (), numbers: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import os
 import platform
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base import environment
 from bench.catalog.declarations import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache
@@ -43,8 +45,9 @@ class Finding:
 
 def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Finding]:
     """Everything, in the order in which it is needed. Looks only: nothing is installed or downloaded."""
-    mirror = mirror or os.environ.get("BENCH_MIRROR") or None
+    mirror = mirror or environment.mirror()
     findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
+    findings += check_variables(environment.unknown_variables())
     findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
     if mirror is not None:
         findings.append(check_mirror(mirror, catalog))
@@ -129,6 +132,14 @@ def check_build_tools(installed: Callable[[str], object] = importlib.metadata.ve
             yield Finding(what, "ok", "none; not needed again, kenlm is installed")
         else:
             yield Finding(what, "fail", "none", remedy)
+
+
+def check_variables(unread: Iterable[str]) -> Iterator[Finding]:
+    """One finding for each variable that looks like ours and that nothing reads."""
+    for name in unread:
+        near = difflib.get_close_matches(name, environment.VARIABLES, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(environment.VARIABLES)}"
+        yield Finding(f"variable {name}", "warn", "nothing reads it", remedy)
 
 
 def _first_line(*command: str) -> str | None:

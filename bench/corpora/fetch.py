@@ -17,6 +17,7 @@ from pathlib import Path
 import pooch
 import requests
 
+from bench.base import environment
 from bench.base.errors import BenchError
 from bench.base.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
 from bench.base.outputs import set_aside
@@ -36,7 +37,7 @@ class _FetchError(Exception):
 
 def default_cache() -> Path:
     """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user."""
-    return Path(os.environ.get("BENCH_CACHE") or pooch.os_cache("latent-text-bench"))
+    return environment.cache() or Path(pooch.os_cache("latent-text-bench"))
 
 
 def fetch(
@@ -49,7 +50,7 @@ def fetch(
     are used where they are), else downloaded. Raises :class:`BenchError` naming the file, every source
     that was tried with its fault, and where the file could be put by hand.
     """
-    mirror = mirror or os.environ.get("BENCH_MIRROR") or None
+    mirror = mirror or environment.mirror()
     cache = default_cache() if cache is None else Path(cache)
     return {file.path: fetch_file(file, mirror, cache, progress) for file in entry.files}
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from bench.base.device import choose_device, prepare_process, product_type
 from bench.base.errors import BenchError
-from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.files import read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.identity import evaluation_versions
+from bench.base.locks import locked
 from bench.base.outputs import RUNS, claim
 from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings

@@ -23,7 +23,8 @@ from types import FrameType
 from typing import IO, Literal
 
 from bench.base.errors import BenchError
-from bench.base.files import cannot_write, locked
+from bench.base.files import cannot_write
+from bench.base.locks import locked
 from bench.base.outputs import RESULTS, claim
 from bench.catalog.declarations import Catalog
 from bench.metrics.definitions import wanted

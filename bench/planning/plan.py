@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +30,31 @@ class Request(Model):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     settings: dict[str, Any] = Field(default_factory=dict, description="overrides of settings, for every run")
 
-    @field_validator("papers", "corpora", "tables", "systems", "seeds", mode="before")
+    @field_validator("papers", "corpora", "tables", "systems", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
-        """A single name or number stands for a list of one; ``a,b`` for two."""
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(","))
-        return (value,) if isinstance(value, int) else value
+        """A single name stands for a list of one; ``a,b`` for two."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _ranges(cls, value: Any) -> Any:
+        """``3`` stands for a list of one; ``0-4,7``, or a list that holds it, for six. Each is 0 or more."""
+        if not isinstance(value, str | int | list | tuple):
+            return value
+        parts = [value] if isinstance(value, str | int) else value
+        texts = [text.strip() for part in parts for text in str(part).split(",")]
+        return tuple(dict.fromkeys(seed for text in texts for seed in _seeds(text)))
+
+
+def _seeds(text: str) -> Iterator[int]:
+    """The seeds of ``3`` or of ``0-4``."""
+    found = re.fullmatch(r"([0-9]+)(?: *- *([0-9]+))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if last < first:
+        allowed = ["a seed as 3", "several as 0,1,2", "a range as 0-4"]
+        raise ValueError(BenchError(f"{text!r} is no seed", allowed=allowed))
+    yield from range(first, last + 1)
 
 
 @dataclass(frozen=True)
@@ -155,8 +174,10 @@ def _scaled_at(values: Mapping[str, Any], keys: Sequence[str], scale: float) -> 
         held = found[key]
         if rest and isinstance(held, Mapping):
             found[key] = _scaled_at(held, rest, scale)
-        elif not rest:
-            found[key] = max(1, round(held * scale)) if held else 0
+        elif (
+            not rest and isinstance(held, int | float) and held > 0
+        ):  # what is no number is named when it is checked
+            found[key] = max(1, round(held * scale))
     return found
 
 

@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import yaml
-
-from bench.base.errors import unknown
-from bench.base.validation import validated
 from bench.catalog.declarations import Catalog, Figure, Texts
 from bench.planning.plan import Request
 
 ALL = "all"  # the target that stands for the configuration itself
-
-
-def typed(value: Any) -> Any:
-    """``value`` with its texts read as YAML scalars: ``--config 'seeds=[0,1]'`` arrives as texts."""
-    if isinstance(value, Mapping):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    try:
-        scalar = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    return value if isinstance(scalar, (dict, list)) else scalar
-
-
-def check_keys(config: Mapping[str, Any], known: Iterable[str], where: object) -> None:
-    """Raise :class:`BenchError` with the nearest key for one that the workflow does not know."""
-    names = list(known)
-    for key in config:
-        if key not in names:
-            raise unknown("configuration key", str(key), names, where=where)
-
-
-def request_of(config: Mapping[str, Any], catalog: Catalog, where: object) -> Request:
-    """The request that the workflow's configuration makes; ``papers: null`` means all.
-
-    Raises :class:`BenchError` naming ``where`` and the key.
-    """
-    values = {key: config[key] for key in Request.model_fields if config.get(key) is not None}
-    return validated(Request, {"papers": tuple(catalog.papers), **values}, where)
 
 
 def targets(catalog: Catalog, request: Request) -> dict[str, Request]:

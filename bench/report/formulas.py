@@ -34,7 +34,11 @@ def _formula(settings: RunSettings, name: str, term: Part) -> str:
     """A term that has no formula here stands as its name."""
     if term.kind == "reconstruction":
         return _reconstruction(settings)
-    return FORMULAS[term.kind](term) if term.kind in FORMULAS else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    return (
+        FORMULAS[term.kind](term)
+        if term.kind in FORMULAS
+        else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    )
 
 
 def _reconstruction(settings: RunSettings) -> str:

@@ -13,7 +13,7 @@ import pandas
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
-from bench.analysis import audits, claims, numbers
+from bench.analysis import audits, claims, findings, numbers, shapes
 from bench.analysis.statistics import RESAMPLES
 from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
 from bench.analysis.verdict import GROUPS
@@ -101,8 +101,8 @@ class Site:
         self.environment.globals |= {
             "signs": {str(word): sign for signs in (SIGNS, CLAIM_SIGNS) for word, sign in signs.items()},
             "legend": legend,
-            "claim_meanings": claims.MEANINGS,
-            "tolerance": claims.TOLERANCE,
+            "claim_meanings": findings.MEANINGS,
+            "tolerance": shapes.TOLERANCE,
             "resamples": RESAMPLES,
             "slug": slug,
             "effect": numbers.effect,

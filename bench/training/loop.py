@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.base import environment
 from bench.base.device import out_of_memory, product_type
 from bench.base.errors import BenchError
 from bench.base.files import write_json
@@ -44,7 +44,6 @@ from bench.training.state import Progress
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
 
 GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
-CHECKPOINT_SECONDS = float(os.environ.get("BENCH_CHECKPOINT_SECONDS", "60"))
 
 
 class OutOfMemory(Exception):
@@ -61,6 +60,7 @@ class Trainer:
     def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
         """``folder`` holds the resumable state; the caller holds its lock."""
         self.settings, self.folder, self.device = settings, folder, device
+        self.checkpoint_seconds = environment.checkpoint_seconds()
         self.data_hash = corpus.data_hash
         self.identity = f"{settings.training_identity}/{self.data_hash}"
         self.model = build_model(settings, len(corpus.vocabulary)).to(device)
@@ -143,7 +143,7 @@ class Trainer:
                         f"stopped by signal {self._stop} after step {self.progress.step}; saved"
                     )
                     raise Interrupted(self._stop)
-                if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - last_saved > self.checkpoint_seconds:
                     self.save()
                     self._status("running")
                     last_saved = time.monotonic()

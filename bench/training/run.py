@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from bench.base.device import choose_device, prepare_process
 from bench.base.errors import BenchError
-from bench.base.files import locked, read_json, remove_parts, sha256_file, write_json, write_with
+from bench.base.files import read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.identity import training_versions
+from bench.base.locks import locked
 from bench.base.outputs import RUNS, STATE, claim
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared

@@ -6,7 +6,6 @@ update is recorded once for each shape that a batch can have, as a CUDA graph, a
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from bench.base import environment
 from bench.base.device import out_of_memory
 from bench.corpora.batches import Batch
 from bench.models.model import TextModel
@@ -23,7 +23,7 @@ from bench.models.precision import products
 from bench.objectives.objective import Objective, Terms, Weights, parts_of
 from bench.training.optimiser import Side, Stepper
 
-DEVICES = ("cuda",) if os.environ.get("BENCH_GRAPHS", "1") != "0" else ()  # kinds that record updates
+DEVICES = ("cuda",)  # kinds that record updates
 WARM = 3  # updates of a shape before one is recorded; the first makes what stays, as Adam's moments
 MOST = 400  # shapes that are recorded; each takes some megabytes of the device
 
@@ -192,7 +192,7 @@ def record(
 
 def replayable(device: torch.device) -> bool:
     """Whether updates on this device are recorded; ``BENCH_GRAPHS=0`` says no."""
-    return device.type in DEVICES
+    return device.type in DEVICES and environment.graphs()
 
 
 def recordable(model: TextModel, objective: Objective, procedure: object) -> bool:

@@ -6,9 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import subprocess
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from safetensors.torch import save_file
 from bench.base.errors import BenchError
 from bench.base.files import (
     git_blob_id,
-    locked,
     read_json,
     replacing,
     sha256_file,
@@ -85,8 +81,6 @@ def test_a_file_where_a_folder_should_be_is_explained(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "a", tmp_path / "file" / "deep" / "a"):
         with pytest.raises(BenchError, match="cannot write a"):
             write_text(path, "y")
-        with pytest.raises(BenchError, match=r"cannot write \.lock"), locked(path, "a run"):
-            pass
 
 
 def test_another_error_of_a_library_stays_itself(tmp_path: Path) -> None:
@@ -147,35 +141,3 @@ def test_a_stable_hash_depends_on_the_content_alone() -> None:
     assert stable_hash({"a": 1}) != stable_hash({"a": "1"})
     with pytest.raises(ValueError, match="Out of range"):
         stable_hash(float("nan"))
-
-
-def test_a_lock_that_is_waited_for_passes_on_once_and_leaves_no_file(tmp_path: Path) -> None:
-    turns: list[int] = []
-
-    def take(number: int) -> None:
-        with locked(tmp_path / "state", "this run", wait=True):
-            turns.append(number)
-            time.sleep(0.1)
-            turns.append(number)
-
-    threads = [threading.Thread(target=take, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(turns[::2]) == [0, 1, 2]
-    assert turns[::2] == turns[1::2]  # one after another
-    assert list((tmp_path / "state").iterdir()) == []
-
-
-def test_a_lock_is_exclusive_and_ends_with_its_holder(tmp_path: Path) -> None:
-    with locked(tmp_path / "state", "this run"):
-        with (
-            pytest.raises(BenchError, match="another process is working on this run"),
-            locked(tmp_path / "state", "this run"),
-        ):
-            pass
-        command = ["flock", "--nonblock", str(tmp_path / "state" / ".lock"), "true"]
-        assert subprocess.run(command, check=False).returncode == 1
-    with locked(tmp_path / "state", "this run"):
-        pass

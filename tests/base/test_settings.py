@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bench.base.errors import BenchError
 from bench.base.settings import Optimiser, RunSettings
 from bench.catalog.declarations import load_catalog
-from bench.cli.commands import main
+from bench.cli.main import main
 from bench.planning.plan import find_run
 
 NONE: dict[str, Any] = {"kind": "none", "options": {}}

@@ -15,7 +15,7 @@ import pytest
 
 from bench.base.files import read_json, write_json
 from bench.base.outputs import MARK
-from bench.cli.commands import main
+from bench.cli.main import main
 from tests.conftest import CORPUS, TINY
 
 ROOT = Path(__file__).parents[1]

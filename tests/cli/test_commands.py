@@ -15,23 +15,23 @@ import pytest
 from bench import __version__
 from bench.base.files import read_json, write_json
 from bench.base.outputs import STATE
-from bench.cli import commands as cli
-from bench.cli.commands import main
+from bench.cli.main import main, parser
+from bench.cli.options import request_of
 from bench.training.loop import Interrupted
 from tests.cli.conftest import CPU, ROOT, RUN, SETTINGS, python
 from tests.conftest import CORPUS
 
 
 def commands() -> list[str]:
-    found = next(a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    found = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     return list(found.choices)
 
 
 def test_starting_is_light() -> None:
     heavy = "print({'torch', 'pandas', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules))"
     for code in (
-        "import bench, bench.cli.commands",
-        "from bench.cli.commands import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "import bench, bench.cli.main",
+        "from bench.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ):
         done = python("-c", f"import sys\n{code}\n{heavy}")
         assert done.stdout.splitlines()[-1] == "set()", done.stderr
@@ -86,12 +86,10 @@ def test_a_request_is_made_of_json_and_of_options() -> None:
     as_json = ["--request", json.dumps({"tier": "quick", "systems": ["vae", "dae"], "seeds": [0, 1]})]
     options = ["--tier", "quick", "--systems", "vae, dae", "--seeds", "0,1"]
     both = ["--request", '{"tier": "demo", "systems": "vae,dae"}', "--tier", "quick", "--seeds", "0,1"]
-    requests = [
-        cli._request(cli._parser().parse_args(["plan", *words])) for words in (as_json, options, both)
-    ]
+    requests = [request_of(parser().parse_args(["plan", *words])) for words in (as_json, options, both)]
     assert requests[0] == requests[1] == requests[2]
-    with_settings = cli._parser().parse_args(["report", "--settings", '{"latent": 3}'])
-    assert cli._request(with_settings).settings == {"latent": 3}
+    with_settings = parser().parse_args(["report", "--settings", '{"latent": 3}'])
+    assert request_of(with_settings).settings == {"latent": 3}
 
 
 def test_a_plan_is_costed_in_a_line_for_each_system(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.commands import main
+from bench.cli.main import main
 from tests.cli.conftest import CPU, RUN, SETTINGS, Refused
 from tests.conftest import CORPUS
 

@@ -54,6 +54,11 @@ def test_packages_that_are_absent_or_of_another_version_are_named() -> None:
     assert "'surely-absent>=1'" in str(found[1].remedy)
 
 
+def test_a_variable_that_nothing_reads_is_told_with_the_nearest() -> None:
+    (found,) = doctor.check_variables(["BENCH_MIROR"])
+    assert (found.status, found.remedy) == ("warn", "did you mean BENCH_MIRROR?")
+
+
 def _absent(name: str) -> str:
     raise importlib.metadata.PackageNotFoundError(name)
 

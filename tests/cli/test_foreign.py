@@ -12,7 +12,7 @@ import pytest
 
 from bench.base.files import read_json, write_json, write_text
 from bench.base.outputs import MARK, REPORT, RUNS
-from bench.cli.commands import main
+from bench.cli.main import main
 from bench.report.data import dictionary
 from bench.report.site import Site
 from tests.cli.conftest import CPU, PREPARED, ROOT, RUN, SETTINGS, Refused, contents

@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.files import read_json
 from bench.catalog.declarations import load_catalog
-from bench.cli.commands import main
+from bench.cli.main import main
 from bench.corpora.prepared import Prepared
 from bench.planning.plan import find_run
 from bench.store.freshness import state_folder

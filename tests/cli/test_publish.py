@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.base.files import read_json, write_json
-from bench.cli.commands import main
+from bench.cli.main import main
 from tests.cli.conftest import RUN, Refused
 from tests.conftest import CORPUS
 

@@ -291,7 +291,6 @@ def test_what_cannot_be_built_is_left_out_unless_it_is_asked_for(catalog: Catalo
         ({"tables": "table7"}, "unknown table 'table7'(.|\n)*paper coupled-vae"),
         ({"systems": "vea"}, "unknown system 'vea'(.|\n)*'vae'"),
         ({"systems": "vae,"}, "unknown system ''"),
-        ({"seeds": (-1,)}, "seed is -1(.|\n)*greater than or equal to 0"),
         ({"settings": {"traning": {}}}, "unknown key 'traning'(.|\n)*'training'"),
         (
             {"settings": {"training": {"stepz": 1}}},

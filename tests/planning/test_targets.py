@@ -1,45 +1,10 @@
-"""Targets and configuration of the workflow, without Snakemake."""
+"""Targets of the workflow, without Snakemake."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-from bench.base.errors import BenchError
 from bench.catalog.declarations import load_catalog
 from bench.planning.plan import Request, make_plan
-from bench.planning.targets import check_keys, request_of, targets, typed
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("ptb", "ptb"),
-        ("null", None),
-        (["0", "1"], [0, 1]),
-        ({"training": {"steps": "5"}, "latent": "4"}, {"training": {"steps": 5}, "latent": 4}),
-        ("a: b", "a: b"),
-        ("{", "{"),
-        (3, 3),
-    ],
-)
-def test_what_the_command_line_gives_as_text_is_read_as_yaml(written: Any, meant: Any) -> None:
-    assert typed(written) == meant
-
-
-@pytest.mark.parametrize("papers", ["coupled-vae", ["coupled-vae"], None])
-def test_one_name_a_list_or_null(papers: Any) -> None:
-    config = {"tier": "quick", "papers": papers, "seeds": 3, "systems": "vae, dae", "mirror": None}
-    request = request_of(config, load_catalog(), "here")
-    assert request == Request(tier="quick", papers=("coupled-vae",), seeds=(3,), systems=("vae", "dae"))
-
-
-def test_mistakes_name_the_place_and_the_nearest_key() -> None:
-    with pytest.raises(BenchError, match=r"unknown configuration key 'sed'(.|\n)*here(.|\n)*'seeds'"):
-        check_keys({"tier": "demo", "sed": 1}, ["tier", "seeds"], "here")
-    with pytest.raises(BenchError, match=r"seeds(.|\n)*'x'"):
-        request_of({"seeds": ["x"]}, load_catalog(), "here")
+from bench.planning.targets import targets
 
 
 def test_targets_keep_the_tier_and_narrow_the_rest() -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from bench.analysis.numbers import count, duration, fixed, metric_name, significant, visible
 from bench.catalog.declarations import Catalog
-from bench.cli import commands as cli
-from bench.cli.commands import _parser
+from bench.cli.main import parser
+from bench.cli.options import run_of, settings_of
 from bench.planning.plan import Request, find_run, make_plan, text_rules
 from bench.report import describe, formulas
 from bench.report.rundata import run_data
 from bench.store.records import RunRecord, load_records
-from tests.report.synthetic import measured, run
+from tests.analysis.synthetic import measured, run
 
 RUN = "paper/coupled-vae/ptb/coupled-vae/seed0"
 
@@ -112,9 +112,9 @@ def test_the_one_command_plans_that_very_run(results: Any, catalog: Catalog, sys
     for step in steps:
         words = shlex.split(step)
         assert words[:3] == ["python", "-m", "bench"]
-        parsed.append(_parser().parse_args(words[3:]))
+        parsed.append(parser().parse_args(words[3:]))
     assert record.settings is not None
-    planned = [(o.name, cli._run(o)) for o in parsed if o.name in ("train", "evaluate")]
+    planned = [(o.name, run_of(o)) for o in parsed if o.name in ("train", "evaluate")]
     expected = ["train", "train", "evaluate"] if record.settings.start else ["train", "evaluate"]
     assert [name for name, _ in planned] == expected
     assert [run.identity for _, run in planned[-2:]] == [record.settings.identity] * 2
@@ -125,7 +125,7 @@ def test_the_one_command_plans_that_very_run(results: Any, catalog: Catalog, sys
     fetch, prepare = parsed[:2]
     assert (fetch.name, fetch.corpus) == ("fetch", record.settings.corpus)
     assert (prepare.name, prepare.sources) == ("prepare", fetch.out)
-    rules = text_rules(catalog, prepare.paper, prepare.corpus, cli._settings(prepare))
+    rules = text_rules(catalog, prepare.paper, prepare.corpus, settings_of(prepare))
     assert rules == record.settings.text
 
 

@@ -17,8 +17,8 @@ from rich.console import Console
 from bench.analysis.compare import Cell
 from bench.base.errors import BenchError
 from bench.catalog.declarations import Catalog
-from bench.cli.commands import main
 from bench.cli.diff import show_diff
+from bench.cli.main import main
 from bench.planning.plan import Plan, Request, make_plan
 from bench.report.context import Material
 from bench.report.data import CELLS, COMPARED, DICTIONARY, MEASURED, MEASUREMENTS, read_data

@@ -12,7 +12,7 @@ from bench.report import pages, reference
 from bench.report.context import Material
 from bench.report.site import Site
 from bench.store.records import Records, RunRecord
-from tests.report.synthetic import run
+from tests.analysis.synthetic import run
 
 LIMIT = 3 * 2**20
 CORPORA = ("ptb", "yelp13", "yahoo")

@@ -19,7 +19,8 @@ import pandas
 import pytest
 
 from bench.base.errors import BenchError
-from bench.base.files import locked, write_json
+from bench.base.files import write_json
+from bench.base.locks import locked
 from bench.base.outputs import BUILDING, REPORT, claim
 from bench.catalog.declarations import Catalog
 from bench.planning.plan import Plan, Request, make_plan
@@ -27,7 +28,7 @@ from bench.report import pages, reference
 from bench.report.context import Material
 from bench.report.site import Site, build_report
 from bench.store.records import load_records
-from tests.report.conftest import EXACT
+from tests.made_up import EXACT
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 

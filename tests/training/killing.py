@@ -13,7 +13,6 @@ from typing import Any
 
 from bench.base.settings import RunSettings
 from bench.metrics.evaluate import evaluate_run
-from bench.training import loop
 from bench.training.run import train_run
 
 KILLS = 20
@@ -23,7 +22,7 @@ Work = Callable[..., None]
 
 def train(settings: RunSettings, corpora: Path, results: Path) -> None:
     """Train a run with a checkpoint after each step; as in the workflow, outputs do not survive a new attempt."""
-    loop.CHECKPOINT_SECONDS = 0.0
+    os.environ["BENCH_CHECKPOINT_SECONDS"] = "0"
     train_run(settings, corpora, results / "runs", results / "state", wait=True, **HERE)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from bench.base.errors import BenchError
-from bench.base.files import locked, read_json
+from bench.base.files import read_json
+from bench.base.locks import locked
 from bench.base.outputs import RUNS, claim
 from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
@@ -135,7 +136,7 @@ def test_a_disk_that_fills_keeps_the_last_checkpoint(
     corpus: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tiny_settings("vae")
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)  # one after each step
+    monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")  # one after each step
     trainer = Trainer(settings, corpus, tmp_path / "filled", CPU)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     original = trainer.one_step

@@ -32,7 +32,7 @@ def snakemake() -> Snakemake:
 @pytest.fixture(scope="session")
 def own_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of package and workflow that a test may edit."""
-    folder = tmp_path_factory.mktemp("tree")
+    folder = tmp_path_factory.mktemp("a tree")
     for name in ("bench", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", folder)

@@ -15,7 +15,8 @@ from typing import Any
 import pandas
 import pytest
 
-from bench.base.files import locked, read_json
+from bench.base.files import read_json
+from bench.base.locks import locked
 from bench.base.outputs import REPORT, RESULTS, claim, renewing
 from bench.metrics.evaluate import evaluate_run
 from bench.training.run import train_run
@@ -33,7 +34,7 @@ LOGS = {  # of each rule: once it is there, a job of the rule is in flight
 }
 # After the beginning of a job, within which the workflow is killed: less than it takes to start and do its work.
 SECONDS = {"prepare": 0.4, "train": 2.0, "evaluate": 2.0, "report": 0.8}
-KILLS = int(os.environ.get("BENCH_KILLS", "1"))  # of each rule
+KILLS = int(os.environ.get("BENCH_KILLS") or "1")  # of each rule
 
 
 @dataclass(frozen=True)

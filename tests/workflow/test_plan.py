@@ -41,6 +41,9 @@ def test_the_jobs_are_those_of_the_plan(
     done = snakemake(tmp_path, "--dry-run", *([] if target == "all" else [target]), *config)
     assert done.returncode == 0, done.stderr
     plan = make_plan(load_catalog(), Request(**request_))
+    assert (
+        f"{target}: {len(plan.runs)} runs, " in done.stdout + done.stderr
+    )  # and what is known of their cost
     corpora = {corpus for _, corpus in plan.corpora}
     jobs = {
         "fetch": len(corpora),
@@ -91,7 +94,9 @@ def test_the_profile_of_a_gpu_machine_gives_each_run_a_card(snakemake: Any, tmp_
     [
         ("tire=quick", "unknown configuration key 'tire'", "'tier'"),
         ("systems=[vae,coupled-vea]", "unknown system 'coupled-vea'", "'coupled-vae'"),
-        ("device=gpu", "'gpu' is not one of", "'cuda'"),
+        ("device=gpu", "device is 'gpu'", "auto, cpu, cuda"),
+        ("seeds=1:5", "'1:5' is no seed", "a range as 0-4"),
+        ("results=2024_01", "which Snakemake reads as 202401", 'results="2024_01"'),
     ],
 )
 def test_a_mistake_in_the_configuration_is_explained(

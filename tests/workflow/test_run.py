@@ -16,6 +16,12 @@ from tests.conftest import TINY, tiny_settings
 from tests.workflow.asked import config
 
 SYSTEMS = ("gru-lm", "vae")
+RESULTS = "my results"  # the working directory, the package and the results all lie below names with blanks
+
+
+def asked(*systems: str, **settings: Any) -> list[str]:
+    """The option that asks for these systems, in that results folder."""
+    return [*config(*systems, **settings), f"results={RESULTS}"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,15 @@ class Story:
 @pytest.fixture(scope="module")
 def story(snakemake: Any, own_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The module that only the VAE uses is broken in the first call, and mended in the second."""
-    folder = tmp_path_factory.mktemp("workflow")
+    folder = tmp_path_factory.mktemp("a workflow")
     module = own_tree / "bench" / "models" / "posteriors.py"
     source = module.read_text()
     module.write_text(f"{source}\n\nraise RuntimeError('broken on purpose')\n")
-    first = snakemake(folder, *config(*SYSTEMS), tree=own_tree)
+    first = snakemake(folder, *asked(*SYSTEMS), tree=own_tree)
     finished = {path.parent.parent.name for path in folder.rglob("measurements.json")}
-    pages = "".join(page.read_text() for page in (folder / "results" / "report-partial").rglob("*.html"))
+    pages = "".join(page.read_text() for page in (folder / RESULTS / "report-partial").rglob("*.html"))
     module.write_text(source)
-    return Story(folder, first, finished, pages, snakemake(folder, *config(*SYSTEMS), tree=own_tree))
+    return Story(folder, first, finished, pages, snakemake(folder, *asked(*SYSTEMS), tree=own_tree))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,7 @@ def complete(story: Story) -> Path:
 
 
 def run_folder(folder: Path, system: str) -> Path:
-    return folder / "results" / "runs" / tiny_settings(system).name
+    return folder / RESULTS / "runs" / tiny_settings(system).name
 
 
 def test_a_failing_run_stops_no_other(story: Story) -> None:
@@ -67,7 +73,7 @@ def test_a_failure_leaves_a_partial_report_that_names_it(story: Story) -> None:
 
 def test_the_next_call_tries_exactly_what_failed(story: Story, counts: Any, complete: Path) -> None:
     assert counts(story.second) == {"train": 1, "evaluate": 1, "report": 1, "all": 1}
-    assert not (complete / "results" / "report-partial").exists()
+    assert not (complete / RESULTS / "report-partial").exists()
 
 
 def test_every_arrow_leaves_its_files(complete: Path) -> None:
@@ -78,13 +84,18 @@ def test_every_arrow_leaves_its_files(complete: Path) -> None:
         assert run["identity"] == measured["identity"] == tiny_settings(system).identity
         assert run["state"] == measured["state"] == "finished"
         assert {m["metric"] for m in measured["measurements"]} >= {"nll", "ppl"}
-    index = (complete / "results" / "report" / "index.html").read_text()
+    index = (complete / RESULTS / "report" / "index.html").read_text()
     assert "vae" in index.lower()
-    assert not list((complete / "results" / "state").rglob("*.safetensors"))  # no training is left unfinished
+    assert not list((complete / RESULTS / "state").rglob("*.safetensors"))  # no training is left unfinished
+
+
+def test_nothing_is_written_beside_the_results(complete: Path) -> None:
+    """As a redirection to a path that is not quoted would."""
+    assert {path.name for path in complete.iterdir()} == {RESULTS, ".snakemake"}
 
 
 def test_a_second_call_has_nothing_to_do(complete: Path, own_tree: Path, snakemake: Any, counts: Any) -> None:
-    assert counts(snakemake(complete, *config(*SYSTEMS), tree=own_tree)) == {}
+    assert counts(snakemake(complete, *asked(*SYSTEMS), tree=own_tree)) == {}
 
 
 def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: Any, counts: Any) -> None:
@@ -104,8 +115,8 @@ def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: 
         for path, (old, new) in changes.items():
             assert old in before[path]
             path.write_text(before[path].replace(old, new))
-        asked = (*config(*SYSTEMS), "papers=coupled-vae")
-        assert counts(snakemake(complete, "--dry-run", *asked, tree=own_tree)) == {}
+        slice_ = (*asked(*SYSTEMS), "papers=coupled-vae")
+        assert counts(snakemake(complete, "--dry-run", *slice_, tree=own_tree)) == {}
     finally:
         shutil.rmtree(paper)
         for path, text in before.items():
@@ -158,7 +169,7 @@ def test_a_raised_version_reruns_exactly_what_has_it(
     assert old in content
     path.write_text(content.replace(old, new, 1))
     try:
-        assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == expected
+        assert counts(snakemake(complete, "--dry-run", *asked(*SYSTEMS), tree=own_tree)) == expected
     finally:
         path.write_text(content)
 
@@ -169,7 +180,7 @@ def test_notes_of_snakemake_from_before_versions_are_renewed_by_touching(
     folder = Path(shutil.copytree(complete, tmp_path / "before"))
     rules = own_tree / "workflow" / "rules"
     old = {path: path.read_text() for path in rules.glob("*.smk")}
-    call = (*config(*SYSTEMS), f"results={folder / 'results'}")
+    call = (*asked(*SYSTEMS), f"results={folder / 'results'}")
     try:
         for path, text in old.items():  # as if the source had been hashed
             path.write_text(text.replace("        identity=", "        code='a hash',\n        identity="))
@@ -195,8 +206,8 @@ def test_a_raised_measure_keeps_what_was_measured(
     write_json(file, read_json(file) | {"measurements": marked})
     path.write_text(content.replace('in closed form.", main=True', 'in closed form.", main=True, version=2'))
     try:
-        assert snakemake(folder, *config(*SYSTEMS), tree=own_tree).returncode == 0
-        assert counts(snakemake(folder, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
+        assert snakemake(folder, *asked(*SYSTEMS), tree=own_tree).returncode == 0
+        assert counts(snakemake(folder, "--dry-run", *asked(*SYSTEMS), tree=own_tree)) == {}
     finally:
         path.write_text(content)
     after = read_json(file)["measurements"]
@@ -224,7 +235,7 @@ def test_a_changed_setting_reruns_exactly_what_it_changes(
     snakemake: Any,
     counts: Any,
 ) -> None:
-    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS, **changes), tree=own_tree)) == expected
+    assert counts(snakemake(complete, "--dry-run", *asked(*SYSTEMS, **changes), tree=own_tree)) == expected
 
 
 @pytest.mark.parametrize(
@@ -269,7 +280,7 @@ def test_a_changed_entry_of_the_catalog_reruns_exactly_what_depends_on_it(
     assert old in content
     path.write_text(content.replace(old, new, 1))
     try:
-        assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == expected
+        assert counts(snakemake(complete, "--dry-run", *asked(*SYSTEMS), tree=own_tree)) == expected
     finally:
         path.write_text(content)
 
@@ -278,9 +289,9 @@ def test_a_clock_that_went_backwards_reruns_nothing(
     complete: Path, own_tree: Path, snakemake: Any, counts: Any
 ) -> None:
     """The corpus seems to be younger than the runs that were trained on it."""
-    for path in (complete / "results" / "corpora").rglob("*"):
+    for path in (complete / RESULTS / "corpora").rglob("*"):
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600))
-    assert counts(snakemake(complete, "--dry-run", *config(*SYSTEMS), tree=own_tree)) == {}
+    assert counts(snakemake(complete, "--dry-run", *asked(*SYSTEMS), tree=own_tree)) == {}
 
 
 def test_a_corpus_of_the_user(snakemake: Any, counts: Any, tmp_path: Path) -> None:

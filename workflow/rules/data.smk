@@ -5,14 +5,14 @@ rule fetch:
         "<results>/logs/fetch/{corpus}.log",
     localrule: True
     params:
-        files=source_identity,
+        files=of(ASKED.source_identity, "corpus"),
     shell:
-        "python -m bench fetch {wildcards.corpus} --out {output} {MIRROR} > {log} 2>&1"
+        "python -m bench fetch {wildcards.corpus:q} --out {output:q} {MIRROR} > {log:q} 2>&1"
 
 
 rule prepare:
     input:
-        own_files,
+        of(ASKED.own_files, "corpus"),
         sources="<results>/sources/{corpus}.json",
     output:
         "<results>/corpora/{paper}/{corpus}/vocabulary.json",
@@ -25,7 +25,7 @@ rule prepare:
         mem_mb=4000,
         runtime=60,
     params:
-        identity=corpus_identity,
+        identity=of(ASKED.corpus_identity, "paper", "corpus"),
     shell:
-        "python -m bench prepare {wildcards.paper} {wildcards.corpus} --sources {input.sources} "
-        "--out $(dirname {output.summary}) --settings {SETTINGS} > {log} 2>&1"
+        "python -m bench prepare {wildcards.paper:q} {wildcards.corpus:q} --sources {input.sources:q} "
+        '--out "$(dirname {output.summary:q})" {SETTINGS} > {log:q} 2>&1'

@@ -1,7 +1,7 @@
 # The file is updated, so not deleted before: what is measured stays where only other measures are asked for.
 rule evaluate:
     input:
-        corpus_of_run,
+        of(ASKED.corpus_of, "run"),
         "<results>/runs/{run}/run.json",
     output:
         update("<results>/runs/{run}/measurements.json"),
@@ -12,10 +12,10 @@ rule evaluate:
     threads: config["threads_per_run"]
     resources:
         gpu=ON_GPU,
-        mem_mb=needed(evaluation_needs, "mem_mb"),
-        runtime=needed(evaluation_needs, "minutes"),
+        mem_mb=needed("evaluate", "mem_mb"),
+        runtime=needed("evaluate", "minutes"),
     params:
-        identity=evaluation_identity,
+        identity=of(ASKED.evaluation_identity, "run"),
     shell:
-        "python -m bench evaluate {wildcards.run} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
-        "--threads {threads} {COMPUTE} > {log} 2>&1"
+        "python -m bench evaluate {wildcards.run:q} --corpora {config[results]:q}/corpora --runs {config[results]:q}/runs "
+        "--threads {threads} {SETTINGS} {COMPUTE} > {log:q} 2>&1"

@@ -3,8 +3,8 @@
 # limit into a pause.
 rule train:
     input:
-        corpus_of_run,
-        start_of_run,
+        of(ASKED.corpus_of, "run"),
+        of(ASKED.start_of, "run"),
     output:
         "<results>/runs/{run}/model.safetensors",
         "<results>/runs/{run}/training.parquet",
@@ -17,10 +17,10 @@ rule train:
     threads: config["threads_per_run"]
     resources:
         gpu=ON_GPU,
-        mem_mb=needed(training_needs, "mem_mb"),
-        runtime=needed(training_needs, "minutes"),
+        mem_mb=needed("train", "mem_mb"),
+        runtime=needed("train", "minutes"),
     params:
-        identity=training_identity,
+        identity=of(ASKED.training_identity, "run"),
     shell:
-        "python -m bench train {wildcards.run} --corpora {config[results]:q}/corpora --out {config[results]:q}/runs "
-        "--state {config[results]:q}/state --wait --threads {threads} {COMPUTE} > {log} 2>&1"
+        "python -m bench train {wildcards.run:q} --corpora {config[results]:q}/corpora --out {config[results]:q}/runs "
+        "--state {config[results]:q}/state --wait --threads {threads} {SETTINGS} {COMPUTE} > {log:q} 2>&1"

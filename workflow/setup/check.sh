@@ -31,7 +31,12 @@ compiles() { echo 'int main() { return 0; }' | "$1" -x c++ -fsyntax-only - >/dev
 
 interpreter=
 nearest=
-for candidate in ${PYTHON:-python3.11 python3.12 python3 python}; do
+if [ -n "${PYTHON:-}" ]; then
+    set -- "$PYTHON" # one interpreter, whose path may hold blanks
+else
+    set -- python3.11 python3.12 python3 python
+fi
+for candidate in "$@"; do
     supported "$candidate" || continue
     nearest=${nearest:-$candidate}
     if has_venv "$candidate" && has_headers "$candidate"; then

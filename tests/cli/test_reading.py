@@ -17,11 +17,13 @@ from bench.analysis.numbers import DASH, MINUS
 from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
 from bench.catalog.declarations import CATALOG, Catalog, load_catalog
-from bench.cli import terminal
-from bench.cli.commands import main
+from bench.cli.console import terminal
+from bench.cli.differences import show_differences
+from bench.cli.main import main
+from bench.cli.texts import show_interpolation, show_texts
 from tests.cli.conftest import CPU, PREPARED, RUN, Refused, python
 from tests.conftest import CORPUS
-from tests.report.conftest import DATA_HASH, TEXTS, Results
+from tests.made_up import DATA_HASH, TEXTS, Results
 
 VAE, COUPLED = (f"paper/coupled-vae/ptb/{system}/seed0" for system in ("vae", "coupled-vae"))
 Printed = Callable[..., list[list[str]]]
@@ -293,19 +295,21 @@ def test_runs_without_codes_or_on_other_data_are_told(results: Results, catalog:
     content = read_json(folder / "run.json")
     del content["files"]["texts.json"]
     write_json(folder / "run.json", content)
-    console = terminal.terminal()
+    console = terminal()
     with pytest.raises(BenchError, match="this run has no samples"):
-        terminal.show_texts(console, results.root, model, "samples", None)
+        show_texts(console, results.root, model, "samples", None)
     with pytest.raises(BenchError, match="a language model has no codes"):
-        terminal.show_interpolation(console, results.root, results.root, model, ("a", "b"), 5, "cpu", None)
+        show_interpolation(console, results.root, results.root, model, ("a", "b"), 5, "cpu", None)
     results.run(COUPLED, data_hash="0" * 64)
     with pytest.raises(BenchError, match="measured on different data"):
-        terminal.show_difference(console, catalog, results.root, (model, COUPLED), None, 5)
+        show_differences(console, catalog, results.root, (model, COUPLED), None, 5)
 
 
 def test_only_decoding_loads_torch(here: Path) -> None:
     at = ["--results", str(here / "results")]
     commands = [["show", "table", "coupled-vae/1", *at], ["compare", RUN, RUN, *at], ["samples", RUN, *at]]
-    code = f"import sys\nfrom bench.cli.commands import main\nfor c in {json.dumps(commands)}: assert main(c) == 0\n"
+    code = (
+        f"import sys\nfrom bench.cli.main import main\nfor c in {json.dumps(commands)}: assert main(c) == 0\n"
+    )
     done = python("-c", f"{code}print('torch' in sys.modules)", cwd=Path(__file__).parents[2])
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

@@ -14,7 +14,7 @@ from bench.analysis.pairs import Pairing
 from bench.analysis.statistics import Difference
 from bench.catalog.declarations import CATALOG, Catalog
 from bench.catalog.questions import CheckName
-from tests.report.synthetic import measured, pairing, run
+from tests.analysis.synthetic import measured, pairing, run
 
 PAPER = "coupled-vae"
 RANDOM = np.random.default_rng(0)

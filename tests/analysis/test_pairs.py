@@ -11,7 +11,7 @@ from scipy import stats
 from bench.analysis.pairs import Term, of_differences, paired
 from bench.catalog.declarations import Catalog
 from bench.metrics.ngrams import COUNTS, precision_times_brevity
-from tests.report.synthetic import measured, pairing, run
+from tests.analysis.synthetic import measured, pairing, run
 
 TEXTS = 400
 RANDOM = np.random.default_rng(0)

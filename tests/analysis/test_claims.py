@@ -8,27 +8,17 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bench.analysis.claims import (
-    MEANINGS,
-    SHAPES,
-    Finding,
-    Judged,
-    Word,
-    curve,
-    decide,
-    findings_on,
-    judge_claims,
-    rows_of,
-    together,
-)
+from bench.analysis.claims import Judged, findings_on, judge_claims, rows_of
+from bench.analysis.findings import MEANINGS, Finding, Word, decide, together
 from bench.analysis.numbers import MINUS
 from bench.analysis.pairs import Pairing, Setting
+from bench.analysis.shapes import SHAPES, curve
 from bench.analysis.statistics import Difference
 from bench.catalog.declarations import Catalog
 from bench.catalog.questions import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
 from bench.store.records import Records, RunRecord
-from tests.report.synthetic import pairing, run
+from tests.analysis.synthetic import pairing, run
 
 RANDOM = np.random.default_rng(0)
 TEXTS = 200

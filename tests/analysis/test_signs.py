@@ -11,7 +11,7 @@ from bench.analysis.pairs import Pairing
 from bench.analysis.signs import sign_tests
 from bench.analysis.statistics import holm
 from bench.catalog.declarations import Catalog
-from tests.report.synthetic import pairing, run
+from tests.analysis.synthetic import pairing, run
 
 BASELINES = ("vae", "beta-0.8-vae", "beta-1.2-vae", "wae", "cnn-vae", "vae-nf")
 

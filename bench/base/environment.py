@@ -1,0 +1,79 @@
+"""The environment variables that the benchmark reads, each with its meaning, its default and its check.
+
+No other module reads a variable that begins with ``BENCH_``. An empty variable counts as one that is not set.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from bench.base.errors import BenchError
+
+VARIABLES = {
+    "BENCH_MIRROR": "a folder or base URL from which the files of corpora are taken first",
+    "BENCH_CACHE": "the folder of downloaded files; the default is the cache folder of the platform",
+    "BENCH_CATALOG": f"folders of systems, corpora and papers of your own, with {os.pathsep!r} between them",
+    "BENCH_CHECKPOINT_SECONDS": "seconds between two checkpoints of a training; the default is 60",
+    "BENCH_GRAPHS": "0: a training on a GPU replays no recorded updates; the default is 1",
+}
+
+
+def mirror() -> str | None:
+    """``BENCH_MIRROR``, or None."""
+    return _text("BENCH_MIRROR")
+
+
+def cache() -> Path | None:
+    """``BENCH_CACHE``, or None."""
+    path = _text("BENCH_CACHE")
+    return None if path is None else Path(path).expanduser()
+
+
+def catalog_folders() -> tuple[Path, ...]:
+    """``BENCH_CATALOG``: each folder that it names."""
+    paths = (_text("BENCH_CATALOG") or "").split(os.pathsep)
+    return tuple(Path(path) for path in paths if path)
+
+
+def checkpoint_seconds() -> float:
+    """``BENCH_CHECKPOINT_SECONDS``, 60 by default. Raises :class:`BenchError` unless it is 0 or more."""
+    name = "BENCH_CHECKPOINT_SECONDS"
+    text = _text(name) or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise _wrong(name, text, "a number of seconds, 0 or more")
+    return seconds
+
+
+def graphs() -> bool:
+    """``BENCH_GRAPHS``, true by default. Raises :class:`BenchError` unless it is 0 or 1."""
+    text = _text("BENCH_GRAPHS") or "1"
+    if text not in ("0", "1"):
+        raise _wrong("BENCH_GRAPHS", text, "0", "1")
+    return text == "1"
+
+
+def check() -> None:
+    """Raise :class:`BenchError` for the first variable whose value is wrong."""
+    checkpoint_seconds()
+    graphs()
+
+
+def unknown_variables() -> list[str]:
+    """Variables of this process that begin with ``BENCH_`` and that nothing reads."""
+    return sorted(name for name in os.environ if name.startswith("BENCH_") and name not in VARIABLES)
+
+
+def _text(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def _wrong(name: str, found: str, *allowed: str) -> BenchError:
+    return BenchError(
+        f"{name} is {found!r}", where="the environment", allowed=allowed, remedy=f"unset {name}"
+    )

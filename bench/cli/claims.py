@@ -1,0 +1,43 @@
+"""``bench show claims``: the claims of papers, with verdict, effect and tier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.analysis.claims import Ruling
+from bench.analysis.tables import CLAIM_SIGNS
+from bench.catalog.declarations import Catalog
+from bench.cli.console import VERDICT_STYLES, Row, print_grid
+from bench.cli.results import load
+
+
+def show_claims(console: Console, catalog: Catalog, results: Path, paper: str | None) -> None:
+    """Print the claims of a paper, or of all: one row for each tier that tests it, the most expensive first."""
+    papers = list(catalog.papers) if paper is None else [paper]
+    rows: list[Row] = []
+    for name in papers:
+        catalog.paper(name)
+        for judged in load(catalog, results, name).claims[name]:
+            of_claim = [(_claim_sign(r.word), _effect(r), " ".join(r.source)) for r in judged.rulings]
+            for verdict, found, source in of_claim or [(_claim_sign(judged.word), "", "")]:
+                rows.append((judged.key if paper else f"{name}/{judged.key}", verdict, found, source))
+    print_grid(console, rows, ("claim", "verdict", "effect [95 %]", "tier"))
+
+
+def _claim_sign(word: Any) -> Text:
+    sign, css = CLAIM_SIGNS[word]
+    return Text(f"{sign} {word}", VERDICT_STYLES[css])
+
+
+def _effect(ruling: Ruling) -> str:
+    """The difference on which a claim rests; of several, how many there are by their verdict."""
+    if len(ruling.counted) == 1:
+        return ruling.counted[0].effect
+    counts = ", ".join(f"{number} {word}" for word, number in ruling.counts.items())
+    towards, against = ruling.leans
+    leans = f" ({towards} towards, {against} against)" if towards or against else ""
+    return f"{len(ruling.counted)} differences: {counts}{leans}"

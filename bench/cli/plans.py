@@ -1,0 +1,67 @@
+"""Commands that say what would be done: ``plan``, ``settings``, ``list``."""
+
+from __future__ import annotations
+
+from bench.cli import options as o
+
+
+def add_commands(commands: o.Commands) -> None:
+    """Add the three commands."""
+    text = "say what a plan costs on this device, by records or a short timing, and what is left"
+    parser = commands.add("plan", text, plan)
+    o.add_results(parser)
+    o.add_device(parser, "threads of one run")
+    o.add_request(parser)
+
+    text = "print every setting of a run, as it would be trained and measured"
+    parser = commands.add("settings", text, settings)
+    parser.add_argument("run", help=o.RUN_HELP)
+    o.add_settings(parser)
+
+    parser = commands.add("list", "list what is declared", list_declared)
+    parser.add_argument("what", choices=["systems", "corpora", "papers", "tiers", "parts"])
+
+
+def plan(options: o.Parsed) -> int:
+    """What the runs of a request cost on this device."""
+    from rich.console import Console
+
+    from bench.catalog.declarations import load_catalog
+    from bench.cli.console import print_rows
+    from bench.planning.cost import downloads, estimate
+    from bench.planning.plan import make_plan
+    from bench.planning.summary import plan_rows, plan_summary
+
+    catalog = load_catalog()
+    wanted = make_plan(catalog, o.request_of(options))
+    where = (options.results / "corpora", options.device, options.threads or 1, options.results)
+    costs, doing = [], "timing a few steps of each system"
+    with Console(stderr=True).status(doing) as status:
+        for cost in estimate(catalog, wanted, *where):
+            costs.append(cost)
+            status.update(f"{doing}: {len(costs)} of {len(wanted.runs)} runs")
+    header = ("run", "seeds", "steps", "train", "validate", "evaluate", "left", "times are")
+    print_rows(Console(), plan_rows(costs, wanted), header, numbers=True)
+    print(*plan_summary(costs, wanted, downloads(catalog, wanted)), sep="\n")
+    return 0
+
+
+def settings(options: o.Parsed) -> int:
+    """Every setting of a run, as YAML."""
+    import yaml
+
+    values = o.run_of(options).model_dump(mode="json")
+    print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def list_declared(options: o.Parsed) -> int:
+    """Everything of one kind that the catalog or the registry of parts declares."""
+    from rich.console import Console
+
+    from bench.catalog.declarations import load_catalog
+    from bench.cli.console import print_rows
+    from bench.cli.declared import declared
+
+    print_rows(Console(), declared(load_catalog(), options.what))
+    return 0

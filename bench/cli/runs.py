@@ -1,0 +1,177 @@
+"""Commands on runs: ``train``, ``evaluate``, ``pack``, ``unpack``, ``publish``, ``status``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli import options as o
+
+if TYPE_CHECKING:
+    from bench.catalog.declarations import Catalog
+    from bench.planning.pack import Workers
+    from bench.planning.plan import Plan
+
+
+def add_commands(commands: o.Commands) -> None:
+    """Add the six commands."""
+    _add_train_and_evaluate(commands)
+    _add_pack_and_unpack(commands)
+
+    text = "copy the measurements of a run to where they can be committed"
+    parser = commands.add("publish", text, publish)
+    parser.add_argument("run", help=o.RUN_HELP)
+    o.add_results(parser)
+
+    text = "say which runs are in progress or have failed, and how far they are"
+    parser = commands.add("status", text, status)
+    o.add_settings(parser)
+    o.add_results(parser)
+
+
+def _add_train_and_evaluate(commands: o.Commands) -> None:
+    text = "train one run; a run that was stopped goes on where it was"
+    parser = commands.add("train", text, train)
+    o.add_run(parser)
+    parser.add_argument("--out", type=Path, default=o.RESULTS / "runs", help="folder of all runs")
+    parser.add_argument("--state", type=Path, default=o.RESULTS / "state", help="folder of resumable states")
+    text = "where another process trains the same run, wait for it and take what it leaves"
+    parser.add_argument("--wait", action="store_true", help=text)
+    parser.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
+
+    parser = commands.add("evaluate", "measure a trained run on the test split", evaluate)
+    o.add_run(parser)
+    parser.add_argument("--runs", type=Path, default=o.RESULTS / "runs", help="folder of all runs")
+
+
+def _add_pack_and_unpack(commands: o.Commands) -> None:
+    text = "train and measure many runs at once on one device; what was stopped goes on"
+    parser = commands.add("pack", text, pack)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"{o.RUN_HELP}; instead of a plan")
+    parser.add_argument("--out", type=Path, default=o.RESULTS, help="the results folder to work in")
+    text = "folder of prepared corpora; OUT/corpora"
+    parser.add_argument("--prepared", type=Path, default=None, help=text)
+    parser.add_argument("--workers", type=o.count, default=None, help="processes that share the device")
+    o.add_device(parser, "threads of each process")
+    text = "time after which all have stopped"
+    parser.add_argument("--minutes", type=o.minutes, default=None, help=text)
+    text = "tar.gz to write: measurements to carry home"
+    parser.add_argument("--archive", type=Path, default=None, help=text)
+    parser.add_argument("--weights", action="store_true", help="the weights too are in the archive")
+    o.add_request(parser)
+
+    text = "take up runs from an archive of `bench pack`, as if they were made here"
+    parser = commands.add("unpack", text, unpack)
+    parser.add_argument("archive", type=Path, help="what `bench pack --archive` wrote")
+    o.add_results(parser)
+    o.add_settings(parser)
+
+
+def train(options: o.Parsed) -> int:
+    """A trained run; 128 and the signal's number where it was stopped, with its state saved."""
+    from bench.training.loop import Interrupted
+    from bench.training.run import train_run
+
+    where = (options.corpora, options.out, options.state)
+    how = {"device": options.device, "threads": options.threads, "wait": options.wait}
+    try:
+        done = train_run(o.run_of(options), *where, **how)
+    except Interrupted as stopped:
+        return 128 + int(stopped.args[0])
+    print(f"{done['name']}: {done['state']}, best {done['best']}", file=sys.stderr)
+    if options.evaluate:
+        options.runs = options.out
+        return evaluate(options)
+    return 0
+
+
+def evaluate(options: o.Parsed) -> int:
+    """The measurements of a trained run."""
+    from bench.metrics.evaluate import evaluate_run
+
+    run = o.run_of(options)
+    evaluate_run(run, options.corpora, options.runs, device=options.device, threads=options.threads)
+    return 0
+
+
+def pack(options: o.Parsed) -> int:
+    """Many runs on one device; 1 if one of them failed, 143 if some are left."""
+    from rich.console import Console
+
+    from bench.base.outputs import claim_file
+    from bench.catalog.declarations import load_catalog
+    from bench.cli.console import print_rows
+    from bench.planning.pack import pack, summary
+    from bench.store.run_archives import archive, is_archive
+
+    catalog = load_catalog()
+    if options.archive is not None:
+        claim_file(options.archive, "the archive", is_archive)
+    plan, corpora = _packed(catalog, options), options.prepared or options.out / "corpora"
+    outcomes = pack(catalog, plan, corpora, options.out, _workers(options))
+    print_rows(Console(), [(one.name, one.state, one.reason) for one in outcomes])
+    if options.archive is not None:
+        finished = [one.name for one in outcomes if one.state == "finished"]
+        archive(options.out, finished, options.archive, weights=options.weights)
+    print(summary(outcomes), file=sys.stderr)
+    states = {one.state for one in outcomes}
+    return 1 if "failed" in states else 143 if "left" in states else 0
+
+
+def _packed(catalog: Catalog, options: o.Parsed) -> Plan:
+    """The runs that are named, else those of the request."""
+    from bench.planning.plan import Plan, find_run, make_plan
+
+    request = o.request_of(options)
+    if not options.runs:
+        return make_plan(catalog, request)
+    return Plan(request, {name: find_run(catalog, name, request.settings) for name in options.runs})
+
+
+def _workers(options: o.Parsed) -> Workers:
+    from bench.planning.pack import Workers
+
+    cores = os.cpu_count() or 1
+    count = options.workers or min(cores, 8)  # a worker keeps a core busy with telling a GPU what to do
+    return Workers(count, options.device, options.threads or max(1, cores // count), options.minutes)
+
+
+def unpack(options: o.Parsed) -> int:
+    """Runs taken from an archive; 1 if one of them was refused."""
+    from rich.console import Console
+
+    from bench.catalog.declarations import load_catalog
+    from bench.cli.console import print_rows
+    from bench.planning.plan import find_run
+    from bench.store.run_archives import unpack
+
+    catalog, settings = load_catalog(), o.settings_of(options)
+    taken = unpack(options.archive, options.results, lambda name: find_run(catalog, name, settings))
+    print_rows(Console(), [(one.name, one.state, one.reason) for one in taken])
+    return 1 if any(one.state == "refused" for one in taken) else 0
+
+
+def publish(options: o.Parsed) -> int:
+    """The tracked copy of a run's measurements."""
+    from bench.store.published import publish
+
+    print(publish(options.results, options.run))
+    return 0
+
+
+def status(options: o.Parsed) -> int:
+    """Runs in progress and failed, and how many are finished."""
+    from rich.console import Console
+
+    from bench.catalog.declarations import load_catalog
+    from bench.cli.console import print_rows
+    from bench.cli.results import check_results
+    from bench.cli.status import counts, progress
+
+    check_results(options.results)
+    rows = list(progress(options.results, load_catalog(), o.settings_of(options)))
+    print_rows(Console(), rows)
+    print(f"{counts(options.results)}, {len(rows)} in progress or failed")
+    return 0

@@ -1,0 +1,78 @@
+"""Variables of the environment: read in one place, checked, and listed in the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.base import environment
+from bench.base.errors import BenchError
+from bench.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+WORD = r"BENCH_[A-Z_]*[A-Z]"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("", " "):
+        for name in environment.VARIABLES:
+            monkeypatch.setenv(name, value)
+        assert (environment.mirror(), environment.cache(), environment.catalog_folders()) == (None, None, ())
+        assert (environment.checkpoint_seconds(), environment.graphs()) == (60.0, True)
+
+
+def test_what_is_set_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for name, value in {
+        "BENCH_MIRROR": " https://host/files ",
+        "BENCH_CACHE": "~/cache",
+        "BENCH_CATALOG": ":a::/b c:",
+        "BENCH_CHECKPOINT_SECONDS": "0.5",
+        "BENCH_GRAPHS": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert environment.mirror() == "https://host/files"
+    assert environment.cache() == Path("/home/me/cache")
+    assert environment.catalog_folders() == (Path("a"), Path("/b c"))
+    assert (environment.checkpoint_seconds(), environment.graphs()) == (0.5, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BENCH_CHECKPOINT_SECONDS", value) for value in ("soon", "-1", "nan", "inf")]
+    + [("BENCH_GRAPHS", "no")],
+)
+def test_a_wrong_value_is_one_message_of_every_command(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BenchError, match=f"{name} is '{value}'"):
+        environment.check()
+    assert main(["list", "tiers"]) == 2
+    message = capsys.readouterr().err
+    assert f"{name} is '{value}'" in message
+    assert f"unset {name}" in message
+
+
+def test_a_variable_that_nothing_reads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MIROR", "x")
+    assert "BENCH_MIROR" in environment.unknown_variables()
+    assert not set(environment.VARIABLES) & set(environment.unknown_variables())
+
+
+def test_one_module_reads_them_and_the_documentation_lists_them() -> None:
+    for path in (ROOT / "bench").rglob("*.py"):
+        if path.name != "environment.py":
+            assert not re.search(rf"environ\b.*{WORD}", path.read_text(encoding="utf-8")), path
+    used = {
+        name
+        for path in (*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py"), ROOT / ".ci" / "run")
+        for name in re.findall(WORD, path.read_text(encoding="utf-8"))
+    }
+    table = (ROOT / "docs" / "environment.md").read_text(encoding="utf-8")
+    listed = set(re.findall(rf"^\| `({WORD})` \|", table, re.MULTILINE))
+    assert set(environment.VARIABLES) <= listed
+    assert used - listed <= {"BENCH_MIROR"}
+    assert listed <= used
