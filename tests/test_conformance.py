@@ -34,8 +34,8 @@ from bench.training.composition import build_model
 from bench.training.loop import Trainer
 from bench.training.procedures import Procedure
 from bench.training.run import train_run
-from tests.catalog import BUILT, CATALOG, OF_PAPERS, RUNS
 from tests.conftest import CORPUS
+from tests.declared import BUILT, CATALOG, OF_PAPERS, RUNS
 
 ROOT = Path(__file__).parents[1]
 PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]

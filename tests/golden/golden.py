@@ -35,7 +35,7 @@ from bench.planning.plan import resolve, text_rules
 from bench.store.freshness import WEIGHTS
 from bench.training.loop import Trainer
 from bench.training.run import train_run
-from tests import catalog
+from tests import declared
 from tests.conftest import CORPUS
 
 HERE = Path(__file__).parent
@@ -55,12 +55,12 @@ PROBED = re.compile(r"measured attribute_information")
 ROUNDING, COUNTING, PROBING = (3e-4, 1e-5), (0.05, 0.05), (0.0, 1e-3)
 
 
-def _with_tier(declared: Catalog) -> Catalog:
-    tiers = {**declared.tiers.tiers, TIER: Tier.model_validate(read_yaml(HERE / "tier.yaml"))}
-    return declared.model_copy(update={"tiers": declared.tiers.model_copy(update={"tiers": tiers})})
+def _with_tier(found: Catalog) -> Catalog:
+    tiers = {**found.tiers.tiers, TIER: Tier.model_validate(read_yaml(HERE / "tier.yaml"))}
+    return found.model_copy(update={"tiers": found.tiers.model_copy(update={"tiers": tiers})})
 
 
-CATALOG = _with_tier(catalog.CATALOG)
+CATALOG = _with_tier(declared.CATALOG)
 
 
 def settings_of(paper: str, system: str) -> RunSettings:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.base.errors import unknown
-from tests.catalog import RUNS
+from tests.declared import RUNS
 from tests.golden.golden import VALUES, World, explained, moved, path_of, read, write
 
 

@@ -13,7 +13,7 @@ from bench.base.files import read_json
 from bench.base.settings import RunSettings
 from bench.catalog.declarations import load_catalog
 from bench.planning.plan import Request, make_plan
-from tests.catalog import RUNS
+from tests.declared import RUNS
 from tests.golden import golden
 from tests.golden.golden import (
     CATALOG,

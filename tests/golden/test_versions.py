@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.catalog import RUNS
 from tests.conftest import tiny_settings
+from tests.declared import RUNS
 from tests.golden.golden import settings_of
 from tests.golden.versions import Run, advice, candidates, parts_of
 

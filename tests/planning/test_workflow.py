@@ -70,11 +70,11 @@ def test_a_run_needs_its_corpus_and_the_run_that_it_begins_with(tmp_path: Path) 
     assert asked.start_of(RUN) == []
     (start,) = asked.start_of(RUN.replace("/vae/", "/prefb-vae/"))
     assert start == f"<results>/runs/{RUN.replace('/vae/', '/dae/')}/run.json"
-    assert asked.identity("train", RUN) == asked.run_of(RUN).training_identity
-    assert asked.identity("evaluate", RUN) == asked.run_of(RUN).identity
+    assert asked.training_identity(RUN) == asked.run_of(RUN).training_identity
+    assert asked.evaluation_identity(RUN) != asked.evaluation_identity(RUN.replace("/vae/", "/dae/"))
     first, second = (asked.needs("train", RUN, attempt) for attempt in (1, 2))
     assert second.minutes == 2 * first.minutes
-    splits = {split: {"texts": 10**6} for split in ("train", "valid", "test")}
+    splits: dict[str, dict[str, Any]] = {split: {"texts": 10**6} for split in ("train", "valid", "test")}
     splits["train"] |= {"length": {"mean": 100.0, "max": 200}}
     card = tmp_path / "corpora" / "coupled-vae" / "generated-small" / "card.json"
     write_json(card, {"vocabulary_size": 10**6, "splits": splits})
