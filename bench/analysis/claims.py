@@ -24,8 +24,9 @@ from bench.analysis.curves import CURVES, VALIDATION, points
 from bench.analysis.numbers import MINUS, effect, factor, metric_name
 from bench.analysis.pairs import Contrast, Pairing, Setting, Term, of_differences
 from bench.analysis.statistics import Difference, Values, difference
-from bench.catalog.declarations import Catalog
-from bench.catalog.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Shape, Trend
+from bench.catalog.catalog import Catalog
+from bench.catalog.claims import Claim, Differences, Interaction, Sensitivity, Shape, Trend
+from bench.catalog.quantities import Pair, Quantity
 from bench.store.records import RunRecord
 
 Word = Literal["holds", "does not hold", "undecided", "not run"]
@@ -169,7 +170,7 @@ def _pairs(catalog: Catalog, paper: str, claim: Claim) -> Sequence[Pair]:
     if claim.differences is None:
         return ()
     table = next((t for t in catalog.paper(paper).tables if t.id == claim.differences.table), None)
-    return claim.differences.pairs if table is None else catalog.pairs(table)
+    return claim.differences.pairs if table is None else catalog.pairs(paper, table)
 
 
 def _findings(

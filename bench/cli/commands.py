@@ -54,7 +54,7 @@ def _explain(command: str, error: BenchError) -> int:
 def _fetch(o: argparse.Namespace) -> int:
     from bench.base.files import write_json
     from bench.base.outputs import claim_file, is_json, is_listing
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.corpora.fetch import fetch
 
     claim_file(o.out, "the list of files", is_json(is_listing))
@@ -65,9 +65,9 @@ def _fetch(o: argparse.Namespace) -> int:
 
 def _prepare(o: argparse.Namespace) -> int:
     from bench.base.files import read_json
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.corpora.prepare import prepare
-    from bench.planning.plan import text_rules
+    from bench.planning.resolve import text_rules
 
     catalog = load_catalog()
     rules = text_rules(catalog, o.paper, o.corpus, _settings(o))
@@ -107,10 +107,11 @@ def _pack(o: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench.base.outputs import claim_file
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.planning.pack import Workers, pack, summary
-    from bench.planning.plan import Plan, find_run, make_plan
+    from bench.planning.plan import Plan, make_plan
+    from bench.planning.resolve import find_run
     from bench.store.run_archives import archive, is_archive
 
     catalog, request = load_catalog(), _request(o)
@@ -136,9 +137,9 @@ def _pack(o: argparse.Namespace) -> int:
 def _unpack(o: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
-    from bench.planning.plan import find_run
+    from bench.planning.resolve import find_run
     from bench.store.run_archives import unpack
 
     catalog, settings = load_catalog(), _settings(o)
@@ -149,7 +150,7 @@ def _unpack(o: argparse.Namespace) -> int:
 
 def _report(o: argparse.Namespace) -> int:
     from bench.base.outputs import REPORT, discard
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.planning.plan import make_plan
     from bench.report.site import build_report
 
@@ -175,7 +176,7 @@ def _request(o: argparse.Namespace) -> Any:
 def _plan(o: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.show import plan_rows, plan_summary
     from bench.planning.cost import downloads, estimate
@@ -195,7 +196,7 @@ def _plan(o: argparse.Namespace) -> int:
 
 
 def _doctor(o: argparse.Namespace) -> int:
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.doctor import check, show
 
     return 0 if show(check(load_catalog(), o.results, o.mirror)) else 1
@@ -204,7 +205,7 @@ def _doctor(o: argparse.Namespace) -> int:
 def _list(o: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.show import declared
 
@@ -229,7 +230,7 @@ def _publish(o: argparse.Namespace) -> int:
 def _status(o: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.show import check_results, counts, progress
 
@@ -241,7 +242,7 @@ def _status(o: argparse.Namespace) -> int:
 
 
 def _show_table(o: argparse.Namespace) -> int:
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.terminal import show_table, terminal
 
     show_table(terminal(), load_catalog(), o.results, o.table, o.corpus)
@@ -249,7 +250,7 @@ def _show_table(o: argparse.Namespace) -> int:
 
 
 def _show_claims(o: argparse.Namespace) -> int:
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.terminal import show_claims, terminal
 
     show_claims(terminal(), load_catalog(), o.results, o.paper)
@@ -257,7 +258,7 @@ def _show_claims(o: argparse.Namespace) -> int:
 
 
 def _compare(o: argparse.Namespace) -> int:
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.terminal import show_difference, terminal
 
     show_difference(terminal(), load_catalog(), o.results, (o.first, o.second), o.metric, o.count)
@@ -289,8 +290,8 @@ def _interpolate(o: argparse.Namespace) -> int:
 
 
 def _run(o: argparse.Namespace) -> Any:
-    from bench.catalog.declarations import load_catalog
-    from bench.planning.plan import find_run
+    from bench.catalog.catalog import load_catalog
+    from bench.planning.resolve import find_run
 
     return find_run(load_catalog(), o.run, _settings(o))
 

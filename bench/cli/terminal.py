@@ -29,7 +29,8 @@ from bench.base.files import read_json
 from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.base.validation import validated
-from bench.catalog.declarations import Catalog, Table
+from bench.catalog.catalog import Catalog
+from bench.catalog.tables import PrintedTable
 from bench.cli.console import Row, print_grid, print_line
 from bench.cli.show import check_results
 from bench.planning.plan import Plan, Request
@@ -231,7 +232,7 @@ def _settings(folder: Path) -> RunSettings:
     return validated(RunSettings, content.get("settings"), path)
 
 
-def find_table(catalog: Catalog, name: str) -> tuple[str, Table]:
+def find_table(catalog: Catalog, name: str) -> tuple[str, PrintedTable]:
     """Paper and table of ``PAPER/TABLE``; a number alone stands for ``table<number>``."""
     paper, slash, key = name.partition("/")
     tables = {table.id: table for table in catalog.paper(paper).tables}
@@ -243,7 +244,7 @@ def find_table(catalog: Catalog, name: str) -> tuple[str, Table]:
     return paper, found
 
 
-def _views(material: Material, paper: str, table: Table) -> Iterator[tuple[str, TableView]]:
+def _views(material: Material, paper: str, table: PrintedTable) -> Iterator[tuple[str, TableView]]:
     """The table on each corpus that it prints, then on each other that has runs of its systems."""
     declared = material.catalog.paper(paper)
     frame = material.comparisons[paper]

@@ -25,7 +25,7 @@ from typing import IO, Literal
 from bench.base.errors import BenchError
 from bench.base.files import cannot_write, locked
 from bench.base.outputs import RESULTS, claim
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import passes
 from bench.store.costs import Records, recorded_cost
@@ -87,7 +87,7 @@ def in_order(catalog: Catalog, plan: Plan, seconds: Mapping[str, float]) -> list
     starts = {run.start for run in plan.runs.values()}
     groups: dict[tuple[str, str, str, str, int], list[str]] = {}
     for name, run in plan.runs.items():
-        baseline = catalog.system(run.system).couples or run.system
+        baseline = catalog.system(run.paper, run.system).couples or run.system
         groups.setdefault((run.tier, run.paper, run.corpus, baseline, run.seed), []).append(name)
     for key, names in groups.items():
         names.sort(key=lambda name: (name not in starts, plan.runs[name].system != key[3]))

@@ -12,7 +12,7 @@ import pandas
 
 from bench.analysis.numbers import MINUS, PRIME
 from bench.base.files import write_json, write_text, write_with
-from bench.catalog.declarations import Paper
+from bench.catalog.papers import Paper
 
 if TYPE_CHECKING:
     from bench.analysis.tables import TableView

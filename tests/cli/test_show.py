@@ -13,10 +13,11 @@ from rich.console import Console
 
 from bench.base.errors import BenchError
 from bench.base.files import write_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.cli.console import print_grid, print_line, print_rows, span
 from bench.cli.show import check_results, counts, plan_rows, plan_summary, progress
-from bench.planning.plan import Request, find_run, make_plan
+from bench.planning.plan import Request, make_plan
+from bench.planning.resolve import find_run
 from bench.store.costs import Cost
 from bench.store.freshness import state_folder
 

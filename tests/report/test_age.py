@@ -11,7 +11,7 @@ import pytest
 
 from bench.analysis import age
 from bench.analysis.age import ages, told
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
 from bench.store import provenance
 from bench.store.provenance import code_hash

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.analysis.compare import Cell
 from bench.base.errors import BenchError
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.cli.commands import main
 from bench.cli.diff import show_diff
 from bench.planning.plan import Plan, Request, make_plan

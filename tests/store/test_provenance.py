@@ -12,16 +12,16 @@ import pytest
 
 import bench
 from bench.base.errors import BenchError
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import find_run
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import find_run
 from bench.store import provenance
 from bench.store.provenance import PACKAGE, code_hash, modules_of, modules_that_count
 from tests.conftest import tiny_settings
 
 PROBE = """
 import json
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import resolve
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import resolve
 from bench.store.provenance import code_hash
 catalog = load_catalog()
 hashes = {}

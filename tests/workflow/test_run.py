@@ -120,14 +120,14 @@ def test_a_changed_setting_reruns_exactly_what_it_changes(
     ("file", "old", "new", "expected"),
     [
         (
-            "systems.yaml",
+            "papers/coupled-vae/systems.yaml",
             "  objective: {kl: {weight: {kind: linear}}}\n",
             "  objective: {kl: {weight: {kind: linear, ceiling: 0.9}}}\n",
             {"train": 1, "evaluate": 1, "report": 1, "all": 1},
         ),
-        ("systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
+        ("papers/coupled-vae/systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
         (
-            "systems.yaml",
+            "papers/coupled-vae/systems.yaml",
             "  objective: {kl: {weight: {ceiling: 0.8}}}\n",
             "  objective: {kl: {weight: {ceiling: 0.7}}}\n",
             {},

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from bench.planning import plan
+from bench.planning import plan, resolve
 from bench.corpora.entry import SAID
-from bench.catalog.declarations import SYSTEM_SAID, load_catalog
+from bench.base.own import VARIABLE
+from bench.catalog.catalog import load_catalog
+from bench.catalog.systems import SHOWN
 from bench.base.errors import BenchError
 from bench.base.files import locked, stable_hash
 from bench.store.provenance import code_hash
@@ -33,15 +36,16 @@ def read_configuration():
     check_keys(config, yaml.safe_load(SCHEMA.read_text())["properties"], WHERE)
     validate(config, str(SCHEMA))
     named = [config["catalog"]] if isinstance(config["catalog"], str) else config["catalog"]
-    folders = [Path(folder).absolute() for folder in named]
-    catalog = load_catalog(*folders)
+    folders = [str(Path(folder).absolute()) for folder in named]
+    os.environ[VARIABLE] = os.pathsep.join([*folders, os.environ.get(VARIABLE, "")])  # jobs see the same folders
+    catalog = load_catalog()
     request = request_of(config, catalog, WHERE)
     plan.make_plan(catalog, request)  # every name in it is known
-    return catalog, folders, targets(catalog, request)
+    return catalog, targets(catalog, request)
 
 
 try:
-    CATALOG, FOLDERS, REQUESTS = read_configuration()
+    CATALOG, REQUESTS = read_configuration()
 except BenchError as error:
     sys.exit(str(error))
 
@@ -62,10 +66,10 @@ def explained(function):
 # The commands run with the interpreter that runs Snakemake and with the package beside the Snakefile. A prefix
 # replaces Snakemake's own, so strict mode is repeated.
 BIN, TREE = shlex.quote(str(Path(sys.executable).parent)), shlex.quote(workflow.basedir)
-EXTRA = shlex.quote(":".join(map(str, FOLDERS)))
+OWN = shlex.quote(os.environ[VARIABLE])
 shell.prefix(
     f"set -euo pipefail; export PATH={BIN}:$PATH PYTHONPATH={TREE}:${{{{PYTHONPATH:-}}}} "
-    f"BENCH_CATALOG={EXTRA}:${{{{BENCH_CATALOG:-}}}}; "
+    f"{VARIABLE}={OWN}; "
 )
 
 # Arguments that change no number, or whose effect is tracked as the identity of each run: not params.
@@ -85,7 +89,7 @@ def runs_of(target):
 @functools.cache
 @explained
 def run_of(name):
-    return plan.find_run(CATALOG, name, config["settings"])
+    return resolve.find_run(CATALOG, name, config["settings"])
 
 
 def report_folder(target):
@@ -140,13 +144,13 @@ def declared_of_report(wildcards):
     """What the report shows of the catalog: titles, tables, reported numbers."""
     target = target_of_report(wildcards)
     papers, runs = REQUESTS[target].papers, runs_of(target).values()
-    systems = {name for paper in papers for name in plan.systems_of(CATALOG, paper)} | {
-        r.system for r in runs
+    systems = {(paper, name) for paper in papers for name in plan.systems_of(CATALOG, paper)} | {
+        (r.paper, r.system) for r in runs
     }
     corpora = {name for paper in papers for name in CATALOG.paper(paper).corpora} | {r.corpus for r in runs}
     shown = [
         *(CATALOG.paper(paper).model_dump(mode="json") for paper in papers),
-        *(CATALOG.systems[name].model_dump(mode="json", include=SYSTEM_SAID) for name in sorted(systems)),
+        *(CATALOG.system(*name).model_dump(mode="json", include=SHOWN) for name in sorted(systems)),
         *(CATALOG.corpus(name).model_dump(mode="json", include=set(SAID)) for name in sorted(corpora)),
     ]
     return stable_hash(shown)
@@ -166,7 +170,7 @@ def own_files(wildcards):
 @explained
 def corpus_identity(wildcards):
     entry = CATALOG.corpus(wildcards.corpus)
-    rules = plan.text_rules(CATALOG, wildcards.paper, wildcards.corpus, config["settings"])
+    rules = resolve.text_rules(CATALOG, wildcards.paper, wildcards.corpus, config["settings"])
     return stable_hash([entry.content(), rules.model_dump(mode="json")])
 
 

@@ -1,6 +1,6 @@
 """One reader per format, registered by kind: verified files in, token lists out.
 
-A reader is a function in any file of this room, marked by the decorator.
+A reader is a function in any file of this room, or in ``readers/`` of a user's own folder, marked by the decorator.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.base.errors import BenchError, unknown
+from bench.base.own import import_all
 from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
 
@@ -46,7 +47,7 @@ def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, F
         if kind in _READERS:
             raise BenchError(
                 f"two readers are named {kind!r}",
-                where=f"{_READERS[kind][1].__module__} and {function.__module__}",
+                where=f"{_file(_READERS[kind][1])} and {_file(function)}",
                 remedy="rename one of them",
             )
         _READERS[kind] = (options, function)
@@ -55,10 +56,15 @@ def reader(kind: str, options: type[Options]) -> Callable[[Callable[[str, Any, F
     return register
 
 
+def _file(function: Callable[..., object]) -> str:
+    return function.__code__.co_filename
+
+
 def kinds() -> dict[str, tuple[type[Options], Callable[[str, Any, Files], RawCorpus]]]:
     """All readers by kind: (model of the options, function)."""
     for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
         importlib.import_module(f"{__name__}.{module}")
+    import_all("readers")
     return _READERS
 
 
