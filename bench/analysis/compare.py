@@ -72,6 +72,9 @@ class Cell:
     files: list[str] = field(default_factory=list)
     note: str = ""
     bold: bool | None = None
+    spread: float | None = None
+    n: int | None = None
+    marks: list[str] = field(default_factory=list)
     better: str | None = None
     noise: float | None = None
     noise_from: str = ""
@@ -90,6 +93,7 @@ class Place:
     quantity: PrintedQuantity
     reported: PrintedNumber | None
     printed_row: bool
+    printed_unit: str
 
 
 Source = tuple[Origin, str]  # origin and tier
@@ -149,6 +153,7 @@ def _places(paper: Paper, table: PrintedTable, ran: Sequence[str], corpora: Sequ
     numbers: dict[tuple[str, ...], list[PrintedNumber]] = {}
     for number in (n for n in paper.reported if n.table == table.printed):
         numbers.setdefault((number.label, number.setting, number.corpus, number.metric), []).append(number)
+    printed_units = {n.metric: n.unit for n in paper.reported if n.table == table.printed}
     earlier = Counter[tuple[str, str]]()
     for position, row in enumerate((*table.rows, *extra)):
         for corpus in corpora:
@@ -162,7 +167,15 @@ def _places(paper: Paper, table: PrintedTable, ran: Sequence[str], corpora: Sequ
                     quantity = quantity.model_copy(update={"estimator": row.estimators[metric]})
                 of_table = position < len(table.rows)
                 yield Place(
-                    table, position, row, corpus, metric, quantity, here[0] if here else None, of_table
+                    table,
+                    position,
+                    row,
+                    corpus,
+                    metric,
+                    quantity,
+                    here[0] if here else None,
+                    of_table,
+                    printed_units.get(metric, ""),
                 )
         earlier[row.label, row.setting] += 1
 
@@ -258,6 +271,9 @@ def _cell(
         files=[str(run.folder / "measurements.json") for run, _ in found],
         note=reported.note if reported else "",
         bold=reported.bold if reported else None,
+        spread=reported.spread if reported else None,
+        n=reported.n if reported else None,
+        marks=list(reported.marks) if reported else [],
         better=quantity.better if place.metric != EXCESS else "lower",
         noise=floor.value * factor if floor else None,
         noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
@@ -275,9 +291,10 @@ def _limits(measurement: Measurement | None, factor: float) -> Limits:
 
 
 def _decimals(place: Place, unit: str) -> int:
-    """Decimals of the print (a ratio has two more than percent), one more where nothing was printed."""
-    as_ratio = 2 if unit == "ratio" else 0
-    return place.quantity.decimals + as_ratio + (place.corpus not in place.table.corpora)
+    """Decimals in ``unit`` that are worth those of the print, one more where nothing was printed."""
+    scale = units.factor(unit, place.printed_unit or unit) or 1.0
+    finer = round(math.log10(scale))
+    return place.quantity.decimals + finer + (place.corpus not in place.table.corpora)
 
 
 def _usable(run: RunRecord, quantity: PrintedQuantity) -> Measurement | None:

@@ -19,6 +19,7 @@ from bench.base.files import sha256_file
 
 VARIABLE = "BENCH_CATALOG"
 PREFIX = "bench_own_"
+_DIGESTS: dict[str, str] = {}  # of the files that were imported, by module
 
 
 def own_folders() -> tuple[Path, ...]:
@@ -34,7 +35,8 @@ def own_folders() -> tuple[Path, ...]:
 
 def own_files(room: str) -> list[Path]:
     """The Python files of a user's own folders in ``room`` (parts, measures, readers)."""
-    return [file for folder in own_folders() for file in sorted((folder / room).glob("*.py"))]
+    files = (file for folder in own_folders() for file in sorted((folder / room).glob("*.py")))
+    return [file for file in files if file.name != "__init__.py"]
 
 
 def module_name(file: Path) -> str:
@@ -51,6 +53,8 @@ def import_file(file: Path) -> ModuleType:
     package = sys.modules.setdefault(name.partition(".")[0], ModuleType(name.partition(".")[0]))
     package.__path__ = [str(file.parents[1])]
     try:
+        if name not in sys.modules:
+            _DIGESTS[name] = sha256_file(file)
         return importlib.import_module(name)
     except BenchError:
         raise
@@ -74,7 +78,14 @@ def _files() -> dict[str, Path]:
     return {module_name(file): file for room in rooms for file in own_files(room)}
 
 
-def digests(modules: list[str]) -> dict[str, str]:
-    """The sha256 of the user's own files among ``modules``, by folder and name: ``parts/critic.py``."""
-    files = [file for module in modules if (file := file_of(module)) is not None]
-    return {f"{file.parent.name}/{file.name}": sha256_file(file) for file in sorted(files)}
+def imported() -> dict[str, str]:
+    """The sha256 of each of the user's own files that this process has imported, by folder, room and name.
+
+    As the file was when it was imported: it may have changed since.
+    """
+    found = {}
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        if (place := getattr(sys.modules[name], "__file__", None)) is not None:
+            file = Path(place)
+            found["/".join(file.parts[-3:])] = _DIGESTS.get(name) or sha256_file(file)
+    return dict(sorted(found.items()))

@@ -32,6 +32,7 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
     """
     if out.exists():
         (claim(out, CORPUS) / "corpus.json").unlink(missing_ok=True)
+    paths = {**paths, **entry.own_paths()}  # these may have moved since they were fetched
     corpus = read(entry, paths)
     _check_sizes(entry, corpus)
     read_sizes = {split: len(texts) for split, texts in corpus.splits.items()}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bench import __version__
 from bench.base.errors import unknown
 from bench.base.files import sha256_file
+from bench.base.own import file_of, imported, module_name, own_files
 from bench.base.registry import registry
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _hash_of(roots: frozenset[str], folders: tuple[str, ...]) -> str:
 
 
 def _roots(stage: str, optional: frozenset[str]) -> Iterator[str]:
+    yield from (module_name(file) for file in (own_files("measures") if stage == "evaluate" else ()))
     for root in ROOTS[stage]:
         file = _file(root)
         room = sorted(file.parent.rglob("*.py")) if file is not None and file.name == "__init__.py" else []
@@ -139,7 +141,7 @@ def _name(file: Path) -> str:
 def _file(module: str) -> Path | None:
     """The source of a module of this package; None for a name inside a module, or of another package."""
     if module.partition(".")[0] != PACKAGE.name:
-        return None
+        return file_of(module)
     path = PACKAGE.parent.joinpath(*module.split("."))
     return next((c for c in (path.with_suffix(".py"), path / "__init__.py") if c.is_file()), None)
 
@@ -209,8 +211,10 @@ def provenance(code: str, *, device: str = "cpu", threads: int | None = None) ->
     """What a run records of where its numbers came from; ``code`` is the :func:`code_hash` of its stage.
 
     Keys: code_version, dirty, code_hash, modules (the hash of each module behind it, so that a later version
-    can say which changed), python, torch, packages, device, threads.
+    can say which changed), python, torch, packages, device, threads; own_files where a user's own Python files were
+    imported (the sha256 of each).
     """
+    own = imported()
     version, dirty = code_version()
     return {
         "code_version": version,
@@ -222,6 +226,7 @@ def provenance(code: str, *, device: str = "cpu", threads: int | None = None) ->
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "device": describe_device(device),
         "threads": threads,
+        **({"own_files": own} if own else {}),
     }
 
 
@@ -237,7 +242,8 @@ def code_version() -> tuple[str, bool]:
 
 def changed_since(commit: str, modules: Iterable[str]) -> list[str] | None:
     """Those of ``modules`` that execute something else than they did at ``commit``; None where git cannot tell."""
-    files = {str(file.relative_to(PACKAGE.parent)): name for name in modules if (file := _file(name))}
+    named = ((name, _file(name)) for name in modules if file_of(name) is None)
+    files = {str(file.relative_to(PACKAGE.parent)): name for name, file in named if file is not None}
     if code_version()[0] == __version__ or not files:
         return None
     found = _git("diff", "--name-only", commit, "--", *files)

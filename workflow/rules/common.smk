@@ -158,13 +158,10 @@ def declared_of_report(wildcards):
 
 @explained
 def source_identity(wildcards):
-    return stable_hash(CATALOG.corpus(wildcards.corpus).content()["files"])
-
-
-@explained
-def own_files(wildcards):
-    """The files of a user's own corpus: read where they lie, so a change of them must be seen."""
-    return [str(file.local) for file in CATALOG.corpus(wildcards.corpus).files if file.local is not None]
+    """Of a user's own files, which are read where they lie, only the names: nothing of them is fetched."""
+    entry = CATALOG.corpus(wildcards.corpus)
+    own = entry.own_paths()
+    return stable_hash([file["path"] if file["path"] in own else file for file in entry.content()["files"]])
 
 
 @explained

@@ -12,7 +12,6 @@ rule fetch:
 
 rule prepare:
     input:
-        own_files,
         sources="<results>/sources/{corpus}.json",
     output:
         "<results>/corpora/{paper}/{corpus}/vocabulary.json",
