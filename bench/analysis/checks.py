@@ -218,7 +218,9 @@ def _fate(
     if None in sides or baseline == twin:
         return "tied"
     quantity = pairing.paper.quantities[metric]
-    found = pairing.contrast([Term(system, quantity.metric, quantity.estimator) for system in pair]).difference
+    found = pairing.contrast(
+        [Term(system, quantity.metric, quantity.estimator) for system in pair]
+    ).difference
     if found is None:
         return "not run"
     if found.seeds < 2 or not found.excludes_zero:

@@ -118,7 +118,9 @@ def registry() -> Mapping[str, Mapping[str, Registered]]:
 
 @functools.cache
 def _registry(package: Path, own: tuple[Path, ...]) -> Mapping[str, Mapping[str, Registered]]:
-    files = [(file, _module(file, package)) for room in ROOMS for file in sorted((package / room).rglob("*.py"))]
+    files = [
+        (file, _module(file, package)) for room in ROOMS for file in sorted((package / room).rglob("*.py"))
+    ]
     files += [(file, module_name(file)) for file in own]
     found: dict[str, dict[str, Registered]] = {choice: {} for choice in CHOICES}
     for entry in (entry for file, module in files for entry in _parts_in(file, module)):

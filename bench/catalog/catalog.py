@@ -126,7 +126,9 @@ def _load(package: Path, own: tuple[Path, ...]) -> Catalog:
     import_all("measures")  # whose metrics papers may name
     of_papers = [path for folder in folders for path in paper_folders(folder)]
     declaring = _declaring(of_papers)
-    systems = read_systems([*((SHARED, f / SYSTEMS) for f in folders), *((f.name, f / SYSTEMS) for f in of_papers)])
+    systems = read_systems(
+        [*((SHARED, f / SYSTEMS) for f in folders), *((f.name, f / SYSTEMS) for f in of_papers)]
+    )
     corpora = load_corpora(*(f / "corpora" for f in own if (f / "corpora").is_dir()))
     path = package / "tiers.yaml"
     tiers = validated(Tiers, read_yaml(path), path)
@@ -144,7 +146,9 @@ def _declaring(folders: Sequence[Path]) -> Sequence[Path]:
     for folder in folders:
         if folder.name in declaring and (folder / FILE).exists():
             where = f"{declaring[folder.name]} and {folder}"
-            raise BenchError(f"two papers are named {folder.name!r}", where=where, remedy="rename one of them")
+            raise BenchError(
+                f"two papers are named {folder.name!r}", where=where, remedy="rename one of them"
+            )
         if folder.name == SHARED:
             raise BenchError(f"no paper can be named {SHARED!r}", where=folder, remedy="rename it")
         if (folder / FILE).exists():

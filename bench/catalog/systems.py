@@ -78,11 +78,9 @@ class Systems:
     declared: Mapping[Key, System]
     files: Mapping[Key, Path]
 
-    @functools.cache
     def known(self, scope: str) -> Mapping[str, Key]:
         """The systems that a paper can name without a prefix: its own, and the shared ones it does not replace."""
-        found = {name: (of, name) for of, name in self.declared if of == SHARED}
-        return found | {name: (of, name) for of, name in self.declared if of == scope}
+        return _known(self, scope)
 
     def find(self, scope: str, reference: str, where: object | None = None) -> Key:
         """The system that ``reference`` names in a scope. Raises :class:`BenchError` with the nearest name."""
@@ -96,7 +94,9 @@ class Systems:
             elsewhere = [f"{of}/{one}" for of, one in self.declared if one == name]
             if elsewhere:
                 remedy = f"to name that of another paper, write {' or '.join(elsewhere)}"
-                raise BenchError(f"unknown system {name!r}", where=where, allowed=sorted(known), remedy=remedy)
+                raise BenchError(
+                    f"unknown system {name!r}", where=where, allowed=sorted(known), remedy=remedy
+                )
             raise unknown("system", name, known, where=where)
         return known[name]
 
@@ -105,17 +105,9 @@ class Systems:
         parent = self.declared[key].parent
         return None if parent is None else self.find(key[0], parent, f"{self.files[key]}: {key[1]}")
 
-    @functools.cache
     def ancestry(self, key: Key) -> Sequence[Key]:
         """The system and those it builds on, the oldest first. Raises :class:`BenchError` for a circle."""
-        keys = [key]
-        while (parent := self.parent(keys[-1])) is not None:
-            if parent in keys:
-                circle = " -> ".join(name for _, name in (*keys, parent))
-                where = f"{self.files[keys[-1]]}: {keys[-1][1]}"
-                raise BenchError(f"systems extend each other in a circle: {circle}", where=where)
-            keys.append(parent)
-        return keys[::-1]
+        return _ancestry(self, key)
 
     def baseline(self, key: Key) -> Key | None:
         """The system whose coupled twin ``key`` is, if it is one (also through ``extends``)."""
@@ -123,6 +115,24 @@ class Systems:
             if self.declared[one].couples:
                 return self.parent(one)
         return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _known(systems: Systems, scope: str) -> Mapping[str, Key]:
+    found = {name: (of, name) for of, name in systems.declared if of == SHARED}
+    return found | {name: (of, name) for of, name in systems.declared if of == scope}
+
+
+@functools.lru_cache(maxsize=1024)
+def _ancestry(systems: Systems, key: Key) -> Sequence[Key]:
+    keys = [key]
+    while (parent := systems.parent(keys[-1])) is not None:
+        if parent in keys:
+            circle = " -> ".join(name for _, name in (*keys, parent))
+            where = f"{systems.files[keys[-1]]}: {keys[-1][1]}"
+            raise BenchError(f"systems extend each other in a circle: {circle}", where=where)
+        keys.append(parent)
+    return keys[::-1]
 
 
 def read_systems(files: Iterable[tuple[str, Path]]) -> Systems:

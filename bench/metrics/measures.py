@@ -1,8 +1,8 @@
 """Measures that stand in a file of their own.
 
-A measure is a function in any file of this room, or in ``measures/`` of a user's own folder, marked by the decorator. It is called once for each system that
-has codes, and records what it finds in the sheet of the evaluation, under a metric and an estimator that are
-declared in :mod:`bench.metrics.definitions`.
+A measure is a function in any file of this room, or in ``measures/`` of a user's own folder, marked by the decorator.
+It is called once for each system that has codes, and records what it finds in the sheet of the evaluation, under a
+metric and an estimator that are declared in :mod:`bench.metrics.definitions`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from bench.base.files import sha256_file
 from bench.base.own import VARIABLE, import_all, import_file, imported, module_name, own_files, own_folders
 from bench.base.registry import build, lookup, registry
 
-PART = '''"""A schedule."""
+PART = '''"""A weight."""
 from bench.base.registry import part
 from .helper import DOUBLE
 @part("{choice}", "{kind}")
@@ -22,10 +22,10 @@ class Doubled:
     """Twice the step."""
     def __init__(self, *, by: float = 1.0) -> None:
         self.by = by
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: int, observed: object = None) -> float:
         return DOUBLE * step * self.by
 '''
-CHOICE = "schedule"
+CHOICE = "weight"
 
 Own = Callable[..., Path]
 
@@ -91,8 +91,11 @@ def test_a_relative_folder_is_found_wherever_the_program_goes_then(
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (doubled("linear"), r"two parts are named schedule 'linear'(.|\n)*bench/objectives/.* and .*mine/parts/a\.py"),
-        (doubled("doubled", choice="shedule"), r"unknown choice 'shedule'(.|\n)*mine/parts/a\.py: Doubled"),
+        (
+            doubled("linear"),
+            r"two parts are named weight 'linear'(.|\n)*bench/objectives/.* and .*mine/parts/a\.py",
+        ),
+        (doubled("doubled", choice="wieght"), r"unknown choice 'wieght'(.|\n)*mine/parts/a\.py: Doubled"),
         ("def f(:", r"cannot read the parts in this file(.|\n)*mine/parts/a\.py"),
     ],
 )
@@ -105,7 +108,7 @@ def test_a_mistake_in_a_part_names_the_file(source: str, message: str, own: Own)
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
-        ("a.py", "import nothing_of_that_name\n", r"cannot import this file: ModuleNotFoundError(.|\n)*mine/parts/a\.py"),
+        ("a.py", "import absent_\n", r"cannot import this file: ModuleNotFoundError(.|\n)*mine/parts/a\.py"),
         ("b.py", "1 / 0\n", r"ZeroDivisionError(.|\n)*mine/parts/b\.py"),
         ("a.b.py", "", r"a dot in its name(.|\n)*mine/parts/a\.b\.py(.|\n)*rename it"),
     ],
@@ -123,8 +126,11 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_part_is_not_imported_until_it_is_built(own: Own) -> None:
-    own("mine", {"parts/a.py": doubled("doubled") + "\nprint('imported')\n", "parts/helper.py": "DOUBLE = 2\n"})
-    code = "from bench.base.registry import lookup, build; lookup('schedule', 'doubled'); print('known'); "
-    code += "build('schedule', 'doubled', {})"
+    own(
+        "mine",
+        {"parts/a.py": doubled("doubled") + "\nprint('imported')\n", "parts/helper.py": "DOUBLE = 2\n"},
+    )
+    code = "from bench.base.registry import lookup, build; lookup('weight', 'doubled'); print('known'); "
+    code += "build('weight', 'doubled', {})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["known", "imported"]

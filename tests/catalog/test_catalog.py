@@ -136,7 +136,12 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "{lable: GRU-LM, ",
             "'lable'(.|\n)*rows.0.lable(.|\n)*'label'",
         ),
-        ("papers/coupled-vae/tables.yaml", "better: lower}", "better: less}", "quantities.nll.better is 'less'"),
+        (
+            "papers/coupled-vae/tables.yaml",
+            "better: lower}",
+            "better: less}",
+            "quantities.nll.better is 'less'",
+        ),
         ("papers/coupled-vae/paper.yaml", "latent: 32", "latent: 32\n  latent: 16", "key 'latent' twice"),
         (
             "papers/coupled-vae/reported.csv",
@@ -342,9 +347,7 @@ def test_the_baseline_of_a_pair_is_known_through_its_variants(system: str, basel
 
 
 def test_reading_the_catalog_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from bench.catalog.catalog import load_catalog; load_catalog(); print(*sys.modules)"
-    )
+    code = "import sys; from bench.catalog.catalog import load_catalog; load_catalog(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "pandas", "pooch", "snakemake"} & set(done.stdout.split())
 

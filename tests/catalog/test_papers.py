@@ -43,7 +43,9 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         for name, content in files.items():
             path = tmp_path / "mine" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+            path.write_text(
+                content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8"
+            )
         monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
         return load_catalog()
 
@@ -118,7 +120,10 @@ def test_a_folder_with_systems_alone_adds_them_to_a_paper(write: Write) -> None:
             of("a", "vae") | {"papers/a/tiers.yaml": {"demo": {"tables": ["table2"]}}},
             "unknown table 'table2'(.|\n)*tiers.yaml: demo",
         ),
-        (of("a", "vae") | {"papers/a/tiers.yaml": {"dmo": {}}}, "unknown tier 'dmo'(.|\n)*did you mean 'demo'"),
+        (
+            of("a", "vae") | {"papers/a/tiers.yaml": {"dmo": {}}},
+            "unknown tier 'dmo'(.|\n)*did you mean 'demo'",
+        ),
         (
             of("a", "vae") | {"papers/a/tiers.yaml": {"demo": {"by_system": {"dea": {}}}}},
             "unknown system 'dea'(.|\n)*tiers.yaml: demo: by_system",
@@ -138,7 +143,9 @@ def test_a_mistake_in_a_paper_is_explained(files: dict[str, Any], message: str, 
 def test_pairs_are_declared_or_else_coupled_twins(write: Write) -> None:
     own = {"coupled-vae": {"title": "C", "couples": "vae", "coupling": "twin"}}
     rows = ("vae", "dae", "gru-lm", "coupled-vae")
-    catalog = write(of("a", *rows, own=own) | of("b", *rows, own=own, pairs=[["dae", "vae"], ["gru-lm", "vae"]]))
+    catalog = write(
+        of("a", *rows, own=own) | of("b", *rows, own=own, pairs=[["dae", "vae"], ["gru-lm", "vae"]])
+    )
     (table,) = catalog.paper("a").tables
     assert catalog.pairs("a", table) == [("vae", "coupled-vae")]
     assert catalog.pairs("b", table) == [("dae", "vae"), ("gru-lm", "vae")]
@@ -192,7 +199,9 @@ def test_a_system_is_checked_in_every_tier_and_told_what_its_relatives_have(writ
     """What a tier supplies is missing in the others, and is told before anything is trained in that tier."""
     own = {"mine": {"title": "M", "extends": "cycann-vae", "decoder": {"kind": "cnn"}}}
     catalog = write({"papers/coupled-vae/systems.yaml": own})
-    assert resolve(catalog, "demo", "coupled-vae", "generated-small", "mine", 0, {"decoder": {"dilations": [1]}})
+    assert resolve(
+        catalog, "demo", "coupled-vae", "generated-small", "mine", 0, {"decoder": {"dilations": [1]}}
+    )
     with pytest.raises(BenchError) as caught:
         check_tiers(catalog, "coupled-vae", "mine")
     assert "is missing" in str(caught.value)
@@ -206,6 +215,8 @@ def test_a_part_of_another_kind_keeps_the_options_that_both_kinds_have(write: Wr
     catalog = write({"papers/coupled-vae/systems.yaml": own})
     check_tiers(catalog, "coupled-vae", "mine")
     for tier, corpus in (("demo", "generated-small"), ("paper", "ptb")):
-        gru, lstm = (resolve(catalog, tier, "coupled-vae", corpus, s, 0).encoder for s in ("cycann-vae", "mine"))
+        gru, lstm = (
+            resolve(catalog, tier, "coupled-vae", corpus, s, 0).encoder for s in ("cycann-vae", "mine")
+        )
         assert (gru.kind, lstm.kind) == ("gru", "lstm")
         assert gru.options == lstm.options

@@ -139,5 +139,7 @@ def test_a_file_of_another_form_is_told(lines: tuple[str, ...], message: str, tm
 
 
 def test_a_file_that_is_not_utf8_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"not UTF-8: the byte 0xb1(.|\n)*csv:3(.|\n)*save the file as UTF-8"):
+    with pytest.raises(
+        BenchError, match=r"not UTF-8: the byte 0xb1(.|\n)*csv:3(.|\n)*save the file as UTF-8"
+    ):
         read(tmp_path, HEAD, line(), line(metric="kl", note="± 0.1"), encoding="cp1252")

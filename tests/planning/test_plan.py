@@ -59,7 +59,11 @@ def asked(catalog: Catalog, **values: Any) -> Plan:
             {"encoder": "gru"},
             {"encoder": {"kind": "gru", "hidden": 1}},
         ),
-        ({"encoder": {"kind": "gru", "hidden": 1}}, {"encoder": "lstm"}, {"encoder": {"kind": "lstm", "hidden": 1}}),
+        (
+            {"encoder": {"kind": "gru", "hidden": 1}},
+            {"encoder": "lstm"},
+            {"encoder": {"kind": "lstm", "hidden": 1}},
+        ),
         (
             {"decoder": {"kind": "gru", "hidden": 1, "projection": 2, "dropout": 0.1}},
             {"decoder": "lstm"},

@@ -144,7 +144,8 @@ def test_how_much_is_explained_by_another_cause(catalog: Catalog) -> None:
     assert rows[0]["by_seed"] == lines["One update each"].contrast.difference.by_seed  # type: ignore[union-attr]
     values = list(values_of(found))
     assert {row["row"] for row in values} == {"VAE", "Coupled-VAE"} | {
-        catalog.system("coupled-vae", s).title for s in ("vae-as-released", "vae-three-updates", "coupled-vae-as-released")
+        catalog.title("coupled-vae", s)
+        for s in ("vae-as-released", "vae-three-updates", "coupled-vae-as-released")
     }
 
 
