@@ -56,11 +56,11 @@ def start(options: argparse.Namespace, side: str) -> Work:
 def corpus(options: argparse.Namespace, side: str) -> Work:
     """A turn reads, prepares or loads the corpus once."""
     from bench.base.files import read_json
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.corpora.batches import Collator
     from bench.corpora.prepare import prepare
     from bench.corpora.prepared import Prepared
-    from bench.planning.plan import text_rules
+    from bench.planning.resolve import text_rules
 
     sources = {name: Path(path) for name, path in read_json(options.sources).items()}
 
@@ -115,7 +115,7 @@ def workflow(options: argparse.Namespace, side: str) -> Work:
 def report(options: argparse.Namespace, side: str) -> Work:
     """A turn builds the report of so many made-up runs of the paper tier."""
     sys.path.insert(0, str(ROOT))
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.planning.plan import Request, make_plan, systems_of
     from bench.report.site import build_report
     from tests.report import conftest
@@ -124,7 +124,7 @@ def report(options: argparse.Namespace, side: str) -> Work:
     root, catalog = Path(tempfile.mkdtemp()), load_catalog()
     conftest.TEXTS = 3_761  # as the test split of the Penn Treebank
     results, paper = conftest.Results(root, catalog), "coupled-vae"
-    systems = [s for s in systems_of(catalog, paper) if not catalog.system(s).missing]
+    systems = [s for s in systems_of(catalog, paper) if not catalog.missing(paper, s)]
     seeds = range(-(-count // len(systems)))
     names = [f"paper/{paper}/ptb/{system}/seed{seed}" for seed in seeds for system in systems][:count]
     results.corpus()

@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.models import packing
 from bench.planning.cost import sizes_of, stand_in
 from bench.planning.plan import Request, make_plan

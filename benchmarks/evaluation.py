@@ -19,12 +19,12 @@ from plain import PlainVAE, corpus_from
 from turns import Sides, Work, parser, print_table, sides_from
 
 from bench.base.device import prepare_process, product_type
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.batches import Collator, by_length
 from bench.corpora.prepared import Texts
 from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.decoding import greedy
-from bench.planning.plan import resolve
+from bench.planning.resolve import resolve
 from bench.training.composition import build_model
 
 PLAIN = "plain"

@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from turns import Work, parser, print_table, sides_from
 
 from bench.base.device import prepare_process
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import resolve
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import resolve
 from bench.training.loop import Trainer
 
 SIZES = {"vocabulary": 10_000, "length": 20, "batch": 32, "hidden": 256}

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.files import read_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.prepare import prepare
-from bench.planning.plan import text_rules
+from bench.planning.resolve import text_rules
 
 PAPER, TINY = "coupled-vae", "generated-tiny"
 

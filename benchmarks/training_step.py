@@ -22,9 +22,10 @@ from torch import nn
 from turns import Work, parser, print_table, sides_from
 
 from bench.base.device import prepare_process
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.batches import Collator, epoch_order
-from bench.planning.plan import resolve, systems_of
+from bench.planning.plan import systems_of
+from bench.planning.resolve import resolve
 from bench.training.loop import Trainer
 
 PAPER, PLAIN = "coupled-vae", "plain"

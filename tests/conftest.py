@@ -20,11 +20,11 @@ import torch
 from bench.base.locks import locked
 from bench.base.registry import registry
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.planning.plan import resolve, text_rules
+from bench.planning.resolve import resolve, text_rules
 
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
 

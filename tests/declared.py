@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.plan import systems_of
 
 CATALOG = load_catalog()
-BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
 
 
 def of_papers() -> dict[str, list[str]]:
-    """The buildable systems that each paper's tables, texts, figures and audits name; the first has the rest too."""
-    named: dict[str, set[str]] = {}
+    """The buildable systems of each paper: its own, and the shared ones that its files name."""
+    found: dict[str, list[str]] = {}
     for name, paper in CATALOG.papers.items():
         shown = [one.systems for one in paper.texts] + [one.systems for one in paper.audits.values()]
         shown += [one.systems + one.beside for one in paper.figures]
-        named[name] = {*systems_of(CATALOG, name), *itertools.chain(*shown)}
-    named[next(iter(named))] |= set(BUILT).difference(*named.values())
-    return {name: [system for system in BUILT if system in systems] for name, systems in named.items()}
+        named = {*systems_of(CATALOG, name), *itertools.chain(*shown)}
+        known = CATALOG.systems.known(name).items()
+        own = [system for system, (scope, _) in known if scope == name or system in named]
+        found[name] = [system for system in own if not CATALOG.missing(name, system)]
+    return found
 
 
 OF_PAPERS = of_papers()

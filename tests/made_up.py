@@ -13,8 +13,9 @@ import pytest
 
 from bench.base.files import sha256_file, write_json
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import Catalog, load_catalog
-from bench.planning.plan import Plan, Request, make_plan, resolve
+from bench.catalog.catalog import Catalog, load_catalog
+from bench.planning.plan import Plan, Request, make_plan
+from bench.planning.resolve import resolve
 from bench.store.freshness import state_folder
 
 TEXTS, DATA_HASH = 200, "d" * 64

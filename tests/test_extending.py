@@ -1,12 +1,10 @@
-"""docs/extending.md does what it says: its files are written and its commands run, in a copy of the package."""
+"""docs/extending.md does what it says: its files are written and its commands run, and the package stays as it is."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from bench.base.files import read_json
+from bench.base.files import read_json, sha256_file
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -77,11 +75,10 @@ def run(folder: Path, arguments: list[str], text: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a user has, with the files of the page in it."""
+    """A working directory of a user's, with the files of the page in it and links to the package."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("bench", "workflow"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("bench", "workflow", "Snakefile"):
+        (folder / name).symlink_to(ROOT / name)
     for block in (block for block in blocks() if block.file is not None):
         path = folder / str(block.file)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +106,13 @@ def test_every_block_is_a_file_or_commands() -> None:
     assert len(found) == PAGE.count("```") // 2
     assert all((block.file is None) == (block.language == "sh") for block in found)
     assert {line.split()[0] for line in commands()} == {"export", "bench", "snakemake"}
+
+
+def test_every_file_is_in_a_folder_of_the_users_own() -> None:
+    files = [str(block.file) for block in blocks() if block.file]
+    assert all(file.startswith("mine/") for file in files)
+    rooms = {Path(file).parts[1] for file in files}
+    assert rooms == {"systems.yaml", "parts", "measures", "readers", "corpora", "papers"}
 
 
 def test_a_new_system_is_a_few_lines(checkout: Path, printed: str) -> None:
@@ -139,17 +143,25 @@ def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
     assert set(rows["system"]) == {"constant-vae", "cosine-vae"}
 
 
-def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(checkout / "bench/objectives/cosine.py", tmp_path / "bench/objectives")
+def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path) -> None:
     code = (
-        "import json; from bench.catalog.declarations import load_catalog; "
-        "from bench.planning.plan import find_run; "
+        "import json; from bench.catalog.catalog import load_catalog; from bench.planning.resolve import find_run; "
         "run = find_run(load_catalog(), 'demo/coupled-vae/ptb/vae/seed0'); "
         "print(json.dumps([run.identity, run.training_identity]))"
     )
-    before, after = (json.loads(run(folder, ["-c", code])) for folder in (ROOT, tmp_path))
-    assert before == after
+    before = run(checkout, ["-c", code])
+    assert run(checkout, ["-c", f"import os; os.environ['BENCH_CATALOG'] = 'mine'; {code}"]) == before
+
+
+def test_a_run_records_the_users_own_files_that_it_imported(checkout: Path, printed: str) -> None:
+    folder = checkout / "results/runs/demo/coupled-vae/generated-tiny"
+    cosine, constant = (
+        read_json(folder / system / "seed0" / "run.json")["provenance"].get("own_files", {})
+        for system in ("cosine-vae", "constant-vae")
+    )
+    assert cosine["mine/parts/cosine.py"] == sha256_file(checkout / "mine" / "parts" / "cosine.py")
+    assert "mine/measures/length.py" in cosine
+    assert "mine/parts/cosine.py" not in constant
 
 
 def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, printed: str) -> None:
@@ -190,6 +202,7 @@ def test_a_new_metric_is_measured_and_explained(checkout: Path, printed: str) ->
 
 def test_a_new_paper_has_its_page_and_its_target(checkout: Path, printed: str) -> None:
     rows = pandas.read_csv(checkout / "report-3" / "tables" / "example-table1.csv")
+    assert rows.set_index("metric").loc["nll", ["spread", "n"]].dropna().to_numpy().tolist() == [[0.2, 3]]
     rows = rows[rows["measured"].notna()]
     assert set(rows["metric"]) == {"nll", "kl", "length"}
     assert rows.set_index("metric")["reported"].dropna().to_dict() == {"nll": 20.5, "kl": 1.5}

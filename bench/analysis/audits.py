@@ -18,8 +18,9 @@ from bench.analysis.pairs import (
     second_of_differences,
 )
 from bench.analysis.statistics import Difference
-from bench.catalog.declarations import Catalog
-from bench.catalog.questions import Audit, Comparison, Quantity
+from bench.catalog.audits import Audit, Comparison
+from bench.catalog.catalog import Catalog
+from bench.catalog.quantities import Quantity
 
 
 @dataclass(frozen=True)

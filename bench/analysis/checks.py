@@ -11,8 +11,11 @@ from bench.analysis.numbers import DASH, fixed, metric_name, significant
 from bench.analysis.pairs import Pairing, Term
 from bench.analysis.tables import row_name
 from bench.analysis.verdict import half_unit
-from bench.catalog.declarations import Catalog, Paper, Reported
-from bench.catalog.questions import Audit, CheckName, Quantity
+from bench.catalog.audits import Audit, CheckName
+from bench.catalog.catalog import Catalog
+from bench.catalog.papers import Paper
+from bench.catalog.quantities import Quantity
+from bench.catalog.reported import PrintedNumber
 
 MI_ESTIMATORS = ("leave-one-out", "self-included", "aggregate")
 PARTS, WHOLE = ("grad_norm_rec", "grad_norm_rec_coupled"), "grad_norm_rec_total"
@@ -60,7 +63,7 @@ def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
 def _printed_information(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
     """Printed mutual information that exceeds the printed mean KL by more than both can be rounded."""
     kl = {_row(number): number.value for number in reversed(paper.reported) if number.metric == "kl"}
-    slack = half_unit(paper.measures["mi"].decimals) + half_unit(paper.measures["kl"].decimals)
+    slack = half_unit(paper.quantities["mi"].decimals) + half_unit(paper.quantities["kl"].decimals)
     pairs = [(n, kl[_row(n)]) for n in paper.reported if n.metric == "mi" and _row(n) in kl]
     above = [(number, value) for number, value in pairs if number.value - value > slack]
     rows = tuple((_row_name(catalog, number), _mi_cells(number, value, paper)) for number, value in above)
@@ -71,20 +74,20 @@ def _printed_information(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
     yield Grid("Printed mutual information above the printed KL", ("KL", "MI", "excess"), rows, summary)
 
 
-def _row(number: Reported) -> tuple[str, str, str]:
+def _row(number: PrintedNumber) -> tuple[str, str, str]:
     """The row in which a number is printed, whatever the table."""
     return number.corpus, number.label, number.setting
 
 
-def _row_name(catalog: Catalog, number: Reported) -> str:
+def _row_name(catalog: Catalog, number: PrintedNumber) -> str:
     label, setting = row_name(number.label, number.setting)
     return ", ".join(filter(None, (label, setting, catalog.corpora[number.corpus].title, number.table)))
 
 
-def _mi_cells(number: Reported, kl: float, paper: Paper) -> tuple[Cell, ...]:
-    decimals, excess = paper.measures["mi"].decimals, number.value - kl
+def _mi_cells(number: PrintedNumber, kl: float, paper: Paper) -> tuple[Cell, ...]:
+    decimals, excess = paper.quantities["mi"].decimals, number.value - kl
     return (
-        Cell(fixed(kl, paper.measures["kl"].decimals), kl),
+        Cell(fixed(kl, paper.quantities["kl"].decimals), kl),
         Cell(fixed(number.value, decimals), number.value, marked=True),
         Cell(fixed(excess, decimals, signed=True), excess),
     )
@@ -127,7 +130,7 @@ def _printed_triangle(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
         if number.metric != WHOLE or None in parts:
             continue
         values = [part.value for part in parts if part is not None]
-        whole, decimals = number.value, paper.measures[WHOLE].decimals
+        whole, decimals = number.value, paper.quantities[WHOLE].decimals
         impossible = whole - sum(values) > 3 * half_unit(decimals)
         broken += impossible
         shown = [Cell(fixed(value, decimals), value) for value in (*values, sum(values), whole)]
@@ -180,7 +183,7 @@ def _bold(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
     """
     rows, total, seen = [], Counter[str](), set[tuple[tuple[str, str], str]]()
     for table in pairing.paper.tables:
-        pairs = {name: pair for pair in pairing.catalog.pairs(table) for name in pair}
+        pairs = {name: pair for pair in pairing.catalog.pairs(pairing.setting[2], table) for name in pair}
         systems = {(row.label, row.setting): row.system for row in table.rows}
         numbers = {
             (systems[n.label, n.setting], n.metric): n
@@ -207,15 +210,17 @@ FATES = ("survive", "contradicted", "undecided", "not run", "tied")
 
 
 def _fate(
-    pairing: Pairing, pair: tuple[str, str], metric: str, numbers: Mapping[tuple[str, str], Reported]
+    pairing: Pairing, pair: tuple[str, str], metric: str, numbers: Mapping[tuple[str, str], PrintedNumber]
 ) -> str:
     """What becomes of the better of a printed pair."""
     sides = [numbers.get((system, metric)) for system in pair]
     baseline, twin = (side.value if side else 0.0 for side in sides)
     if None in sides or baseline == twin:
         return "tied"
-    measure = pairing.paper.measures[metric]
-    found = pairing.contrast([Term(system, measure.metric, measure.estimator) for system in pair]).difference
+    quantity = pairing.paper.quantities[metric]
+    found = pairing.contrast(
+        [Term(system, quantity.metric, quantity.estimator) for system in pair]
+    ).difference
     if found is None:
         return "not run"
     if found.seeds < 2 or not found.excludes_zero:

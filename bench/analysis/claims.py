@@ -23,8 +23,9 @@ from bench.analysis.numbers import MINUS, metric_name
 from bench.analysis.pairs import Contrast, Pairing, Setting, Term, of_differences
 from bench.analysis.shapes import shape_findings
 from bench.analysis.statistics import Values
-from bench.catalog.declarations import Catalog
-from bench.catalog.questions import Claim, Differences, Interaction, Pair, Quantity, Sensitivity, Trend
+from bench.catalog.catalog import Catalog
+from bench.catalog.claims import Claim, Differences, Interaction, Sensitivity, Trend
+from bench.catalog.quantities import Pair, Quantity
 
 Source = tuple[str, str]  # origin and tier
 
@@ -126,7 +127,7 @@ def _pairs(catalog: Catalog, paper: str, claim: Claim) -> Sequence[Pair]:
     if claim.differences is None:
         return ()
     table = next((t for t in catalog.paper(paper).tables if t.id == claim.differences.table), None)
-    return claim.differences.pairs if table is None else catalog.pairs(table)
+    return claim.differences.pairs if table is None else catalog.pairs(paper, table)
 
 
 def _findings(

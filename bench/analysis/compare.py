@@ -16,7 +16,11 @@ import pandas
 from bench.analysis.age import told
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.verdict import MEANINGS, Evidence, Limits, Word, judge
-from bench.catalog.declarations import Catalog, Measure, Paper, Reported, Row, Table
+from bench.catalog.catalog import Catalog
+from bench.catalog.papers import Paper
+from bench.catalog.quantities import PrintedQuantity
+from bench.catalog.reported import PrintedNumber
+from bench.catalog.tables import PrintedRow, PrintedTable
 from bench.metrics import units
 from bench.metrics.definitions import METRICS
 from bench.store.records import Origin, Records, RunRecord, State
@@ -68,6 +72,9 @@ class Cell:
     files: list[str] = field(default_factory=list)
     note: str = ""
     bold: bool | None = None
+    spread: float | None = None
+    n: int | None = None
+    marks: list[str] = field(default_factory=list)
     better: str | None = None
     noise: float | None = None
     noise_from: str = ""
@@ -78,14 +85,15 @@ class Cell:
 class Place:
     """Where a cell stands: the printed number, if any, and how the quantity is measured."""
 
-    table: Table
+    table: PrintedTable
     position: int
-    row: Row
+    row: PrintedRow
     corpus: str
     metric: str
-    measure: Measure
-    reported: Reported | None
+    quantity: PrintedQuantity
+    reported: PrintedNumber | None
     printed_row: bool
+    printed_unit: str
 
 
 Source = tuple[Origin, str]  # origin and tier
@@ -135,33 +143,44 @@ def _systems_of(records: Records, paper: str) -> list[str]:
     return list(dict.fromkeys(r.parts[3] for r in records.runs if r.parts[1] == paper))
 
 
-def _places(paper: Paper, table: Table, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
+def _places(paper: Paper, table: PrintedTable, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
     """Cells of a table in reading order; systems that no table of the paper has get a row at the end.
 
     A row that is printed twice has its numbers twice.
     """
     known = {row.system for t in paper.tables for row in t.rows}
-    extra = [Row(label=system, system=system) for system in ran if system not in known]
-    numbers: dict[tuple[str, ...], list[Reported]] = {}
+    extra = [PrintedRow(label=system, system=system) for system in ran if system not in known]
+    numbers: dict[tuple[str, ...], list[PrintedNumber]] = {}
     for number in (n for n in paper.reported if n.table == table.printed):
         numbers.setdefault((number.label, number.setting, number.corpus, number.metric), []).append(number)
+    printed_units = {n.metric: n.unit for n in paper.reported if n.table == table.printed}
     earlier = Counter[tuple[str, str]]()
     for position, row in enumerate((*table.rows, *extra)):
         for corpus in corpora:
             for metric in _columns(table, corpus in table.corpora):
                 printed = numbers.get((row.label, row.setting, corpus, metric), [])
                 here = printed[earlier[row.label, row.setting] :]
-                measure = paper.measures.get(metric) or Measure(metric=metric, estimator=None, decimals=1)
+                quantity = paper.quantity(table, metric) or PrintedQuantity.model_construct(
+                    metric=metric, estimator=None, decimals=1
+                )
                 if metric in row.estimators:
-                    measure = measure.model_copy(update={"estimator": row.estimators[metric]})
+                    quantity = quantity.model_copy(update={"estimator": row.estimators[metric]})
                 of_table = position < len(table.rows)
                 yield Place(
-                    table, position, row, corpus, metric, measure, here[0] if here else None, of_table
+                    table,
+                    position,
+                    row,
+                    corpus,
+                    metric,
+                    quantity,
+                    here[0] if here else None,
+                    of_table,
+                    printed_units.get(metric, ""),
                 )
         earlier[row.label, row.setting] += 1
 
 
-def _columns(table: Table, printed: bool) -> tuple[str, ...]:
+def _columns(table: PrintedTable, printed: bool) -> tuple[str, ...]:
     """The columns; where a corpus may have a known entropy, also the distance from it."""
     with_excess = not printed and "nll" in table.columns
     return (*table.columns, EXCESS) if with_excess else table.columns
@@ -184,12 +203,14 @@ def _cells(
     if not groups:
         groups = {("own", ""): []}
     for source, group in groups.items():
-        yield _cell(catalog, place, source, group, noise)
+        yield _cell(catalog, paper, place, source, group, noise)
 
 
-def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunRecord], noise: Noise) -> Cell:
-    measure, reported = place.measure, place.reported
-    found = [(run, m) for run in runs if (m := _usable(run, measure))]
+def _cell(
+    catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], noise: Noise
+) -> Cell:
+    quantity, reported = place.quantity, place.reported
+    found = [(run, m) for run in runs if (m := _usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -207,9 +228,9 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
             values=values,
             reported=reported.value if reported else None,
             decimals=decimals,
-            better=measure.better,
+            better=quantity.better,
             over_texts=over_texts,
-            absent=_absent(catalog, place, runs),
+            absent=_absent(catalog, paper, place, runs),
             incomparable=_incomparable(catalog, place, source, first),
             noise=floor.value * factor if floor else 0.0,
             limits=_limits(first, factor),
@@ -236,7 +257,7 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
         reason=result.reason,
         unit=unit,
         decimals=decimals,
-        estimator=first.estimator if first else measure.estimator or "",
+        estimator=first.estimator if first else quantity.estimator or "",
         validity=first.validity if first else "",
         bias=(first.bias or "") if first else "",
         definition=first.definition if first else "",
@@ -250,7 +271,10 @@ def _cell(catalog: Catalog, place: Place, source: Source, runs: Sequence[RunReco
         files=[str(run.folder / "measurements.json") for run, _ in found],
         note=reported.note if reported else "",
         bold=reported.bold if reported else None,
-        better=measure.better if place.metric != EXCESS else "lower",
+        spread=reported.spread if reported else None,
+        n=reported.n if reported else None,
+        marks=list(reported.marks) if reported else [],
+        better=quantity.better if place.metric != EXCESS else "lower",
         noise=floor.value * factor if floor else None,
         noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
         older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
@@ -267,22 +291,23 @@ def _limits(measurement: Measurement | None, factor: float) -> Limits:
 
 
 def _decimals(place: Place, unit: str) -> int:
-    """Decimals of the print (a ratio has two more than percent), one more where nothing was printed."""
-    as_ratio = 2 if unit == "ratio" else 0
-    return place.measure.decimals + as_ratio + (place.corpus not in place.table.corpora)
+    """Decimals in ``unit`` that are worth those of the print, one more where nothing was printed."""
+    scale = units.factor(unit, place.printed_unit or unit) or 1.0
+    finer = round(math.log10(scale))
+    return place.quantity.decimals + finer + (place.corpus not in place.table.corpora)
 
 
-def _usable(run: RunRecord, measure: Measure) -> Measurement | None:
+def _usable(run: RunRecord, quantity: PrintedQuantity) -> Measurement | None:
     """The measurement of a run by the estimator that repeats the paper's, if it gave a number."""
     if run.state != "finished":
         return None
-    found = run.find(measure.metric, measure.estimator)
+    found = run.find(quantity.metric, quantity.estimator)
     return found if found and found.value is not None and math.isfinite(found.value) else None
 
 
-def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
+def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
     """Why a cell has no number."""
-    system = catalog.systems.get(place.row.system)
+    system = catalog.find_system(paper, place.row.system)
     if system is not None and system.missing and not runs:
         return "not run", system.missing
     if not runs:
@@ -295,9 +320,9 @@ def _absent(catalog: Catalog, place: Place, runs: Sequence[RunRecord]) -> tuple[
     waiting = next((r for r in runs if r.state != "finished"), None)
     if waiting is not None:
         return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
-    measure = place.measure
-    by = f" by the estimator {measure.estimator}" if measure.estimator else ""
-    return "not measured", f"the run finished, but this system has no {measure.metric}{by}"
+    quantity = place.quantity
+    by = f" by the estimator {quantity.estimator}" if quantity.estimator else ""
+    return "not measured", f"the run finished, but this system has no {quantity.metric}{by}"
 
 
 def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Measurement | None) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 
-from bench.catalog.questions import CurveName
+from bench.catalog.claims import CurveName
 from bench.store.records import RunRecord
 
 TRAINING, VALIDATION = "training.parquet", "validation.parquet"

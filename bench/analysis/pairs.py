@@ -11,7 +11,8 @@ import numpy as np
 import pandas
 
 from bench.analysis.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
-from bench.catalog.declarations import Catalog, Paper
+from bench.catalog.catalog import Catalog
+from bench.catalog.papers import Paper
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
 from bench.store.records import Records, RunRecord
 from bench.store.texts import Measurement
@@ -74,8 +75,8 @@ def second_of_differences(values: Values) -> Values:
 
 def meant(paper: Paper | None, metric: str, estimator: str | None = None) -> str | None:
     """The estimator meant: the one named, else the paper's, else (None) the system's main one."""
-    if estimator is None and paper is not None and metric in paper.measures:
-        return paper.measures[metric].estimator
+    if estimator is None and paper is not None and metric in paper.quantities:
+        return paper.quantities[metric].estimator
     return estimator
 
 
@@ -152,14 +153,13 @@ class Pairing:
 
     def why_not(self, system: str) -> str:
         """Why there is no finished run of a system."""
-        declared = self.catalog.systems.get(system)
+        declared = self.catalog.find_system(self.setting[2], system)
         reason = self.unfinished.get(system) or (declared.missing if declared else None) or "not run"
         return f"{self.title(system)}: {reason}"
 
     def title(self, system: str) -> str:
         """A system's title, or its name where the catalog does not know it."""
-        declared = self.catalog.systems.get(system)
-        return declared.title if declared else system
+        return self.catalog.title(self.setting[2], system)
 
     def _difference(self, sides: Sequence[Side], common: Sequence[int], combine: Combination) -> Difference:
         values, draws = [], []
@@ -249,35 +249,35 @@ def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, S
 
 @dataclass(frozen=True)
 class Pair:
-    """A twin minus its baseline in one metric."""
+    """The other system of a pair minus its baseline, in one metric."""
 
     baseline: str
-    twin: str
+    other: str
     metric: str
     contrast: Contrast
 
 
-def printed_pairs(catalog: Catalog, paper: Paper) -> dict[str, str]:
-    """The twin of each baseline of a paper's printed tables; of several, that of the first table.
+def printed_pairs(catalog: Catalog, paper: str) -> dict[str, str]:
+    """The other system of each baseline in the pairs of a paper's printed tables; of several, the first.
 
     Variants that a paper's audits add, and systems of which nothing was printed, are left out.
     """
-    printed = {number.table for number in paper.reported}
+    printed = {number.table for number in catalog.paper(paper).reported}
     found: dict[str, str] = {}
-    for table in paper.tables:
-        if table.printed in printed:
-            found = dict(catalog.pairs(table)) | found
+    for table in catalog.paper(paper).tables:
+        for baseline, other in catalog.pairs(paper, table) if table.printed in printed else ():
+            found.setdefault(baseline, other)
     return found
 
 
 def paired(pairing: Pairing, metrics: Sequence[str] = METRICS) -> list[Pair]:
-    """All twins against their baselines, by metric, of those that both measured."""
+    """Every pair that the paper compares, by metric, where both measured it."""
+    compared = pairing.catalog.compared(pairing.setting[2])
     pairs = []
-    for twin in pairing.runs:
-        baseline = pairing.catalog.baseline(twin) if twin in pairing.catalog.systems else None
-        if baseline in pairing.runs:
+    for other in pairing.runs:
+        for baseline in (first for first, second in compared if second == other and first in pairing.runs):
             for metric in metrics:
-                contrast = pairing.contrast([Term(baseline, metric), Term(twin, metric)])
+                contrast = pairing.contrast([Term(baseline, metric), Term(other, metric)])
                 if contrast.unit:
-                    pairs.append(Pair(baseline, twin, metric, contrast))
+                    pairs.append(Pair(baseline, other, metric, contrast))
     return pairs

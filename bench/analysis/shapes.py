@@ -10,7 +10,7 @@ from bench.analysis.curves import CURVES, VALIDATION, points
 from bench.analysis.findings import FACTOR, Finding, decide
 from bench.analysis.pairs import Pairing
 from bench.analysis.statistics import Difference, Values, difference
-from bench.catalog.questions import Shape
+from bench.catalog.claims import Shape
 from bench.store.records import RunRecord
 
 TOLERANCE = 0.05  # a curve that changes by less, in natural logarithms, neither rises nor falls

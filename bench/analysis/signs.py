@@ -1,4 +1,4 @@
-"""Sign tests: whether twins beat their baselines more often than a coin would, over systems and corpora."""
+"""Sign tests: whether one side of a paper's pairs is higher more often than a coin would say, over corpora."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.analysis.statistics import holm
 
 @dataclass(frozen=True)
 class SignTest:
-    """In how many of the pairs (baseline and twin, on one corpus) the twin is higher, and how likely that is.
+    """In how many of the pairs (baseline and other, on one corpus) the other is higher, and how likely that is.
 
     ``p``: of a two-sided binomial test against one half, pairs without a difference left out. ``corrected``: the same
     for all tests of its source together (Holm).
@@ -54,7 +54,7 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
     """One test per metric and source (origin and tier), over all printed pairs of all its corpora.
 
     Each pair counts once, by the mean over its seeds: runs of one system are no independent witnesses. Neither are
-    variants of one pair; so each baseline counts with the twin that the paper printed beside it, and no other.
+    variants of one pair; so each baseline counts with the first system that the paper compares with it, and no other.
     """
     by_source: dict[tuple[str, str], list[Pairing]] = {}
     for (origin, tier, _, _), pairing in pairings.items():
@@ -69,7 +69,7 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
 def _counts(metric: str, pairings: Sequence[Pairing]) -> _Counts | None:
     means, corpora, seeds, texts = [], [], [], []
     for pairing in pairings:
-        for pair in printed_pairs(pairing.catalog, pairing.paper).items():
+        for pair in printed_pairs(pairing.catalog, pairing.setting[2]).items():
             terms = [Term(system, metric) for system in pair]
             if (difference := pairing.contrast(terms).difference) is not None:
                 means.append(difference.mean)

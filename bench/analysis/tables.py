@@ -13,7 +13,8 @@ from bench.analysis import findings
 from bench.analysis.compare import EXCESS, by_cell, printed_counts
 from bench.analysis.numbers import metric_name
 from bench.analysis.verdict import MEANINGS, Word
-from bench.catalog.declarations import Paper, Table
+from bench.catalog.papers import Paper
+from bench.catalog.tables import PrintedTable
 
 # A sign for each verdict, so that colour is never the only one; and the class that colours it.
 SIGNS: dict[Word, tuple[str, str]] = {
@@ -89,7 +90,7 @@ def legend() -> list[dict[str, str]]:
 
 def table_view(
     paper: Paper,
-    table: Table,
+    table: PrintedTable,
     frame: pandas.DataFrame,
     csv: str,
     exact: Mapping[str, Any] | None = None,
@@ -100,10 +101,10 @@ def table_view(
     cells = by_cell(frame[frame["table"] == table.id])
     if not printed:
         cells = [c for c in cells if c[0]["metric"] != EXCESS or exact]
-    columns = {(c[0]["corpus"], c[0]["metric"]): _column(paper, c[0]) for c in cells}
+    columns = {(c[0]["corpus"], c[0]["metric"]): _column(paper, table, c[0]) for c in cells}
     for sources in cells:
         if sources[0]["unit"] and not columns[sources[0]["corpus"], sources[0]["metric"]].unit:
-            columns[sources[0]["corpus"], sources[0]["metric"]] = _column(paper, sources[0])
+            columns[sources[0]["corpus"], sources[0]["metric"]] = _column(paper, table, sources[0])
     rows: dict[int, list[list[dict[str, Any]]]] = {}
     for sources in cells:
         rows.setdefault(sources[0]["row"], []).append(sources)
@@ -124,9 +125,10 @@ def table_view(
     )
 
 
-def _column(paper: Paper, cell: dict[str, Any]) -> Column:
+def _column(paper: Paper, table: PrintedTable, cell: dict[str, Any]) -> Column:
     metric = cell["metric"]
-    better = paper.measures[metric].better if metric in paper.measures else "lower"
+    quantity = paper.quantity(table, metric)
+    better = quantity.better if quantity else "lower"
     unit = "" if cell["unit"] == "none" else cell["unit"].removesuffix(" per text")
     return Column(cell["corpus"], metric, metric_name(metric), ARROWS[better], unit)
 

@@ -11,7 +11,7 @@ import pandas
 from bench.analysis.pairs import SENTENCES, Samples, find
 from bench.analysis.statistics import Difference, difference
 from bench.base.errors import BenchError
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.store.records import RunRecord
 from bench.store.texts import Measurement
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.base.errors import BenchError
-from bench.base.registry import NONE, REQUIRED, SINGLE, lookup
+from bench.base.registry import NONE, REQUIRED, SINGLE, lookup, registry
 from bench.base.validation import validated
 
 OBJECTIVE = "objective"
@@ -56,8 +56,8 @@ def _weight(value: Any) -> Any:
     return _part(value)
 
 
-def merged(old: Any, new: Any, kind: str | None = None) -> Any:
-    """A part in full with another laid over it: options merge where the kind stays, else those of the old one go.
+def merged(choice: str, old: Any, new: Any, kind: str | None = None) -> Any:
+    """A part in full with another laid over it: options merge; of those of another kind, what both kinds have stays.
 
     A term keeps its weight when its kind changes, unless it is ``none``; ``kind`` is that of its name.
     """
@@ -65,12 +65,21 @@ def merged(old: Any, new: Any, kind: str | None = None) -> Any:
         return new
     if NONE in (new.get("kind"), old.get("kind")) and "kind" in new:
         return new
-    same = new.get("kind", old.get("kind", kind)) == old.get("kind", kind)
-    options = {**(old["options"] if same else {}), **new["options"]}
-    found = {**old, **new, "options": options}
+    before, after = old.get("kind", kind), new.get("kind", old.get("kind", kind))
+    kept = old["options"]
+    if before != after:
+        shared = option_names(choice, before) & option_names(choice, after)
+        kept = {option: value for option, value in kept.items() if option in shared}
+    found = {**old, **new, "options": {**kept, **new["options"]}}
     if "weight" in old and "weight" in new:
-        found["weight"] = merged(old["weight"], new["weight"])
+        found["weight"] = merged("weight", old["weight"], new["weight"])
     return found
+
+
+def option_names(choice: str, kind: Any) -> set[str]:
+    """The options that a kind of part has; none for an unknown kind."""
+    entry = registry()[choice].get(kind) if isinstance(kind, str) else None
+    return set(entry.options.model_fields) if entry else set()
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bench.base.errors import BenchError, unknown
+from bench.base.own import PREFIX, import_file, module_name, own_files
 
+PACKAGE = Path(__file__).parents[1]
 ROOMS = ("models", "objectives", "training")
 # Choices of which a system names one part each: these are fields of a run's settings.
 SINGLE = ("encoder", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
@@ -108,23 +110,34 @@ def part(
     return mark
 
 
-@functools.cache
 def registry() -> Mapping[str, Mapping[str, Registered]]:
-    """All parts by choice and kind. Raises :class:`BenchError` when two parts share a name."""
+    """All parts by choice and kind, those of the package and of a user's own folders.
+
+    Raises :class:`BenchError` when two parts share a name.
+    """
+    return _registry(PACKAGE, tuple(own_files("parts")))
+
+
+@functools.cache
+def _registry(package: Path, own: tuple[Path, ...]) -> Mapping[str, Mapping[str, Registered]]:
+    files = [
+        (file, _module(file, package)) for room in ROOMS for file in sorted((package / room).rglob("*.py"))
+    ]
+    files += [(file, module_name(file)) for file in own]
     found: dict[str, dict[str, Registered]] = {choice: {} for choice in CHOICES}
-    package = Path(__file__).parents[1]
-    for room in ROOMS:
-        for file in sorted((package / room).rglob("*.py")):
-            for entry in _parts_in(file, package):
-                other = found[entry.choice].get(entry.kind)
-                if other is not None:
-                    raise BenchError(
-                        f"two parts are named {entry.choice} {entry.kind!r}",
-                        where=f"{other.file} and {entry.file}",
-                        remedy="rename one of them",
-                    )
-                found[entry.choice][entry.kind] = entry
+    for entry in (entry for file, module in files for entry in _parts_in(file, module)):
+        other = found[entry.choice].setdefault(entry.kind, entry)
+        if other is not entry:
+            raise BenchError(
+                f"two parts are named {entry.choice} {entry.kind!r}",
+                where=f"{other.file} and {entry.file}",
+                remedy="rename one of them",
+            )
     return found
+
+
+def _module(file: Path, package: Path) -> str:
+    return ".".join(file.relative_to(package.parent).with_suffix("").parts)
 
 
 def lookup(choice: str, kind: str, *, where: object | None = None) -> Registered:
@@ -145,15 +158,16 @@ def build(choice: str, kind: str, options: Mapping[str, Any], wiring: Mapping[st
         if name not in wiring and name not in entry.optional:
             raise unknown("wiring", name, wiring, where=f"{entry.file}: {entry.name}")
     chosen = {name: wiring[name] for name in entry.wiring if name in wiring}
-    return getattr(importlib.import_module(entry.module), entry.name)(**chosen, **options)
+    own = entry.module.startswith(PREFIX)
+    module = import_file(entry.file) if own else importlib.import_module(entry.module)
+    return getattr(module, entry.name)(**chosen, **options)
 
 
-def _parts_in(file: Path, package: Path) -> list[Registered]:
+def _parts_in(file: Path, module: str) -> list[Registered]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise BenchError(f"cannot read the parts in this file: {error}", where=file) from error
-    module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
     found = []
     for node in tree.body:
         for decorator in getattr(node, "decorator_list", []):

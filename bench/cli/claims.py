@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.analysis.claims import Ruling
 from bench.analysis.tables import CLAIM_SIGNS
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.cli.console import VERDICT_STYLES, Row, print_grid
 from bench.cli.results import load
 

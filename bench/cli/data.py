@@ -29,7 +29,7 @@ def fetch(options: Parsed) -> int:
     """Verified files of a corpus, and a JSON file that says where they lie."""
     from bench.base.files import write_json
     from bench.base.outputs import claim_file, is_json, is_listing
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.corpora.fetch import fetch
 
     claim_file(options.out, "the list of files", is_json(is_listing))
@@ -41,9 +41,9 @@ def fetch(options: Parsed) -> int:
 def prepare(options: Parsed) -> int:
     """A vocabulary and id tensors from the files of a corpus."""
     from bench.base.files import read_json
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.corpora.prepare import prepare
-    from bench.planning.plan import text_rules
+    from bench.planning.resolve import text_rules
 
     catalog = load_catalog()
     rules = text_rules(catalog, options.paper, options.corpus, settings_of(options))

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.base.registry import Registered, registry
-from bench.catalog.declarations import Catalog, System
+from bench.catalog.catalog import Catalog
+from bench.catalog.systems import SHARED, System
 
 
 def declared(catalog: Catalog, what: str) -> Iterator[tuple[str, str, str]]:
     """(name, title, what it is) of everything declared of one kind."""
     if what == "systems":
-        yield from ((name, s.title, _about(s)) for name, s in catalog.systems.items())
+        yield from _systems(catalog)
     elif what == "corpora":
         yield from ((name, c.title, c.about) for name, c in sorted(catalog.corpora.items()))
     elif what == "papers":
@@ -24,13 +25,19 @@ def declared(catalog: Catalog, what: str) -> Iterator[tuple[str, str, str]]:
             yield from ((f"{choice} {kind}", _options(part), part.about) for kind, part in kinds.items())
 
 
+def _systems(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
+    """The shared systems by their names, those of a paper after its name."""
+    for (scope, name), system in catalog.systems.declared.items():
+        yield name if scope == SHARED else f"{scope}/{name}", system.title, _about(system)
+
+
 def _about(system: System) -> str:
     if system.missing:
         return f"Cannot be built yet: {system.missing}."
     if system.about:
         return system.about
     changes = "; ".join(f"{choice} {_setting(part)}" for choice, part in system.parts().items())
-    return f"As {system.couples or system.extends}, but {changes}."
+    return f"As {system.parent}, but {changes}."
 
 
 def _setting(part: Any) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from bench.analysis.numbers import effect, fixed, metric_name, significant, visible
 from bench.analysis.two_runs import Paired, differences, farthest
 from bench.base.errors import unknown
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.cli.console import Row, print_grid, print_line
 from bench.cli.results import find_run, split_texts
 from bench.store.records import RunRecord

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.base import environment
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache
 

@@ -15,7 +15,7 @@ def add_commands(commands: Commands) -> None:
 
 def doctor(options: Parsed) -> int:
     """What was found; 1 if this machine is not ready."""
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.doctor import check, show
 
     return 0 if show(check(load_catalog(), options.results, options.mirror)) else 1

@@ -115,8 +115,8 @@ def request_of(options: Parsed) -> Request:
 
 def run_of(options: Parsed) -> RunSettings:
     """The settings of the run that is named."""
-    from bench.catalog.declarations import load_catalog
-    from bench.planning.plan import find_run
+    from bench.catalog.catalog import load_catalog
+    from bench.planning.resolve import find_run
 
     return find_run(load_catalog(), options.run, settings_of(options))
 

@@ -26,7 +26,7 @@ def plan(options: o.Parsed) -> int:
     """What the runs of a request cost on this device."""
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.planning.cost import downloads, estimate
     from bench.planning.plan import make_plan
@@ -59,7 +59,7 @@ def list_declared(options: o.Parsed) -> int:
     """Everything of one kind that the catalog or the registry of parts declares."""
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.declared import declared
 

@@ -62,7 +62,7 @@ def _add_interpolate(commands: o.Commands) -> None:
 
 def show_table(options: o.Parsed) -> int:
     """A table of a paper beside what was measured."""
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import terminal
     from bench.cli.tables import show_table
 
@@ -72,7 +72,7 @@ def show_table(options: o.Parsed) -> int:
 
 def show_claims(options: o.Parsed) -> int:
     """The claims of papers, with their verdicts."""
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.claims import show_claims
     from bench.cli.console import terminal
 
@@ -82,7 +82,7 @@ def show_claims(options: o.Parsed) -> int:
 
 def compare(options: o.Parsed) -> int:
     """Two runs on the same texts."""
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import terminal
     from bench.cli.differences import show_differences
 

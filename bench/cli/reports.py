@@ -29,7 +29,7 @@ def add_commands(commands: o.Commands) -> None:
 def report(options: o.Parsed) -> int:
     """The HTML report of a request."""
     from bench.base.outputs import REPORT, discard
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.planning.plan import make_plan
     from bench.report.site import build_report
 

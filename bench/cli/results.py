@@ -14,7 +14,7 @@ from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TEXT
 from bench.base.validation import validated
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.corpora.names import text_file
 from bench.planning.plan import Plan, Request
 from bench.report.context import Material

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.cli import options as o
 
 if TYPE_CHECKING:
-    from bench.catalog.declarations import Catalog
+    from bench.catalog.catalog import Catalog
     from bench.planning.pack import Workers
     from bench.planning.plan import Plan
 
@@ -101,7 +101,7 @@ def pack(options: o.Parsed) -> int:
     from rich.console import Console
 
     from bench.base.outputs import claim_file
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.planning.pack import pack, summary
     from bench.store.run_archives import archive, is_archive
@@ -122,7 +122,8 @@ def pack(options: o.Parsed) -> int:
 
 def _packed(catalog: Catalog, options: o.Parsed) -> Plan:
     """The runs that are named, else those of the request."""
-    from bench.planning.plan import Plan, find_run, make_plan
+    from bench.planning.plan import Plan, make_plan
+    from bench.planning.resolve import find_run
 
     request = o.request_of(options)
     if not options.runs:
@@ -142,9 +143,9 @@ def unpack(options: o.Parsed) -> int:
     """Runs taken from an archive; 1 if one of them was refused."""
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
-    from bench.planning.plan import find_run
+    from bench.planning.resolve import find_run
     from bench.store.run_archives import unpack
 
     catalog, settings = load_catalog(), o.settings_of(options)
@@ -165,7 +166,7 @@ def status(options: o.Parsed) -> int:
     """Runs in progress and failed, and how many are finished."""
     from rich.console import Console
 
-    from bench.catalog.declarations import load_catalog
+    from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.results import check_results
     from bench.cli.status import counts, progress

@@ -10,8 +10,8 @@ from typing import Any
 from bench.base.errors import BenchError
 from bench.base.files import read_json
 from bench.base.times import span
-from bench.catalog.declarations import Catalog
-from bench.planning.plan import find_run
+from bench.catalog.catalog import Catalog
+from bench.planning.resolve import find_run
 from bench.store.freshness import goes_on
 
 SILENT = 300  # seconds without news after which a training is presumed dead; it reports each minute

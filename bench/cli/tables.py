@@ -17,7 +17,8 @@ from bench.analysis.compare import measured_elsewhere
 from bench.analysis.numbers import fixed, visible
 from bench.analysis.tables import SIGNS, TableView, table_view
 from bench.base.errors import BenchError, unknown
-from bench.catalog.declarations import Catalog, Table
+from bench.catalog.catalog import Catalog
+from bench.catalog.tables import PrintedTable
 from bench.cli.console import VERDICT_STYLES, Row, print_grid, print_line
 from bench.cli.results import load
 from bench.report.context import Material
@@ -40,7 +41,7 @@ def show_table(console: Console, catalog: Catalog, results: Path, name: str, cor
             _print_view(console, material, shown, view)
 
 
-def find_table(catalog: Catalog, name: str) -> tuple[str, Table]:
+def find_table(catalog: Catalog, name: str) -> tuple[str, PrintedTable]:
     """Paper and table of ``PAPER/TABLE``; a number alone stands for ``table<number>``."""
     paper, slash, key = name.partition("/")
     tables = {table.id: table for table in catalog.paper(paper).tables}
@@ -52,7 +53,7 @@ def find_table(catalog: Catalog, name: str) -> tuple[str, Table]:
     return paper, found
 
 
-def _views(material: Material, paper: str, table: Table) -> Iterator[tuple[str, TableView]]:
+def _views(material: Material, paper: str, table: PrintedTable) -> Iterator[tuple[str, TableView]]:
     """The table on each corpus that it prints, then on each other that has runs of its systems."""
     declared = material.catalog.paper(paper)
     frame = material.comparisons[paper]

@@ -17,11 +17,12 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.base.errors import BenchError, unknown
+from bench.base.files import sha256_file
 from bench.base.text_rules import SPLITS, Split
 from bench.base.validation import read_yaml, validated
 
 SAID = ("title", "about", "licence", "citation", "homepage", "comparable")  # of a corpus, to be read
-_ELSEWHERE = {"__all__": {"url": True, "note": True}}
+_ELSEWHERE = {"__all__": {"url": True, "note": True, "local": True}}
 
 CATALOG = Path(__file__).parents[1] / "catalog" / "corpora"
 
@@ -85,9 +86,20 @@ class CorpusEntry(BaseModel):
     expect: dict[Split, int] = Field(default_factory=dict, description="texts per split after reading")
 
     def content(self) -> dict[str, Any]:
-        """What the texts depend on: all but what is said about them and where their files are downloaded from."""
+        """What the texts depend on: all but what is said about them and where their files are.
+
+        A user's own file counts by its sha256 (None where it is not there).
+        """
         exclude: dict[str, Any] = {**dict.fromkeys(SAID, True), "files": _ELSEWHERE}
-        return self.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
+        found = self.model_dump(mode="json", exclude=exclude, exclude_defaults=True)
+        for file, content in zip(self.files, found["files"], strict=True):
+            if file.local is not None:
+                content["sha256"] = sha256_file(file.local) if file.local.is_file() else None
+        return found
+
+    def own_paths(self) -> dict[str, Path]:
+        """Where the user's own files are now, by their ``path``."""
+        return {file.path: file.local for file in self.files if file.local is not None}
 
     @property
     def is_local(self) -> bool:

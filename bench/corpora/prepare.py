@@ -33,6 +33,7 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
     """
     if out.exists():
         (claim(out, CORPUS) / "corpus.json").unlink(missing_ok=True)
+    paths = {**paths, **entry.own_paths()}  # these may have moved since they were fetched
     corpus = read(entry, paths)
     _check_names(corpus, rules)
     read_sizes: dict[str, int] = {split: corpus.size(split) for split in SPLITS}

@@ -14,7 +14,7 @@ from pydantic import Field
 from bench.base.errors import BenchError, unknown
 from bench.base.settings import Model
 from bench.base.validation import read_scalar, validated
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request
 
 WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"

@@ -13,7 +13,7 @@ import torch
 from bench.base.device import choose_device, prepare_process, product_type
 from bench.base.settings import RunSettings
 from bench.base.text_rules import SPLITS
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.corpora.batches import Collator
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.fetch import default_cache

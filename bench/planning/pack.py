@@ -26,7 +26,7 @@ from bench.base.errors import BenchError
 from bench.base.files import cannot_write
 from bench.base.locks import locked
 from bench.base.outputs import RESULTS, claim
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.metrics.definitions import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import passes
@@ -89,7 +89,7 @@ def in_order(catalog: Catalog, plan: Plan, seconds: Mapping[str, float]) -> list
     starts = {run.start for run in plan.runs.values()}
     groups: dict[tuple[str, str, str, str, int], list[str]] = {}
     for name, run in plan.runs.items():
-        baseline = catalog.system(run.system).couples or run.system
+        baseline = catalog.system(run.paper, run.system).couples or run.system
         groups.setdefault((run.tier, run.paper, run.corpus, baseline, run.seed), []).append(name)
     for key, names in groups.items():
         names.sort(key=lambda name: (name not in starts, plan.runs[name].system != key[3]))

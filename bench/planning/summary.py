@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.base.run_names import parse_name
 from bench.base.times import span
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.metrics.definitions import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.store.costs import Cost, Records, recorded_cost

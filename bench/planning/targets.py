@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.catalog.declarations import Catalog, Figure, Texts
+from bench.catalog.catalog import Catalog
+from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.planning.plan import Request
 
 ALL = "all"  # the target that stands for the configuration itself
@@ -18,7 +19,7 @@ def targets(catalog: Catalog, request: Request) -> dict[str, Request]:
     found = {ALL: request, "demo": request.model_copy(update={**everything, "tier": "demo", "corpora": None})}
     for name, paper in catalog.papers.items():
         whole = found[name] = request.model_copy(update={**everything, "papers": (name,)})
-        shown: tuple[Texts | Figure, ...] = (*paper.texts, *paper.figures)
+        shown: tuple[PrintedTexts | PrintedFigure, ...] = (*paper.texts, *paper.figures)
         for one in shown:
             found[f"{name}_{one.id}"] = _of_systems(catalog, whole, one.systems, one.corpora)
         for table in paper.tables:
@@ -35,14 +36,16 @@ def audit_target(paper: str, audit: str) -> str:
 
 
 def _corpora(catalog: Catalog, request: Request, printed: tuple[str, ...]) -> tuple[str, ...]:
-    return request.corpora or catalog.tier(request.tier).corpora or printed
+    (paper,) = request.papers
+    return request.corpora or catalog.budget(request.tier, paper).corpora or printed
 
 
 def _of_systems(
     catalog: Catalog, request: Request, systems: tuple[str, ...], printed: tuple[str, ...]
 ) -> Request:
     """The request for those of ``systems`` that can be built; for all, and hence its message, if none can."""
-    buildable = tuple(system for system in systems if not catalog.system(system).missing)
+    (paper,) = request.papers
+    buildable = tuple(system for system in systems if not catalog.missing(paper, system))
     return request.model_copy(
         update={"systems": buildable or systems, "corpora": _corpora(catalog, request, printed)}
     )

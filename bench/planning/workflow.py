@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import os
 import shlex
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -18,12 +19,15 @@ from bench.base.files import stable_hash
 from bench.base.identity import STAGES
 from bench.base.locks import locked
 from bench.base.outputs import REPORT, RESULTS, check, claim
+from bench.base.own import VARIABLE
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import SYSTEM_SAID, Catalog, load_catalog
+from bench.catalog.catalog import Catalog, load_catalog
+from bench.catalog.systems import SHOWN
 from bench.corpora.entry import SAID
 from bench.metrics.definitions import wanted
 from bench.planning.configuration import Compute, compute_of, request_of, typed
-from bench.planning.plan import Plan, Request, find_run, make_plan, systems_of, text_rules
+from bench.planning.plan import Plan, Request, make_plan, systems_of
+from bench.planning.resolve import find_run, text_rules
 from bench.planning.resources import Needs, evaluation_needs, sizes_of, training_needs
 from bench.planning.summary import recorded_summary
 from bench.planning.targets import ALL, targets
@@ -39,9 +43,11 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     environment.check()
     values = typed(config, arguments)
     compute = compute_of(values)
-    folders = [Path(folder).absolute() for folder in compute.catalog]
-    catalog = load_catalog(*folders)
-    workflow = Workflow(catalog, targets(catalog, request_of(values, catalog)), compute, folders)
+    folders = [str(Path(folder).absolute()) for folder in compute.catalog]
+    before = os.environ.get(VARIABLE, "")
+    os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
+    catalog = load_catalog()
+    workflow = Workflow(catalog, targets(catalog, request_of(values, catalog)), compute)
     workflow.plan_of(ALL)  # every name in it is known
     config.update(values)
     return workflow
@@ -50,11 +56,9 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
 class Workflow:
     """The answers to the rules. Methods raise :class:`BenchError` for names that are not known."""
 
-    def __init__(
-        self, catalog: Catalog, requests: Mapping[str, Request], compute: Compute, folders: Sequence[Path]
-    ) -> None:
-        """``requests``: what each target stands for; ``folders``: the user's own folders of the catalog."""
-        self.catalog, self.requests, self.compute, self.folders = catalog, requests, compute, folders
+    def __init__(self, catalog: Catalog, requests: Mapping[str, Request], compute: Compute) -> None:
+        """``requests``: what each target stands for."""
+        self.catalog, self.requests, self.compute = catalog, requests, compute
         self.results = Path(compute.results)
         self._plans: dict[str, Plan] = {}
         self._runs: dict[str, RunSettings] = {}
@@ -104,14 +108,14 @@ class Workflow:
         """A hash of what the report shows of the catalog: titles, tables, reported numbers."""
         plan = self.plan_of(_target(report))
         papers, runs = plan.request.papers, plan.runs.values()
-        systems = {name for paper in papers for name in systems_of(self.catalog, paper)}
-        systems |= {run.system for run in runs}
+        systems = {(paper, name) for paper in papers for name in systems_of(self.catalog, paper)}
+        systems |= {(run.paper, run.system) for run in runs}
         corpora = {name for paper in papers for name in self.catalog.paper(paper).corpora}
         corpora |= {run.corpus for run in runs}
-        named, entry = self.catalog.systems, self.catalog.corpus
+        system, entry = self.catalog.system, self.catalog.corpus
         shown = [
             *(self.catalog.paper(paper).model_dump(mode="json") for paper in papers),
-            *(named[name].model_dump(mode="json", include=SYSTEM_SAID) for name in sorted(systems)),
+            *(system(*name).model_dump(mode="json", include=SHOWN) for name in sorted(systems)),
             *(entry(name).model_dump(mode="json", include=set(SAID)) for name in sorted(corpora)),
         ]
         return stable_hash(shown)
@@ -123,13 +127,15 @@ class Workflow:
     # Corpora
 
     def source_identity(self, corpus: str) -> str:
-        """A hash of what the catalog says of the files of a corpus."""
-        return stable_hash(self.catalog.corpus(corpus).content()["files"])
+        """A hash of what the catalog says of the files of a corpus.
 
-    def own_files(self, corpus: str) -> list[str]:
-        """The files of a user's own corpus: read where they lie, so a change of them must be seen."""
-        files = self.catalog.corpus(corpus).files
-        return [str(file.local) for file in files if file.local is not None]
+        Of a user's own files, which are read where they lie, only the names: nothing of them is fetched.
+        """
+        entry = self.catalog.corpus(corpus)
+        own = entry.own_paths()
+        return stable_hash(
+            [file["path"] if file["path"] in own else file for file in entry.content()["files"]]
+        )
 
     def corpus_identity(self, paper: str, corpus: str) -> str:
         """What the preparation of a corpus for a paper depends on."""
@@ -178,11 +184,11 @@ class Workflow:
         A prefix replaces Snakemake's own, so strict mode is repeated.
         """
         paths, package = shlex.quote(str(python.parent)), shlex.quote(str(tree))
-        own = shlex.quote(":".join(map(str, self.folders)))
+        own = shlex.quote(os.environ.get(VARIABLE, ""))
         return (
             f"set -euo pipefail; export PATH={_plain(paths)}:$PATH "
             f"PYTHONPATH={_plain(package)}:${{{{PYTHONPATH:-}}}} "
-            f"BENCH_CATALOG={_plain(own)}:${{{{BENCH_CATALOG:-}}}}; "
+            f"{VARIABLE}={_plain(own)}; "
         )
 
     def settings_option(self) -> str:

@@ -16,7 +16,7 @@ from bench.analysis.compare import PAPER_TIER, compare, measured_elsewhere
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.tables import table_view
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report import describe
 from bench.store.records import CorpusRecord, Records, RunRecord
@@ -142,7 +142,7 @@ class Material:
         undone = next((run for run in runs if run.state != "finished"), None)
         if undone is not None:
             return describe.again(self.catalog, undone)
-        declared = self.catalog.systems.get(system)
+        declared = self.catalog.find_system(paper, system)
         if declared is None or declared.missing:
             return []
         tier = runs[0].parts[0] if runs else PAPER_TIER
@@ -151,10 +151,9 @@ class Material:
         forced = f" seeds={seeds} --forcerun train" if runs else ""
         return [f"snakemake --cores 4 --config {asked}{forced}"]
 
-    def title(self, system: str) -> str:
-        """A system's title, or its name where the catalog does not know it."""
-        declared = self.catalog.systems.get(system)
-        return declared.title if declared else system
+    def title(self, paper: str, system: str) -> str:
+        """The title of a system of a paper, or its name where the catalog does not know it."""
+        return self.catalog.title(paper, system)
 
     def corpus_title(self, corpus: str) -> str:
         """A corpus's title, or its name where the catalog does not know it."""
@@ -203,16 +202,17 @@ def _attributes(material: Material, setting: Setting) -> dict[str, dict[str, flo
             if metric == ATTRIBUTE and attribute:
                 values.setdefault(attribute, []).append(float(measured.value or 0.0))
         if values:
-            found[material.title(group[4])] = {name: sum(v) / len(v) for name, v in values.items()}
+            found[material.title(group[2], group[4])] = {name: sum(v) / len(v) for name, v in values.items()}
     return found
 
 
 def _asked(material: Material, setting: Setting) -> Sequence[str]:
     """The tables that a user asked for, or that the tier names, or all."""
-    request, tiers = material.plan.request, material.catalog.tiers.tiers
-    named = request.tables if setting[0] == "own" else None
-    of_tier = tiers[setting[1]].tables if setting[1] in tiers else None
-    return named or of_tier or [table.id for table in material.catalog.paper(setting[2]).tables]
+    origin, tier, paper, _ = setting
+    named = material.plan.request.tables if origin == "own" else None
+    known = tier in material.catalog.tiers.tiers
+    of_tier = material.catalog.budget(tier, paper).tables if known else None
+    return named or of_tier or [table.id for table in material.catalog.paper(paper).tables]
 
 
 def _says_something(frame: pandas.DataFrame) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.analysis.curves import CURVES, TRAINING, VALIDATION, Column, points, weighted_kl
 from bench.analysis.numbers import MINUS
-from bench.catalog.questions import CurveName
+from bench.catalog.claims import CurveName
 from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
 from bench.store.records import CorpusRecord, RunRecord
 

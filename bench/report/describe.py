@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from bench.base.errors import BenchError
 from bench.base.registry import NONE, SINGLE, lookup
 from bench.base.settings import Part, RunSettings
-from bench.catalog.declarations import Catalog
-from bench.planning.plan import resolve
+from bench.catalog.catalog import Catalog
+from bench.planning.resolve import resolve
 from bench.store.changes import ABSENT, changed
 from bench.store.records import RunRecord
 

@@ -12,7 +12,7 @@ import pandas
 
 from bench.analysis.numbers import MINUS, PRIME
 from bench.base.files import write_json, write_text, write_with
-from bench.catalog.declarations import Paper
+from bench.catalog.papers import Paper
 
 if TYPE_CHECKING:
     from bench.analysis.tables import TableView
@@ -196,16 +196,20 @@ def bibtex(name: str, paper: Paper) -> str:
     """A paper as a BibTeX entry, from its declaration."""
     fields = {
         "title": f"{{{paper.title}}}",
-        "author": " and ".join(part.strip() for part in paper.authors.split(",")),
+        **({"author": " and ".join(_authors(paper))} if _authors(paper) else {}),
         "year": str(paper.year),
         **{key: value for key, value in paper.citation.items() if key != "type"},
     }
     kind = paper.citation.get("type", "misc")
     if kind == "misc":
         fields.setdefault("note", paper.venue)
-    first = re.sub(r"\W", "", paper.authors.split(",")[0].split()[-1].lower())
+    first = re.sub(r"\W", "", next((one.split()[-1].lower() for one in _authors(paper)), ""))
     lines = [f"  {key} = {{{value}}}," for key, value in fields.items()]
     return "\n".join([f"@{kind}{{{first}{paper.year}{re.sub(r'[^a-z0-9]', '', name)},", *lines, "}", ""])
+
+
+def _authors(paper: Paper) -> list[str]:
+    return [name.strip() for name in paper.authors.split(",") if name.strip()]
 
 
 def write_bibtex(papers: Mapping[str, Paper], path: Path) -> None:

@@ -15,7 +15,7 @@ from bench.analysis.numbers import metric_name, significant, visible
 from bench.analysis.pairs import Setting, paired
 from bench.analysis.tables import TableView, table_view
 from bench.analysis.verdict import GROUPS, MEANINGS
-from bench.catalog.declarations import Figure, Texts
+from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.planning.targets import audit_target
 from bench.report import curves, describe, formulas, rundata
 from bench.report.context import Group, Material, not_printed, slug
@@ -170,24 +170,24 @@ def audit(material: Material, name: str, found: Audited) -> dict[str, Any]:
 
 def _figures(material: Material, name: str) -> list[dict[str, Any]]:
     """The printed figures of curves, those of the same systems and panels together."""
-    alike: dict[tuple[Any, ...], list[Figure]] = {}
+    alike: dict[tuple[Any, ...], list[PrintedFigure]] = {}
     for figure in material.catalog.paper(name).figures:
         alike.setdefault((figure.systems, figure.beside, figure.panels), []).append(figure)
     return [_figure(material, name, figures) for figures in alike.values()]
 
 
-def _figure(material: Material, name: str, figures: Sequence[Figure]) -> dict[str, Any]:
+def _figure(material: Material, name: str, figures: Sequence[PrintedFigure]) -> dict[str, Any]:
     first, drawn = figures[0], []
     for setting in sorted((s for s in material.settings if s[2] == name), key=material.cost):
         runs = {s: material.groups.get((*setting, s), []) for s in (*first.systems, *first.beside)}
-        named = {material.title(system): found for system, found in runs.items()}
+        named = {material.title(name, system): found for system, found in runs.items()}
         panels = curves.panel_figures(f"{slug(setting)}-{first.id}", named, first.panels)
         if panels:
             drawn.append(
                 {
                     "setting": setting,
                     "printed": [figure.printed for figure in figures if setting[3] in figure.corpora],
-                    "lacks": [material.title(system) for system in first.systems if not runs[system]],
+                    "lacks": [material.title(name, system) for system in first.systems if not runs[system]],
                     "panels": panels,
                     "more": curves.overlaid_figures(slug(setting), named),
                 }
@@ -203,7 +203,7 @@ def _figure(material: Material, name: str, figures: Sequence[Figure]) -> dict[st
     }
 
 
-def _side_by_side(material: Material, name: str, texts: Texts) -> dict[str, Any]:
+def _side_by_side(material: Material, name: str, texts: PrintedTexts) -> dict[str, Any]:
     """A printed table of texts: what each system decoded, in each setting that has any."""
     parts = []
     for setting in material.of_paper(name):
@@ -222,7 +222,7 @@ def _side_by_side(material: Material, name: str, texts: Texts) -> dict[str, Any]
     }
 
 
-def _blocks(texts: Texts, shown: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+def _blocks(texts: PrintedTexts, shown: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     """Rows of one text per system (None where there is none): one block, or one for each pair of ends."""
     if texts.shows == "samples":
         return [{"ends": None, "rows": _rows(shown, SAMPLES)}]
@@ -252,24 +252,24 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
     return {
         "group": group,
         "runs": runs,
-        "declared": material.catalog.systems.get(name),
-        "title": material.title(name),
-        "baseline": material.catalog.baseline(name) if name in material.catalog.systems else None,
+        "declared": material.catalog.find_system(group[2], name),
+        "title": material.title(group[2], name),
+        "baseline": material.catalog.baseline(group[2], name),
         "objective": formulas.objective(settings) if settings else None,
         "parts": describe.parts(settings) if settings else [],
         "numbers": numbers(material, group[2], runs),
-        "across": across(material, name),
+        "across": across(material, group[2], name),
         "choices": [run_slug(run) for run in rundata.choices(runs)],
         "figures": curves.system_figures(slug(group), runs),
         "texts": texts,
     }
 
 
-def across(material: Material, system: str) -> dict[str, Any]:
+def across(material: Material, paper: str, system: str) -> dict[str, Any]:
     """How a system does wherever it was run: means over seeds of the quantities that a reader looks for."""
     lines: list[dict[str, Any]] = []
     for group in sorted(material.groups, key=lambda g: material.cost(g[:4])):
-        if group[4] != system or group[2] not in material.catalog.papers:
+        if not _same(material, (paper, system), (group[2], group[4])):
             continue
         runs = [run for run in material.groups[group] if run.state == "finished"]
         found: dict[str, str] = {}
@@ -283,6 +283,14 @@ def across(material: Material, system: str) -> dict[str, Any]:
     return {"metrics": [metric for metric in ACROSS if metric in known], "lines": lines}
 
 
+def _same(material: Material, one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two papers call the same system by these names."""
+    known = material.catalog.systems.known
+    return other[0] in material.catalog.papers and (
+        one == other or (one[1] == other[1] and known(one[0]).get(one[1]) == known(other[0]).get(other[1]))
+    )
+
+
 def run_slug(run: RunRecord) -> str:
     """The name of a run in addresses."""
     return f"{slug(run.group)}-seed{run.seed}"
@@ -292,7 +300,7 @@ def compare_runs(material: Material) -> dict[str, Any]:
     """The page on which a reader chooses runs to compare: those that there are, by setting."""
     found: dict[Setting, list[tuple[str, str]]] = {}
     for run in rundata.choices(material.records.runs):
-        entry = (run_slug(run), f"{material.title(run.parts[3])}, seed {run.seed}")
+        entry = (run_slug(run), f"{material.title(run.parts[1], run.parts[3])}, seed {run.seed}")
         found.setdefault(run.group[:4], []).append(entry)
     known = sorted((s for s in found if s[2] in material.catalog.papers), key=material.cost)
     settings = [*known, *(s for s in found if s not in known)]
@@ -306,11 +314,12 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
         for found in run.measurements:
             row = rows.setdefault((found.metric, found.estimator), {"first": found, "values": {}})
             row["values"][run.seed] = found
-    measures = material.catalog.paper(paper_name).measures if paper_name in material.catalog.papers else {}
+    known_paper = material.catalog.papers.get(paper_name)
+    quantities = known_paper.quantities if known_paper else {}
     for row in rows.values():
         metric = row["first"].metric
-        known = metric in measures and row["first"].unit != "ratio"
-        decimals = measures[metric].decimals + 1 if known else None
+        known = metric in quantities and row["first"].unit != "ratio"
+        decimals = quantities[metric].decimals + 1 if known else None
         row["name"] = metric_name(metric)
         row["text"] = lambda v, d=decimals: significant(v) if d is None else visible(v, d)
     order = list(dict.fromkeys(metric for metric, _ in rows))

@@ -53,7 +53,7 @@ def _above_entropy(material: Material, paper_name: str, corpus: str) -> Iterator
             rows.append(
                 {
                     "system": system,
-                    "title": material.title(system),
+                    "title": material.title(paper_name, system),
                     "mean": sum(values) / len(values),
                     "low": low,
                     "high": high,
@@ -83,28 +83,28 @@ def statistics(material: Material, name: str) -> dict[str, Any]:
     """A paper's tests over systems and corpora, and its systems over all corpora and seeds."""
     pairings = material.of_paper(name)
     declared = material.catalog.paper(name)
-    reference = declared.tables[0].rows[0].system
+    reference = declared.reference_system
     found = aggregates(pairings, reference)
     return {
         "name": name,
         "paper": declared,
         "tests": sign_tests(pairings, SIGNED),
         "reference": reference,
-        "aggregates": [(one, _profiles(material, one)) for one in found],
+        "aggregates": [(one, _profiles(material, name, one)) for one in found],
     }
 
 
-def _profiles(material: Material, found: Aggregates) -> Picture | None:
+def _profiles(material: Material, paper: str, found: Aggregates) -> Picture | None:
     """The performance profiles of the best systems with more than one run, as many as can be told apart."""
     several = [one for one in found.systems if one.runs > 1][: len(SERIES)]
     lines = [
-        Line(material.title(one.system), found.thresholds, found.profiles[one.system], style)
+        Line(material.title(paper, one.system), found.thresholds, found.profiles[one.system], style)
         for style, one in enumerate(several)
     ]
     caption = (
         "Share of runs (corpora weigh the same) whose perplexity is at most that multiple of the perplexity of "
-        f"{material.title(found.reference)}: the further left, the better. Shown are those systems with more than "
-        f"one run whose interquartile mean is lowest, at most {len(SERIES)}."
+        f"{material.title(paper, found.reference)}: the further left, the better. Shown are those systems with "
+        f"more than one run whose interquartile mean is lowest, at most {len(SERIES)}."
     )
     name = f"{'-'.join(found.source)}-profiles"
     across = "multiple of the reference's perplexity"
@@ -121,7 +121,7 @@ def methods(material: Material) -> dict[str, Any]:
                 (named, m.estimator), {"first": m, "said": {}, "systems": {}, "of": dict[str, None]()}
             )
             entry["said"][m.definition, m.validity, m.bias or ""] = None
-            entry["systems"][run.parts[3]] = material.title(run.parts[3])
+            entry["systems"][run.parts[3]] = material.title(run.parts[1], run.parts[3])
             entry["of"][m.metric] = None
     drawn: set[str] = set()
     found = {key: found[key] for key in sorted(found, key=_place)}
@@ -135,7 +135,7 @@ def methods(material: Material) -> dict[str, Any]:
         entry["without"] = estimators.without_figure(metric, estimator, entry["first"].validity)
     return {
         "estimators": found,
-        "measures": _measures(material),
+        "quantities": _quantities(material),
         "noise": material.noise,
         "calibration": estimators.measured()["provenance"],
     }
@@ -148,12 +148,12 @@ def _place(key: tuple[str, str]) -> tuple[int, str]:
     return order.index(plain) if plain in order else len(order), key[1]
 
 
-def _measures(material: Material) -> list[tuple[str, str, Any]]:
+def _quantities(material: Material) -> list[tuple[str, str, Any]]:
     """(paper, printed quantity, how it is measured here)."""
     return [
-        (material.catalog.paper(name).short, column, measure)
+        (material.catalog.paper(name).short, column, quantity)
         for name in material.papers
-        for column, measure in material.catalog.paper(name).measures.items()
+        for column, quantity in material.catalog.paper(name).quantities.items()
     ]
 
 
@@ -180,7 +180,7 @@ def origins(material: Material) -> Iterator[tuple[Group, dict[str, Any]]]:
             group,
             {
                 "group": group,
-                "title": material.title(group[4]),
+                "title": material.title(group[2], group[4]),
                 "entries": [_origin(material, run) for run in runs],
             },
         )

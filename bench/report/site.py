@@ -20,7 +20,7 @@ from bench.analysis.verdict import GROUPS
 from bench.base.errors import BenchError
 from bench.base.files import write_text
 from bench.base.outputs import REPORT, renewing
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
 from bench.report.context import Group, Material, slug
@@ -145,7 +145,7 @@ class Site:
         """The compare page, with a script of data for each run and for each corpus whose texts may be shown."""
         material = self.material
         for run in rundata.choices(material.records.runs):
-            name, title = pages.run_slug(run), material.title(run.parts[3])
+            name, title = pages.run_slug(run), material.title(run.parts[1], run.parts[3])
             data = rundata.run_data(run, title)
             write_text(self.folder / "compare" / f"{name}.js", rundata.script("benchRun", name, data))
         shown = []

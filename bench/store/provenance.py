@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from bench.base.own import imported
+
 PACKAGE = Path(__file__).parents[1]
 PACKAGES = ("kenlm", "numpy", "pandas", "pyarrow", "pydantic", "sacrebleu", "safetensors", "scipy")
 UNKNOWN = "unknown"  # the version of code whose commit cannot be found
@@ -19,8 +21,10 @@ UNKNOWN = "unknown"  # the version of code whose commit cannot be found
 def provenance(*, device: str = "cpu", threads: int | None = None) -> dict[str, Any]:
     """What a run records of where its numbers came from.
 
-    Keys: code_version, dirty, python, torch, packages, device, threads.
+    Keys: code_version, dirty, python, torch, packages, device, threads; own_files where a user's own Python files
+    were imported (the sha256 of each).
     """
+    own = imported()
     version, dirty = code_version()
     return {
         "code_version": version,
@@ -30,6 +34,7 @@ def provenance(*, device: str = "cpu", threads: int | None = None) -> dict[str, 
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "device": describe_device(device),
         "threads": threads,
+        **({"own_files": own} if own else {}),
     }
 
 

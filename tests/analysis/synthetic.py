@@ -11,7 +11,7 @@ import pandas
 from numpy.typing import ArrayLike
 
 from bench.analysis.pairs import SENTENCES, Pairing
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.store.records import Records, RunRecord
 from bench.store.texts import Measurement
 

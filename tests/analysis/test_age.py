@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.age import told
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.metrics.definitions import DEFINITIONS
 from bench.planning.plan import Request, make_plan
 from bench.store.records import RunRecord, load_records

@@ -12,8 +12,8 @@ from bench.analysis.audits import Audited, audited, differences_of, meaning, val
 from bench.analysis.checks import MEASURED, PRINTED
 from bench.analysis.pairs import Pairing
 from bench.analysis.statistics import Difference
-from bench.catalog.declarations import CATALOG, Catalog
-from bench.catalog.questions import CheckName
+from bench.catalog.audits import CheckName
+from bench.catalog.catalog import CATALOG, Catalog
 from tests.analysis.synthetic import measured, pairing, run
 
 PAPER = "coupled-vae"
@@ -33,7 +33,7 @@ def test_every_check_that_may_be_declared_is_known() -> None:
 
 def test_each_audit_has_systems_that_can_be_run_and_says_all_that_it_must(catalog: Catalog) -> None:
     for key, declared in catalog.paper(PAPER).audits.items():
-        assert any(not catalog.system(system).missing for system in declared.systems), key
+        assert any(not catalog.system("coupled-vae", system).missing for system in declared.systems), key
         assert declared.comparisons or declared.values or declared.checks, key
         assert declared.question.endswith("?"), key
 
@@ -144,7 +144,8 @@ def test_how_much_is_explained_by_another_cause(catalog: Catalog) -> None:
     assert rows[0]["by_seed"] == lines["One update each"].contrast.difference.by_seed  # type: ignore[union-attr]
     values = list(values_of(found))
     assert {row["row"] for row in values} == {"VAE", "Coupled-VAE"} | {
-        catalog.system(s).title for s in ("vae-as-released", "vae-three-updates", "coupled-vae-as-released")
+        catalog.title("coupled-vae", s)
+        for s in ("vae-as-released", "vae-three-updates", "coupled-vae-as-released")
     }
 
 

@@ -14,8 +14,8 @@ from bench.analysis.numbers import MINUS
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.shapes import SHAPES, curve
 from bench.analysis.statistics import Difference
-from bench.catalog.declarations import Catalog
-from bench.catalog.questions import Claim, CurveName, Shape
+from bench.catalog.catalog import Catalog
+from bench.catalog.claims import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
 from bench.store.records import Records, RunRecord
 from tests.analysis.synthetic import pairing, run
@@ -299,7 +299,7 @@ def test_the_ledger_of_the_paper(catalog: Catalog) -> None:
     coupling = next(j for j in judged if j.key == "coupling-improves-ppl")
     assert (coupling.word, len(coupling.systems)) == (
         "not run",
-        2 * len(catalog.pairs(catalog.paper("coupled-vae").tables[0])),
+        2 * len(catalog.pairs("coupled-vae", catalog.paper("coupled-vae").tables[0])),
     )
     rows = list(rows_of(judged))
     assert {row["claim"] for row in rows} == {j.key for j in judged}

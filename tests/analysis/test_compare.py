@@ -11,7 +11,7 @@ import pytest
 
 from bench.analysis.compare import by_cell, compare, measured_elsewhere, printed_counts
 from bench.base.files import read_json, write_json
-from bench.catalog.declarations import CATALOG, Catalog
+from bench.catalog.catalog import CATALOG, Catalog
 from bench.metrics import units
 from bench.planning.plan import Request, make_plan
 from bench.report.export import harmless, write_csv, write_rows

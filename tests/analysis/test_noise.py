@@ -10,7 +10,7 @@ import pytest
 
 from bench.analysis.compare import compare
 from bench.analysis.noise import Noise, noise_of
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
 from bench.store.records import Records, load_records
 

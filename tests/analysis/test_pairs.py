@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bench.analysis.pairs import Term, of_differences, paired
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.metrics.ngrams import COUNTS, precision_times_brevity
 from tests.analysis.synthetic import measured, pairing, run
 
@@ -159,5 +159,5 @@ def test_why_a_difference_is_not_known(catalog: Catalog) -> None:
 def test_twins_are_paired_with_their_baselines(catalog: Catalog) -> None:
     both = {"nll": HARD, "kl": np.full(TEXTS, 8.0)}
     runs = [run(s, per_text=both) for s in ("vae", "coupled-vae", "coupled-vae-rq-5", "beta-1.2-vae", "dae")]
-    found = [(p.baseline, p.twin, p.metric) for p in paired(pairing(catalog, *runs))]
+    found = [(p.baseline, p.other, p.metric) for p in paired(pairing(catalog, *runs))]
     assert found == [("vae", twin, m) for twin in ("coupled-vae", "coupled-vae-rq-5") for m in ("nll", "kl")]

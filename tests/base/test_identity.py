@@ -12,7 +12,7 @@ from bench.base.identity import corpus_identity, training_identity, without_defa
 from bench.base.registry import registry
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora import readers
 from bench.corpora.readers import versions_of
 from bench.planning.plan import Request, make_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,19 +26,16 @@ Package = Callable[..., None]
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     """``package(**{"a": source})``: a package whose only parts are in ``objectives/a.py``."""
 
     def make(**sources: str) -> None:
         (tmp_path / "objectives").mkdir()
         for name, source in sources.items():
             (tmp_path / "objectives" / f"{name}.py").write_text(HEAD + source)
-        monkeypatch.setattr(parts, "__file__", str(tmp_path / "base" / "registry.py"))
-        registry.cache_clear()
+        monkeypatch.setattr(parts, "PACKAGE", tmp_path)
 
-    yield make
-    monkeypatch.undo()
-    registry.cache_clear()
+    return make
 
 
 def weight(kind: str, options: str = "", choice: str = "weight") -> str:

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from bench.base.errors import BenchError
 from bench.base.settings import Optimiser, RunSettings
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.cli.main import main
-from bench.planning.plan import find_run
+from bench.planning.resolve import find_run
 
 NONE: dict[str, Any] = {"kind": "none", "options": {}}
 

@@ -10,8 +10,8 @@ import pytest
 
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded, upgraded_columns
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import find_run
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import find_run
 from bench.store.changes import changed
 
 PUBLISHED = sorted((Path(__file__).parents[2] / "results" / "published" / "runs").rglob("run.json"))

@@ -121,9 +121,10 @@ def test_what_is_not_prepared_is_costed_by_assumed_sizes(
     [
         (
             "systems",
-            "coupled-vae-rq-1\tCoupled-VAE, RQ, λm 1\tAs coupled-vae, but objective matching weight 1.0.",
+            "coupled-vae/coupled-vae-rq-1\tCoupled-VAE, RQ, λm 1\tAs coupled-vae, but objective matching weight 1.0.",
         ),
-        ("systems", "sa-vae\tSA-VAE\tSemi-amortised inference, in the model"),
+        ("systems", "vae\tVAE\tA variational autoencoder"),
+        ("systems", "coupled-vae/sa-vae\tSA-VAE\tSemi-amortised inference, in the model"),
         ("corpora", "ptb\tPenn Treebank\tSentences of the Wall Street Journal"),
         ("papers", "coupled-vae\tCoupled-VAE (ACL 2020)\tOn the Encoder-Decoder"),
         ("tiers", "paper\t\tThe paper's own budget."),

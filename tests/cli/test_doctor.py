@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from rich.console import Console
 
-from bench.catalog.declarations import CATALOG, load_catalog
+from bench.catalog.catalog import CATALOG, load_catalog
 from bench.cli import doctor
 from bench.cli.doctor import Finding, check, show
 from bench.corpora.entry import load_entry

@@ -207,8 +207,8 @@ def test_results_of_an_earlier_version_are_taken_over(archived: Path) -> None:
 
 def test_what_lies_beside_a_state_stays(here: Path) -> None:
     """A finished training removes its own state, by name."""
-    from bench.catalog.declarations import load_catalog
-    from bench.planning.plan import find_run
+    from bench.catalog.catalog import load_catalog
+    from bench.planning.resolve import find_run
     from bench.store.freshness import state_folder
 
     data_hash = read_json(here / PREPARED / "corpus.json")["data_hash"]

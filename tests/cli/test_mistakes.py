@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench.base.files import read_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.cli.main import main
 from bench.corpora.prepared import Prepared
-from bench.planning.plan import find_run
+from bench.planning.resolve import find_run
 from bench.store.freshness import state_folder
 from bench.training import state
 from tests.cli.conftest import CPU, PREPARED, RUN, SETTINGS, Refused

@@ -16,7 +16,7 @@ import pytest
 from bench.analysis.numbers import DASH, MINUS
 from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
-from bench.catalog.declarations import CATALOG, Catalog, load_catalog
+from bench.catalog.catalog import CATALOG, Catalog, load_catalog
 from bench.cli.console import terminal
 from bench.cli.differences import show_differences
 from bench.cli.main import main

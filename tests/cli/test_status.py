@@ -10,10 +10,10 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.base.files import write_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.cli.results import check_results
 from bench.cli.status import counts, progress
-from bench.planning.plan import find_run
+from bench.planning.resolve import find_run
 from bench.store.freshness import state_folder
 
 NAME = "demo/coupled-vae/ptb/vae/seed0"

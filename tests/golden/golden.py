@@ -28,10 +28,11 @@ from torch import Tensor
 from bench.base.files import read_json, write_text
 from bench.base.settings import RunSettings
 from bench.base.validation import read_yaml
-from bench.catalog.declarations import Catalog, Tier
+from bench.catalog.catalog import Catalog
+from bench.catalog.tiers import PaperTier, Tier
 from bench.corpora.prepare import prepare
 from bench.metrics.evaluate import evaluate_run
-from bench.planning.plan import resolve, text_rules
+from bench.planning.resolve import resolve, text_rules
 from bench.store.freshness import WEIGHTS
 from bench.training.loop import Trainer
 from bench.training.run import train_run
@@ -55,9 +56,18 @@ PROBED = re.compile(r"measured attribute_information")
 ROUNDING, COUNTING, PROBING = (3e-4, 1e-5), (0.05, 0.05), (0.0, 1e-3)
 
 
-def _with_tier(found: Catalog) -> Catalog:
-    tiers = {**found.tiers.tiers, TIER: Tier.model_validate(read_yaml(HERE / "tier.yaml"))}
-    return found.model_copy(update={"tiers": found.tiers.model_copy(update={"tiers": tiers})})
+def _with_tier(declared: Catalog) -> Catalog:
+    """The catalog with the golden tier, which means the same for every paper."""
+    of_paper = read_yaml(HERE / "tier.yaml")
+    for_all = {key: of_paper.pop(key) for key in ("about", "corpora", "scale")}
+    tiers = {**declared.tiers.tiers, TIER: Tier.model_validate(for_all)}
+    papers = {
+        name: paper.model_copy(update={"tiers": {**paper.tiers, TIER: PaperTier.model_validate(of_paper)}})
+        for name, paper in declared.papers.items()
+    }
+    return declared.model_copy(
+        update={"papers": papers, "tiers": declared.tiers.model_copy(update={"tiers": tiers})}
+    )
 
 
 CATALOG = _with_tier(declared.CATALOG)

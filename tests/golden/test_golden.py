@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.files import read_json
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.plan import Request, make_plan
 from tests.declared import RUNS
 from tests.golden import golden

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise
-from bench.planning.plan import resolve
+from bench.planning.resolve import resolve
 from bench.training.composition import build_model
 from tests.plain import WORDS, Plain, collator, small_model
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
-from bench.planning.plan import resolve
+from bench.planning.resolve import resolve
 from bench.training.composition import build_objective
 
 

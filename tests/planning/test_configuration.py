@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.base.errors import BenchError
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.configuration import compute_of, request_of, typed
 from bench.planning.plan import Request
 

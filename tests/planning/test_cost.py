@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import BenchError
-from bench.catalog.declarations import Catalog, load_catalog
+from bench.catalog.catalog import Catalog, load_catalog
 from bench.planning.cost import downloads, estimate, sizes_of
 from bench.planning.plan import Request, make_plan
 from bench.store.costs import Cost

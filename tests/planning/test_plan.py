@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from bench.base.errors import BenchError
 from bench.base.parts import in_full
 from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import Catalog, load_catalog
-from bench.planning.plan import Plan, Request, find_run, make_plan, merge, resolve, systems_of, text_rules
+from bench.catalog.catalog import Catalog, load_catalog
+from bench.planning.layers import merge
+from bench.planning.plan import Plan, Request, make_plan, systems_of
+from bench.planning.resolve import find_run, resolve, text_rules
 
 PAPER = "coupled-vae"
 # Of tables 1, 2 and 5, in the order of first appearance.
@@ -56,7 +59,18 @@ def asked(catalog: Catalog, **values: Any) -> Plan:
             {"encoder": "gru"},
             {"encoder": {"kind": "gru", "hidden": 1}},
         ),
-        ({"encoder": {"kind": "gru", "hidden": 1}}, {"encoder": "lstm"}, {"encoder": {"kind": "lstm"}}),
+        (
+            {"encoder": {"kind": "gru", "hidden": 1}},
+            {"encoder": "lstm"},
+            {"encoder": {"kind": "lstm", "hidden": 1}},
+        ),
+        (
+            {"decoder": {"kind": "gru", "hidden": 1, "projection": 2, "dropout": 0.1}},
+            {"decoder": "lstm"},
+            {"decoder": {"kind": "lstm", "hidden": 1, "dropout": 0.1}},
+        ),
+        ({"encoder": {"kind": "gru", "hidden": 1}}, {"encoder": "none"}, {"encoder": {"kind": "none"}}),
+        ({"encoder": {"kind": "gur", "hidden": 1}}, {"encoder": "lstm"}, {"encoder": {"kind": "lstm"}}),
         (
             {"encoder": "none"},
             {"encoder": {"kind": "gru", "hidden": 2}},
@@ -182,12 +196,10 @@ def test_an_override_that_a_system_has_no_part_for_is_left_out(catalog: Catalog)
 
 
 def spending(catalog: Catalog, **changes: Any) -> Catalog:
-    """The catalog with another quick tier."""
-    tiers = catalog.tiers.tiers
-    quick = tiers["quick"].model_copy(update=changes)
-    return catalog.model_copy(
-        update={"tiers": catalog.tiers.model_copy(update={"tiers": {**tiers, "quick": quick}})}
-    )
+    """The catalog with another quick tier of the paper."""
+    paper = catalog.paper(PAPER)
+    tiers = {**paper.tiers, "quick": paper.tiers["quick"].model_copy(update=changes)}
+    return catalog.model_copy(update={"papers": {PAPER: paper.model_copy(update={"tiers": tiers})}})
 
 
 def test_a_tier_speaks_to_each_part_of_what_it_has(catalog: Catalog) -> None:
@@ -256,7 +268,7 @@ def test_the_papers_own_budget_runs_each_system_on_the_corpora_that_print_it(cat
         "yahoo": 29,
     }
     printed = {(c, r.system) for t in catalog.paper(PAPER).tables for c in t.corpora for r in t.rows}
-    wanted = {(corpus, system) for corpus, system in printed if not catalog.system(system).missing}
+    wanted = {(corpus, system) for corpus, system in printed if not catalog.missing(PAPER, system)}
     assert {(run.corpus, run.system) for run in plan.runs.values()} == wanted
 
 
@@ -274,8 +286,9 @@ def test_nothing_is_run_twice(values: dict[str, Any], catalog: Catalog) -> None:
 
 
 def test_what_cannot_be_built_is_left_out_unless_it_is_asked_for(catalog: Catalog) -> None:
-    lacking = catalog.system("vmf-vae").model_copy(update={"missing": "there is no sphere"})
-    catalog = catalog.model_copy(update={"systems": {**catalog.systems, "vmf-vae": lacking}})
+    lacking = catalog.system(PAPER, "vmf-vae").model_copy(update={"missing": "there is no sphere"})
+    declared = {**catalog.systems.declared, (PAPER, "vmf-vae"): lacking}
+    catalog = catalog.model_copy(update={"systems": replace(catalog.systems, declared=declared)})
     assert "vmf-vae" in systems_of(catalog, PAPER, ["table1"])
     assert "vmf-vae" not in {run.system for run in asked(catalog).runs.values()}
     with pytest.raises(BenchError, match="'vmf-vae' cannot be built: there is no sphere"):

@@ -10,8 +10,8 @@ import pytest
 
 from bench.base.files import write_json
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import resolve
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import resolve
 from bench.planning.resources import DAY, Sizes, evaluation_needs, passes, sizes_of, training_needs
 from tests.conftest import CORPUS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.plan import Request, make_plan
 from bench.planning.summary import plan_rows, plan_summary
 from bench.store.costs import Cost

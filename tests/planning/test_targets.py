@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.plan import Request, make_plan
 from bench.planning.targets import targets
 
@@ -17,7 +17,7 @@ def test_targets_keep_the_tier_and_narrow_the_rest() -> None:
     assert {f"coupled-vae_{table.id}" for table in paper.tables} < set(found)
     table = next(table for table in paper.tables if table.id == "table1")
     systems = {run.system for run in make_plan(catalog, found["coupled-vae_table1"]).runs.values()}
-    assert systems == {row.system for row in table.rows if not catalog.system(row.system).missing}
+    assert systems == {row.system for row in table.rows if not catalog.missing("coupled-vae", row.system)}
 
 
 def test_a_table_is_planned_on_its_own_corpora_unless_the_tier_or_the_user_says_others() -> None:
@@ -42,12 +42,14 @@ def test_texts_figures_and_audits_have_targets_of_their_own() -> None:
         *((f"audit-{key}", set(audit.systems), set(paper.corpora)) for key, audit in paper.audits.items()),
     ):
         runs = make_plan(catalog, found[f"coupled-vae_{name}"]).runs.values()
-        assert {run.system for run in runs} == {s for s in systems if not catalog.system(s).missing}, name
+        assert {run.system for run in runs} == {
+            s for s in systems if not catalog.missing("coupled-vae", s)
+        }, name
         assert {run.corpus for run in runs} == corpora, name
         assert {run.seed for run in runs} == {0, 1}
     assert len(paper.audits) == 8
     quick = targets(catalog, Request(tier="quick"))["coupled-vae_audit-late-decay"]
-    assert quick.corpora == catalog.tier("quick").corpora
+    assert quick.corpora == catalog.budget("quick", "coupled-vae").corpora
     asked = targets(catalog, Request(corpora=("yahoo",)))["coupled-vae_figure2"]
     assert asked.corpora == ("yahoo",)
     assert {run.system for run in make_plan(catalog, found["coupled-vae_table9"]).runs.values()} == {

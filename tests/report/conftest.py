@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report.site import build_report
 from tests.made_up import EXACT, TEXTS, Results

@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.analysis.numbers import count, duration, fixed, metric_name, significant, visible
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.cli.main import parser
 from bench.cli.options import run_of, settings_of
-from bench.planning.plan import Request, find_run, make_plan, text_rules
+from bench.planning.plan import Request, make_plan
+from bench.planning.resolve import find_run, text_rules
 from bench.report import describe, formulas
 from bench.report.rundata import run_data
 from bench.store.records import RunRecord, load_records

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.analysis.compare import Cell
 from bench.base.errors import BenchError
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.cli.diff import show_diff
 from bench.cli.main import main
 from bench.planning.plan import Plan, Request, make_plan
@@ -153,6 +153,9 @@ def test_bibtex_of_every_paper(reports: Path, catalog: Catalog) -> None:
         assert f"title = {{{{{paper.title}}}}}" in entry
     plain = catalog.paper(PAPER).model_copy(update={"citation": {}})
     assert "note = {ACL}" in bibtex("mine", plain)
+    nobody = bibtex("mine", plain.model_copy(update={"authors": " , "}))
+    assert nobody.startswith("@misc{2020mine,")
+    assert "author" not in nobody
 
 
 def test_a_report_differs_from_itself_in_nothing(reports: Path) -> None:

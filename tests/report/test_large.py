@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
 from bench.report import pages, reference
 from bench.report.context import Material

@@ -22,7 +22,7 @@ from bench.base.errors import BenchError
 from bench.base.files import write_json
 from bench.base.locks import locked
 from bench.base.outputs import BUILDING, REPORT, claim
-from bench.catalog.declarations import Catalog
+from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan, Request, make_plan
 from bench.report import pages, reference
 from bench.report.context import Material

@@ -17,10 +17,10 @@ from bench.base.files import read_json, write_json
 from bench.base.identity import STAGES
 from bench.base.settings import RunSettings
 from bench.base.upgrade import MEASURED_BEFORE
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.metrics.definitions import DEFINITIONS, wanted
 from bench.metrics.evaluate import Evaluation, evaluate_run
-from bench.planning.plan import find_run
+from bench.planning.resolve import find_run
 from bench.store.freshness import (
     evaluation_mark,
     is_training_of,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
-from bench.planning.plan import resolve
+from bench.catalog.catalog import load_catalog
+from bench.planning.resolve import resolve
 from tests.conftest import CORPUS, TINY
 
 CATALOG = load_catalog()
-BUILT = [name for name, system in CATALOG.systems.items() if not system.missing]
+BUILT = [name for name in CATALOG.systems.known("coupled-vae") if not CATALOG.missing("coupled-vae", name)]
 CONVOLUTIONS = [name for name in BUILT if "cnn" in name]
 LAGGING = [name for name in BUILT if "lagging" in name]
 

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from bench.base.errors import BenchError
 from bench.base.files import read_json
 from bench.base.settings import RunSettings
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.prepared import Prepared
 from bench.models.forward import Forward
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective, Terms, Weights, looks_across
-from bench.planning.plan import resolve
+from bench.planning.resolve import resolve
 from bench.store.freshness import state_folder
 from bench.training.loop import Trainer
 from bench.training.run import train_run

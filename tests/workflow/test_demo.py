@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.base.files import read_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.corpora.prepared import Prepared
 from bench.planning.plan import Request, make_plan
 

@@ -21,13 +21,14 @@ import torch
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.cli.main import main
 from bench.metrics.definitions import wanted
 from bench.planning import pack as pool
 from bench.planning.cost import estimate
 from bench.planning.pack import Outcome, Workers, in_order, pack
-from bench.planning.plan import Plan, Request, find_run, make_plan, with_starts
+from bench.planning.plan import Plan, Request, make_plan, with_starts
+from bench.planning.resolve import find_run
 from bench.planning.summary import recorded_summary
 from bench.store.costs import BYTES, Records
 from bench.store.freshness import next_stage, standing, state_folder

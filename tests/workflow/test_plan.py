@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.catalog.declarations import load_catalog
+from bench.catalog.catalog import load_catalog
 from bench.planning.plan import Request, make_plan
 
 ROOT = Path(__file__).parents[2]

@@ -242,14 +242,14 @@ def test_a_changed_setting_reruns_exactly_what_it_changes(
     ("file", "old", "new", "expected"),
     [
         (
-            "systems.yaml",
+            "papers/coupled-vae/systems.yaml",
             "  objective: {kl: {weight: {kind: linear}}}\n",
             "  objective: {kl: {weight: {kind: linear, ceiling: 0.9}}}\n",
             {"train": 1, "evaluate": 1, "report": 1, "all": 1},
         ),
-        ("systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
+        ("papers/coupled-vae/systems.yaml", "  title: GRU-LM\n", "  title: A GRU\n", {"report": 1, "all": 1}),
         (
-            "systems.yaml",
+            "papers/coupled-vae/systems.yaml",
             "  objective: {kl: {weight: {ceiling: 0.8}}}\n",
             "  objective: {kl: {weight: {ceiling: 0.7}}}\n",
             {},
@@ -295,19 +295,25 @@ def test_a_clock_that_went_backwards_reruns_nothing(
 
 
 def test_a_corpus_of_the_user(snakemake: Any, counts: Any, tmp_path: Path) -> None:
-    """Its files are read where they lie, and a change of them is seen."""
-    corpora = tmp_path / "mine" / "corpora"
+    """Its files are read where they lie: their content decides, not the place or the time of change."""
+    there = tmp_path / "there"
+    corpora = there / "mine" / "corpora"
     corpora.mkdir(parents=True)
     for split in ("train", "valid", "test"):
         (corpora / f"{split}.txt").write_text("a small text\nanother text\n" * 3)
     files = ", ".join(f"{split}: {split}.txt" for split in ("train", "valid", "test"))
     (corpora / "mine.yaml").write_text(f"name: mine\ntitle: Mine\nfiles: {{{files}}}\n")
     target = "results/corpora/coupled-vae/mine/corpus.json"
-    call = (tmp_path, target, "--config", "catalog=mine", "corpora=mine", "systems=vae")
+    call = (there, target, "--config", "catalog=mine", "corpora=mine", "systems=vae")
     done = snakemake(*call)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert read_json(tmp_path / target)["sizes"] == {"train": 6, "valid": 6, "test": 6}
+    assert read_json(there / target)["sizes"] == {"train": 6, "valid": 6, "test": 6}
     assert counts(snakemake(*call)) == {}
     (corpora / "test.txt").write_text("a small text\nanother text\n")
     assert counts(snakemake(*call)) == {"prepare": 1}
-    assert read_json(tmp_path / target)["sizes"]["test"] == 2
+    os.utime(corpora / "test.txt")
+    there.rename(tmp_path / "here")
+    assert counts(snakemake(tmp_path / "here", *call[1:], "--dry-run")) == {}
+    (tmp_path / "here" / "mine" / "corpora" / "test.txt").write_text("another text\nyet another\nand one\n")
+    assert counts(snakemake(tmp_path / "here", *call[1:])) == {"prepare": 1}
+    assert read_json(tmp_path / "here" / target)["sizes"]["test"] == 3

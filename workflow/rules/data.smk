@@ -12,7 +12,6 @@ rule fetch:
 
 rule prepare:
     input:
-        of(ASKED.own_files, "corpus"),
         sources="<results>/sources/{corpus}.json",
     output:
         "<results>/corpora/{paper}/{corpus}/vocabulary.json",

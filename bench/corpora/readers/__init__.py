@@ -1,6 +1,6 @@
 """One reader per format, registered by kind: verified files in, token lists out.
 
-A reader is a function in any file of this room, marked by the decorator.
+A reader is a function in any file of this room, or in ``readers/`` of a user's own folder, marked by the decorator.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.base.errors import BenchError, unknown
 from bench.base.identity import corpus_versions
+from bench.base.own import import_all
 from bench.base.text_rules import TEXT
 from bench.base.validation import validated
 from bench.corpora.raw import RawCorpus
@@ -66,7 +67,7 @@ def reader(
         if kind in _READERS:
             raise BenchError(
                 f"two readers are named {kind!r}",
-                where=f"{_READERS[kind].function.__module__} and {function.__module__}",
+                where=f"{_file(_READERS[kind].function)} and {_file(function)}",
                 remedy="rename one of them",
             )
         _READERS[kind] = Reader(options, function, version)
@@ -75,10 +76,15 @@ def reader(
     return register
 
 
+def _file(function: Callable[..., object]) -> str:
+    return function.__code__.co_filename
+
+
 def kinds() -> dict[str, Reader]:
     """All readers by kind."""
     for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
         importlib.import_module(f"{__name__}.{module}")
+    import_all("readers")
     return _READERS
 
 

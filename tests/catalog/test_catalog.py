@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import BenchError
-from bench.catalog import declarations
-from bench.catalog.declarations import CATALOG, Catalog, load_catalog
-from bench.catalog.questions import Claim
+from bench.base.own import VARIABLE
+from bench.catalog import catalog as module
+from bench.catalog.catalog import CATALOG, Catalog, load_catalog
+from bench.catalog.claims import Claim
 
+PAPER = "coupled-vae"
 Folder = Callable[[str], Path]
 
 
@@ -40,7 +42,7 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        monkeypatch.setattr(declarations, "CATALOG", tmp_path / "catalog")
+        monkeypatch.setattr(module, "CATALOG", tmp_path / "catalog")
         return path
 
     return make
@@ -49,8 +51,15 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads a catalog that another one changed."""
-    monkeypatch.delenv("BENCH_CATALOG", raising=False)
-    monkeypatch.setattr(declarations, "_load", declarations._load.__wrapped__)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(module, "_load", module._load.__wrapped__)
+
+
+def load(*folders: Path) -> Catalog:
+    """The catalog with these folders of a user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, ":".join(map(str, folders)))
+        return load_catalog()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +98,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, folder: Folder) -> None:
     with pytest.raises(BenchError, match=message) as caught:
-        load_catalog(folder(systems))
+        load(folder(systems))
     assert "systems.yaml" in str(caught.value.where)
 
 
@@ -97,13 +106,13 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
     ("file", "old", "new", "message"),
     [
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "system: coupled-vae-rq-1}",
             "system: coupled-vae-rq-2}",
             "table3(.|\n)*rq-1",
         ),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "columns: [nll, kl, ppl]",
             "columns: [nll, kl, pppl]",
             "metric 'pppl'",
@@ -122,18 +131,23 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "system 'vea'",
         ),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "{label: GRU-LM, ",
             "{lable: GRU-LM, ",
             "'lable'(.|\n)*rows.0.lable(.|\n)*'label'",
         ),
-        ("papers/coupled-vae/paper.yaml", "better: lower}", "better: less}", "measures.nll.better is 'less'"),
+        (
+            "papers/coupled-vae/tables.yaml",
+            "better: lower}",
+            "better: less}",
+            "quantities.nll.better is 'less'",
+        ),
         ("papers/coupled-vae/paper.yaml", "latent: 32", "latent: 32\n  latent: 16", "key 'latent' twice"),
         (
             "papers/coupled-vae/reported.csv",
             "105.8",
             "about 106",
-            "reported.0.value is 'about 106'(.|\n)*a number",
+            r"value is 'about 106'(.|\n)*reported\.csv:2(.|\n)*a number",
         ),
         (
             "papers/coupled-vae/reported.csv",
@@ -145,22 +159,22 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "papers/coupled-vae/reported.csv",
             "table,corpus,",
             "tabel,corpus,",
-            r"tabel(.|\n)*allowed: table, c",
+            r"unknown column 'tabel'(.|\n)*did you mean 'table'",
         ),
         (
-            "tiers.yaml",
-            "      sa-vae: *costly",
-            "      sa-vea: *costly",
+            "papers/coupled-vae/tiers.yaml",
+            "    sa-vae: *costly",
+            "    sa-vea: *costly",
             "unknown system 'sa-vea'(.|\n)*demo: by_system",
         ),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "beside: [coupled-vae]",
             "beside: [coupled-vea]",
             "figure2(.|\n)*vae",
         ),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "shows: interpolations",
             "shows: translations",
             "texts.0.shows is 'translations'(.|\n)*interpolations",
@@ -192,13 +206,13 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ("papers/coupled-vae/audits.yaml", "checks: [bold-cells]", "checks: [bald-cells]", "is 'bald-cells'"),
         ("papers/coupled-vae/audits.yaml", "corpora: [ptb]", "corpora: [ptp]", "unknown corpus 'ptp'"),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "estimators: {mi: like-length}}\n",
             "estimators: {mi: like-lenght}}\n",
             "unknown estimator 'like-lenght'(.|\n)*Coupled-Lagging-VAE(.|\n)*'like-length'",
         ),
         (
-            "papers/coupled-vae/paper.yaml",
+            "papers/coupled-vae/tables.yaml",
             "estimators: {mi: like-length}}\n",
             "estimators: {nll: like-length}}\n",
             "unknown column 'nll'(.|\n)*Coupled-Lagging-VAE",
@@ -275,7 +289,7 @@ def test_a_mistake_in_the_package_is_explained(
 )
 def test_an_unknown_name_offers_the_nearest(noun: str, name: str, nearest: str) -> None:
     with pytest.raises(BenchError, match=f"unknown {noun} '{name}'(.|\n)*did you mean '{nearest}'"):
-        getattr(load_catalog(), noun)(name)
+        getattr(load_catalog(), noun)(*([PAPER] if noun == "system" else []), name)
 
 
 def test_a_folder_of_ones_own_is_read_from_the_variable_too(
@@ -283,26 +297,27 @@ def test_a_folder_of_ones_own_is_read_from_the_variable_too(
 ) -> None:
     mine = folder("mine: {title: M, couples: vae, coupling: twin}")
     (tmp_path / "empty").mkdir()
-    monkeypatch.setenv("BENCH_CATALOG", f"{tmp_path / 'empty'}:{mine}")
-    assert load_catalog().system("mine").couples == "vae"
-    assert "mine" not in declarations._load(()).systems
+    monkeypatch.setenv(VARIABLE, f"{tmp_path / 'empty'}:{mine}:{mine}")
+    assert load_catalog().system(PAPER, "mine").couples == "vae"
+    assert "mine" not in load().systems.known(PAPER)
+    shutil.copytree(mine, tmp_path / "other")
     with pytest.raises(BenchError, match=r"two systems are named 'mine'"):
-        load_catalog(mine)
+        load(mine, tmp_path / "other")
 
 
 def test_a_paper_of_ones_own_has_printed_numbers_and_a_name_of_its_own(tmp_path: Path) -> None:
     paper = tmp_path / "papers" / "mine"
-    shutil.copytree(declarations.CATALOG / "papers" / "coupled-vae", paper)
-    assert load_catalog(tmp_path).paper("mine").title == load_catalog().paper("coupled-vae").title
+    shutil.copytree(CATALOG / "papers" / "coupled-vae", paper)
+    assert load(tmp_path).paper("mine").title == load_catalog().paper("coupled-vae").title
     (paper / "reported.csv").unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(
         BenchError, match=r"without its printed numbers(.|\n)*mine/reported.csv(.|\n)*table,corpus,"
     ):
-        load_catalog(tmp_path, tmp_path / "empty")  # another catalog than the one above, which is remembered
+        load(tmp_path, tmp_path / "empty")  # another catalog than the one above, which is remembered
     paper.rename(paper.with_name("coupled-vae"))
     with pytest.raises(BenchError, match=r"two papers are named 'coupled-vae'"):
-        load_catalog(tmp_path, tmp_path / "empty")
+        load(tmp_path, tmp_path / "empty")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +330,7 @@ def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "corpora").mkdir()
     shutil.copy(CATALOG / "corpora" / "ptb.yaml", tmp_path / "corpora")
     with pytest.raises(BenchError, match="two corpora are named 'ptb'"):
-        load_catalog(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -328,20 +343,18 @@ def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_baseline_of_a_pair_is_known_through_its_variants(system: str, baseline: str | None) -> None:
-    assert load_catalog().baseline(system) == baseline
+    assert load_catalog().baseline(PAPER, system) == baseline
 
 
 def test_reading_the_catalog_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from bench.catalog.declarations import load_catalog; load_catalog(); print(*sys.modules)"
-    )
+    code = "import sys; from bench.catalog.catalog import load_catalog; load_catalog(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "pandas", "pooch", "snakemake"} & set(done.stdout.split())
 
 
 def test_a_catalog_is_what_its_files_say() -> None:
     catalog: Catalog = load_catalog()
-    assert catalog.system("coupled-vae").parts() == {
+    assert catalog.system(PAPER, "coupled-vae").parts() == {
         "coupling": "twin",
         "objective": {"matching": {"weight": 0.1}, "twin_reconstruction": {"weight": 1.0}},
     }
@@ -366,7 +379,7 @@ def test_a_claim_has_one_predicate_and_an_audit_is_optional(edited: Callable[...
 
 def test_the_pairs_of_a_table_are_baselines_with_a_single_twin() -> None:
     catalog = load_catalog()
-    pairs = {table.id: catalog.pairs(table) for table in catalog.paper("coupled-vae").tables}
+    pairs = {table.id: catalog.pairs(PAPER, table) for table in catalog.paper("coupled-vae").tables}
     assert pairs["table6"] == pairs["table9"] == [("vae", "coupled-vae-rq-10")]
     assert pairs["table5"] == [("vae", "coupled-vae")]
     assert pairs["table3"] == pairs["table4"] == []  # they compare settings of one twin

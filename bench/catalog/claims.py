@@ -1,96 +1,18 @@
-"""What is asked of a paper's runs, as typed objects: audits of its procedure, and its claims with their predicates."""
+"""The claims of a paper: each a sentence in our own words, and the predicate over measurements that tests it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, RootModel, model_validator
+from pydantic import Field, RootModel, model_validator
 
-from bench.base.errors import unknown
 from bench.base.settings import Model, Name
-from bench.metrics.definitions import DEFINITIONS
+from bench.catalog.quantities import Direction, Pair, QuantityField
 
 # What is measured at each validation: gradients of all reconstruction losses and of the regulariser with respect
 # to the encoded text, and how much the decoding signal follows it.
 CurveName = Literal["reconstruction-gradient", "regulariser-gradient", "signal-sensitivity"]
-
-
-def _metric_alone(value: Any) -> Any:
-    return {"metric": value} if isinstance(value, str) else value
-
-
-class Quantity(Model):
-    """A metric and its estimator; with null the one that repeats the paper's, else the system's main one."""
-
-    metric: str
-    estimator: str | None = None
-
-    @model_validator(mode="after")
-    def _defined(self) -> Self:
-        if self.metric not in {metric for metric, _ in DEFINITIONS}:
-            raise ValueError(unknown("metric", self.metric, sorted({metric for metric, _ in DEFINITIONS})))
-        if self.estimator is not None and (self.metric, self.estimator) not in DEFINITIONS:
-            known = [estimator for metric, estimator in DEFINITIONS if metric == self.metric]
-            raise ValueError(unknown(f"estimator of {self.metric}", self.estimator, known))
-        return self
-
-
-QuantityField = Annotated[Quantity, BeforeValidator(_metric_alone)]
-Direction = Literal["higher", "lower"]
-Pair = tuple[Name, Name]  # baseline and the other system
-
-
-class Comparison(Model):
-    """The other system minus the baseline; null corpora are all."""
-
-    label: str
-    baseline: Name
-    other: Name
-    metrics: tuple[QuantityField, ...] = Field(min_length=1)
-    corpora: tuple[Name, ...] | None = None
-
-
-class Contrast(Model):
-    """The effect of one comparison minus that of another, both named by their labels."""
-
-    label: str
-    first: str
-    second: str
-
-
-CheckName = Literal["information-above-kl", "triangle-inequality", "bold-cells"]
-
-
-class Audit(Model):
-    """A question about a paper's procedure: what is run to answer it, and what of it is shown."""
-
-    title: str
-    question: str
-    method: str
-    surer: str
-    systems: tuple[Name, ...] = Field(min_length=1)
-    values: tuple[QuantityField, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    contrasts: tuple[Contrast, ...] = ()
-    checks: tuple[CheckName, ...] = ()
-
-    @model_validator(mode="after")
-    def _names(self) -> Self:
-        for comparison in self.comparisons:
-            for system in (comparison.baseline, comparison.other):
-                if system not in self.systems:
-                    raise ValueError(unknown("system", system, self.systems, where=comparison.label))
-        labels = [comparison.label for comparison in self.comparisons]
-        for contrast in self.contrasts:
-            for label in (contrast.first, contrast.second):
-                if label not in labels:
-                    raise ValueError(unknown("comparison", label, labels, where=contrast.label))
-        return self
-
-
-class Audits(RootModel[dict[Name, Audit]]):
-    """The content of an ``audits.yaml``."""
 
 
 class Differences(Model):

@@ -1,0 +1,79 @@
+"""What a paper prints and compares: tables of numbers, tables of texts, figures of curves, pairs of systems."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.base.settings import Model, Name
+from bench.catalog.claims import CurveName
+from bench.catalog.quantities import Pair, PrintedQuantity
+
+
+class PrintedRow(Model):
+    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's."""
+
+    label: str
+    system: Name
+    setting: str = ""
+    estimators: dict[str, str] = Field(default_factory=dict)
+
+
+class PrintedTable(Model):
+    """One printed table: rows in the paper's order, columns = corpus x metric.
+
+    ``quantities`` replace those of the paper, ``pairs`` the pairs that it compares; null pairs are the paper's.
+    """
+
+    id: Name
+    printed: str
+    title: str
+    corpora: tuple[Name, ...]
+    columns: tuple[str, ...]
+    rows: tuple[PrintedRow, ...]
+    quantities: dict[str, PrintedQuantity] = Field(default_factory=dict)
+    pairs: tuple[Pair, ...] | None = None
+
+
+class PrintedTexts(Model):
+    """A printed table of texts instead of numbers: what these systems decode, side by side."""
+
+    id: Name
+    printed: str
+    title: str
+    corpora: tuple[Name, ...]
+    systems: tuple[Name, ...]
+    shows: Literal["samples", "interpolations"]
+
+
+class PrintedFigure(Model):
+    """A printed figure of curves over training; ``beside`` are systems drawn too that the print lacks."""
+
+    id: Name
+    printed: str
+    title: str
+    corpora: tuple[Name, ...]
+    systems: tuple[Name, ...]
+    beside: tuple[Name, ...] = ()
+    panels: tuple[CurveName, ...]
+
+
+class Printed(Model):
+    """The content of a ``tables.yaml``.
+
+    ``quantities`` say how each column is measured here, ``reference`` is the system that others are held against
+    (null: that of the first row), ``pairs`` are the pairs of baseline and other system that the paper compares
+    (null: each system and its coupled twin).
+    """
+
+    quantities: dict[str, PrintedQuantity]
+    reference: Name | None = None
+    pairs: tuple[Pair, ...] | None = None
+    tables: tuple[PrintedTable, ...] = Field(min_length=1)
+    texts: tuple[PrintedTexts, ...] = ()
+    figures: tuple[PrintedFigure, ...] = ()
+
+    def quantity(self, table: PrintedTable, column: str) -> PrintedQuantity | None:
+        """How a column of a table is measured here."""
+        return table.quantities.get(column) or self.quantities.get(column)
