@@ -80,7 +80,7 @@ class Catalog(Model):
         """The system of the paper whose coupled twin ``name`` is, if it is one."""
         known = self.systems.known(paper)
         found = self.systems.baseline(known[name]) if name in known else None
-        return found[1] if found in known.values() else None
+        return found[1] if found is not None and found in known.values() else None
 
     def pairs(self, paper: str, table: PrintedTable) -> list[Pair]:
         """The pairs that a table compares: its own, else those of the paper that it prints both of.
@@ -98,7 +98,7 @@ class Catalog(Model):
     def compared(self, paper: str) -> list[Pair]:
         """Every pair that a paper compares, and every coupled twin with its baseline."""
         declared = self.papers[paper]
-        pairs = [pair for of in (declared, *declared.tables) for pair in of.pairs or ()]
+        pairs = [*(declared.pairs or ()), *(pair for table in declared.tables for pair in table.pairs or ())]
         for name in self.systems.known(paper):
             if (baseline := self.baseline(paper, name)) is not None:
                 pairs.append((baseline, name))

@@ -94,8 +94,9 @@ def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path) -> None:
     entry = "name: mine\ntitle: Mine\nfiles: {train: a.txt, valid: b.txt, test: c.txt}\n"
     (tmp_path / "corpora" / "mine.yaml").write_text(entry)
     asked = workflow(catalog=str(tmp_path), corpora="mine")
-    assert asked.own_files("mine") == [str(tmp_path / "corpora" / f"{name}.txt") for name in "abc"]
-    assert asked.own_files("ptb") == []
+    before = asked.corpus_identity("coupled-vae", "mine")
+    (tmp_path / "corpora" / "a.txt").write_text("a text\n")
+    assert asked.corpus_identity("coupled-vae", "mine") != before  # its content counts, not its place
     assert asked.corpus_identity("coupled-vae", "mine") != asked.corpus_identity("coupled-vae", "ptb")
 
 
