@@ -1,11 +1,5 @@
 # The workflow as bench/planning/workflow.py answers it, and how its answers reach the rules. Torch is never imported.
 
-import atexit
-import contextlib
-import functools
-import json
-import os
-import shlex
 import sys
 from pathlib import Path
 
