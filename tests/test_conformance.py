@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from bench.analysis.compare import measured_elsewhere
 from bench.base.registry import SINGLE, WIRING, build, registry
-from bench.base.settings import RunSettings
+from bench.base.settings import Optimiser, RunSettings
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
@@ -30,8 +30,9 @@ from bench.objectives.objective import looks_across
 from bench.planning.plan import Request, make_plan, systems_of
 from bench.planning.resolve import resolve, text_rules
 from bench.store.records import load_records
-from bench.training.composition import build_model
+from bench.training.composition import Composition, build_model
 from bench.training.loop import Trainer
+from bench.training.optimiser import Stepper
 from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.conftest import CORPUS
@@ -84,7 +85,7 @@ def least_options(choice: str, kind: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         if field.is_required():
-            values[name] = next(v for v in (SIZE, 0.5, True, "a") if accepted(model, name, v))
+            values[name] = next(v for v in (SIZE, 0.5, True, "a", ("a",)) if accepted(model, name, v))
     return model.model_validate(values).model_dump()
 
 
@@ -101,7 +102,8 @@ def wiring() -> dict[str, Any]:
     model = build_model(small_run(*next(run for run in RUNS if run[1] == "vae")), SIZE)
     sizes = {"words": SIZE, "embedding": SIZE, "latent": 4, "features": 2 * SIZE, "signal": SIZE}
     networks = {"encoder": model.encoder, "posterior": model.branch.posterior}
-    return {**sizes, **networks, "batch": 4, "steps": 20}
+    others = {"others": {}, "terms": ("a",), "groups": {"a": ("encoder",)}}
+    return {**sizes, **networks, **others, "batch": 4, "steps": 20}
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
@@ -183,15 +185,19 @@ def test_the_options_of_every_part_are_those_that_its_class_takes(choice: str, k
     assert list(entry.options.model_fields) == [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
 
 
-def test_what_an_option_is_marked_to_repeat_is_counted() -> None:
+def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
     marks = {
-        (entry.kind, name): field.json_schema_extra
-        for entry in registry()["procedure"].values()
+        (choice, entry.kind, name): field.json_schema_extra
+        for choice, kinds in registry().items()
+        for entry in kinds.values()
         for name, field in entry.options.model_fields.items()
         if field.json_schema_extra
     }
-    assert marks
-    assert all(mark in ({"repeats": "updates"}, {"repeats": "ascents"}) for mark in marks.values())
+    repeats = [{"repeats": "updates"}, {"repeats": "ascents"}]
+    names = [{"names": "terms"}, {"names": "groups"}]
+    for (choice, *_), mark in marks.items():
+        assert mark in {"procedure": [*repeats, *names], "term": names}[choice]
+    assert all(mark in marks.values() for mark in (*repeats, *names))
 
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
@@ -271,8 +277,21 @@ def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
         trainer.stepper.zero()
         noise = Noise("noise", 0)
         trainer.objective.backward(trainer.model.train(), trainer.batch(1), noise, {"kl": 0.7}, parts)
-        found.append([p.grad for p in trainer.model.parameters() if p.grad is not None])
+        found.append([p.grad for p in trainer.composition.parameters() if p.grad is not None])
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_the_updates_of_a_step_train_every_term_and_every_parameter(paper: str, system: str) -> None:
+    composition = Composition(small_run(paper, system), SIZE)
+    turns = composition.procedure.turns
+    assert turns
+    for name in composition.objective.terms:
+        assert any(turn.takes(name) for turn in turns), name
+    stepper = Stepper(composition.model, Optimiser(), {}, composition.auxiliary)
+    assert len(stepper.parameters) == len(list(composition.parameters()))
+    for name in stepper.parameters:
+        assert any(turn.changes(name) for turn in turns), name
 
 
 @pytest.mark.parametrize("paper", CATALOG.papers)

@@ -164,6 +164,12 @@ def test_a_run_records_the_users_own_files_that_it_imported(checkout: Path, prin
     assert "mine/parts/cosine.py" not in constant
 
 
+def test_a_critic_takes_turns_with_the_model(checkout: Path, printed: str) -> None:
+    folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/critic-vae/seed0"
+    assert read_json(folder / "run.json")["parameters"]["terms.discrimination"] > 16 * 16
+    assert {"adversarial", "discrimination"} <= set(pandas.read_parquet(folder / "training.parquet").columns)
+
+
 def test_a_corpus_of_ones_own_is_three_files_and_three_lines(checkout: Path, printed: str) -> None:
     folder = checkout / "results" / "corpora" / "coupled-vae" / "animals"
     assert read_json(folder / "corpus.json")["sizes"] == {"train": 6, "valid": 2, "test": 3}

@@ -6,10 +6,11 @@ A need is a word: the name of a choice (``prior``), a kind of coupling (``twin``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, unknown
 from bench.base.registry import CHOICES, Registered, lookup, registry
 
 # What every part of a choice needs, and what comes with a property, whichever part gives it.
@@ -46,6 +47,27 @@ def check_needs(parts: Iterable[tuple[str, str]]) -> None:
         if what in given and all(need.what != what for need in needs):
             users = [_name(one) for one in _all() if what in _own_needs(one)]
             raise BenchError(f"nothing would use the {what}: no part of this system needs it", allowed=users)
+
+
+def check_names(
+    parts: Iterable[tuple[str, str, Mapping[str, Any]]], known: Mapping[str, Collection[str]]
+) -> None:
+    """Raise :class:`BenchError` unless what options name exists.
+
+    ``parts`` are (choice, kind, options); ``known`` has the names of all ``terms`` and ``groups``. An option that names
+    some is marked so: ``Field(json_schema_extra={"names": "terms"})``.
+    """
+    for choice, kind, options in parts:
+        for option, field in lookup(choice, kind).options.model_fields.items():
+            mark = field.json_schema_extra
+            what = str(mark["names"]) if isinstance(mark, dict) and "names" in mark else None
+            if what is None:
+                continue
+            value = options[option]
+            for name in (value,) if isinstance(value, str) else value:
+                if name not in known[what]:
+                    where = f"{choice} {kind}: {option}"
+                    raise unknown(what.removesuffix("s"), name, known[what], where=where)
 
 
 def _check_spaces(entries: list[Registered]) -> None:

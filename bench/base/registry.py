@@ -18,7 +18,8 @@ Every part gives the name of its choice, and every kind of coupling its own name
 ``space`` of their codes, which must be the same. See :mod:`bench.base.needs`.
 
 An option of a procedure that says how often a step repeats something is marked for the count of resources by
-``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior.
+``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior. One
+that names terms of the objective or groups of parameters is marked ``{"names": "terms"}`` or ``{"names": "groups"}``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ NONE = "none"  # a choice that a system does without
 REQUIRED = ("decoder", "procedure", "space")  # choices that no system does without
 EUCLIDEAN = "euclidean"  # the space of codes that may be anywhere
 # What a constructor may ask for by the names of its positional arguments: sizes (of the vocabulary, the embedding, the
-# code, the features of e, the decoding signal, a batch, and the number of training steps), or modules of the model.
+# code, the features of e, the decoding signal, a batch, and the number of training steps), modules of the model, and
+# what else a system has. A term may ask for the ``others`` of its objective by name, a procedure for the names of all
+# ``terms`` and for the modules of the ``groups`` of parameters.
 _SIZES = ("words", "embedding", "latent")
 WIRING: Mapping[str, tuple[str, ...]] = {
     "encoder": _SIZES,
@@ -55,8 +58,8 @@ WIRING: Mapping[str, tuple[str, ...]] = {
     "signal": (*_SIZES, "features"),
     "decoder": (*_SIZES, "signal"),
     "coupling": (),
-    "procedure": (*_SIZES, "batch", "steps"),
-    "term": (*_SIZES, "batch", "steps"),
+    "procedure": (*_SIZES, "batch", "steps", "terms", "groups"),
+    "term": (*_SIZES, "batch", "steps", "others"),
     "weight": ("steps",),
     "space": _SIZES,
 }

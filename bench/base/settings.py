@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from bench.base.errors import BenchError
 from bench.base.identity import identity, training_identity
-from bench.base.needs import check_needs
+from bench.base.needs import check_names, check_needs
 from bench.base.parts import complete
 from bench.base.registry import EUCLIDEAN, NONE, SINGLE, lookup
 from bench.base.text_rules import TextRules
@@ -56,37 +56,40 @@ def _mapping(value: Any) -> Any:
 
 PartField = Annotated[Part, BeforeValidator(_mapping)]
 TermField = Annotated[Term, BeforeValidator(_mapping)]
+GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Kind = Literal["adam", "sgd", "rmsprop"]
+ClipBy = Literal["norm", "value"]
 
 
 class Optimiser(Model):
-    """Adam or plain gradient descent, with clipping of the global gradient norm and a decaying rate.
+    """Adam, plain gradient descent or RMSprop, with clipped gradients and a decaying rate.
 
     ``decay``: by ``steps``, at each multiple of ``decay_every`` after ``decay_after``; or on a ``plateau`` of
     the validation criterion, after ``decay_after``: once it has been above its reference at ``patience``
     validations in a row, the best weights are taken back, the rate decays and that value is the reference from
     then on, as is any value that is not above it; the last of ``most_decays`` ends the training (He et al.
     2019, released code). ``from-plateau``: likewise, but at the first plateau and at every validation from then
-    on, and no weights are taken back (Kim et al. 2018, released code). ``betas`` and ``epsilon`` are those of
-    Adam; ``sgd`` has no momentum.
+    on, and no weights are taken back (Kim et al. 2018, released code). ``betas`` are those of Adam,
+    ``smoothing`` is that of RMSprop, ``epsilon`` that of both; ``sgd`` and ``rmsprop`` have no momentum.
 
-    ``embedding_updates``: ``deduplicated`` updates the shared embedding once a step; ``as-released`` updates
-    it once for each owner (encoder, decoder, twin decoder), as the released code of Wu et al. 2020 does; a
-    number updates it that often.
+    ``clip_by``: the gradients of all parameters are scaled together so that their ``norm`` is at most ``clip``, or
+    each ``value`` of a gradient is cut off at minus and plus ``clip``.
     """
 
-    kind: Literal["adam", "sgd"] = "adam"
+    kind: Kind = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: float = Field(1e-8, gt=0)
-    clip: float = Field(30.0, gt=0, description="global norm of the gradient")
+    smoothing: Share = Field(0.99, description="of the mean of squares of RMSprop")
+    clip: float = Field(30.0, gt=0, description="limit of the gradients")
+    clip_by: ClipBy = "norm"
     decay: Literal["steps", "plateau", "from-plateau"] = "steps"
     decay_factor: float = Field(0.5, gt=0, le=1)
     decay_after: int = Field(30_000, ge=0, description="steps before which the rate does not decay")
     decay_every: Positive = Field(2_000, description="steps between two decays")
     patience: Positive = Field(2, description="validations above the reference before the rate decays")
     most_decays: Positive = Field(5, description="decays on plateaus after which training ends")
-    embedding_updates: Literal["deduplicated", "as-released"] | Positive = "deduplicated"
 
     def rate(self, step: int, decays: int = 0) -> float:
         """The learning rate used at ``step`` (1-based), on plateaus after ``decays`` decays."""
@@ -94,6 +97,46 @@ class Optimiser(Model):
             last = step - 1  # the decay follows the step whose number is a multiple
             decays = max(last // self.decay_every - self.decay_after // self.decay_every, 0)
         return self.learning_rate * self.decay_factor**decays
+
+
+class Group(Model):
+    """The parameters of some modules, which are trained otherwise than the rest, or not at all.
+
+    ``modules`` are names of modules of the model (``encoder``, ``branch.posterior``), or of the networks that a term
+    owns (``terms.discrimination``). Parameters that are ``frozen`` stay as they are. Others are updated once a step,
+    or as often as ``updates`` says: a number, or once for each of the ``owners`` that the embedding has in the
+    released code of Wu et al. 2020 (encoder, decoder, twin decoder). What is null is as for the rest; with a ``clip``
+    or a ``clip_by`` of its own a group is clipped by itself.
+    """
+
+    modules: tuple[str, ...] = Field(min_length=1)
+    frozen: bool = False
+    updates: Literal["owners"] | Positive = 1
+    kind: Kind | None = None
+    learning_rate: float | None = Field(None, gt=0)
+    betas: tuple[Share, Share] | None = None
+    smoothing: Share | None = None
+    epsilon: float | None = Field(None, gt=0)
+    clip: float | None = Field(None, gt=0)
+    clip_by: ClipBy | None = None
+
+    @model_validator(mode="after")
+    def _frozen_is_not_trained(self) -> Self:
+        if self.frozen and (self._own() or self.updates != 1):
+            raise ValueError("a frozen group is not trained and takes no other settings than its modules")
+        return self
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is clipped by itself."""
+        return self.clip is not None or self.clip_by is not None
+
+    def optimiser(self, rest: Optimiser) -> Optimiser:
+        """Its optimiser: that of the ``rest`` but for what the group has of its own."""
+        return rest.model_copy(update=self._own())
+
+    def _own(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"modules", "frozen", "updates"}, exclude_none=True)
 
 
 class Training(Model):
@@ -168,6 +211,7 @@ class RunSettings(Model):
     initial: Initial = Initial()
     starts_from: Start | None = None
     optimiser: Optimiser
+    groups: dict[GroupName, Group] = Field(default_factory=dict)
     training: Training
     evaluation: Evaluation
 
@@ -185,6 +229,7 @@ class RunSettings(Model):
         """Each part gets from the others what it declares to need."""
         try:
             check_needs(self.used())
+            check_names(self._options(), {"terms": self.objective, "groups": self.groups})
         except BenchError as error:
             raise ValueError(error) from None
         return self
@@ -199,6 +244,12 @@ class RunSettings(Model):
             yield "term", term.kind
             yield "weight", term.weight.kind
         yield "space", self.space
+
+    def _options(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """(choice, kind, options) of the parts that may name terms or groups."""
+        yield "procedure", self.procedure.kind, self.procedure.options
+        for term in self.objective.values():
+            yield "term", term.kind, term.options
 
     @property
     def space(self) -> str:

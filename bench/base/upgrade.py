@@ -46,6 +46,11 @@ def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     Where the default of a setting has changed, this function writes the former default into settings that
     are older than the setting.
     """
+    return _with_groups(_with_terms(settings))
+
+
+def _with_terms(settings: dict[str, Any]) -> dict[str, Any]:
+    """A loss was a regulariser with a schedule, an aggregate and a coupling; it is a list of terms."""
     if "regulariser" not in settings:
         return settings
     old = {
@@ -54,6 +59,19 @@ def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
     if "signal" not in old:
         old["signal"] = NONE if old["encoder"]["kind"] == "none" else {"kind": "mlp", "options": {}}
     return old | {"coupling": _without_options(settings["coupling"]), "objective": _objective(settings)}
+
+
+def _with_groups(settings: dict[str, Any]) -> dict[str, Any]:
+    """How often the embedding is updated was a setting of the optimiser; it is one of a group of parameters."""
+    optimiser = dict(settings.get("optimiser", {}))
+    updates = optimiser.pop("embedding_updates", None)
+    if updates is None:
+        return settings
+    found = {**settings, "optimiser": optimiser}
+    if updates == "deduplicated":
+        return found
+    updates = "owners" if updates == "as-released" else updates
+    return {**found, "groups": {"embedding": {"modules": ["embedding"], "updates": updates}}}
 
 
 def upgraded_columns(names: list[str]) -> dict[str, str]:

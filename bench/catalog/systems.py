@@ -46,6 +46,7 @@ class System(Model):
     coupling: Any = None
     objective: dict[str, Any] | None = None
     procedure: Any = None
+    groups: dict[str, Any] | None = Field(None, description="groups of parameters that are trained otherwise")
     starts_from: dict[str, Any] | None = Field(
         None, description="the system whose trained modules this one begins with, and which"
     )
@@ -63,7 +64,7 @@ class System(Model):
 
     def parts(self) -> dict[str, Any]:
         """The choices that this declaration makes itself."""
-        names = (*SINGLE, "objective", "starts_from")
+        names = (*SINGLE, "objective", "groups", "starts_from")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

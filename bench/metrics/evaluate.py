@@ -45,7 +45,7 @@ from bench.store.freshness import (
     to_measure,
 )
 from bench.store.provenance import provenance
-from bench.training.composition import build_model, build_objective, build_procedure
+from bench.training.composition import Composition
 
 SPLIT = "test"
 FILES = ("measurements.json", "sentences.parquet", "texts.json", "histograms.json", "latents.safetensors")
@@ -156,10 +156,10 @@ class Evaluation:
         self.kept, self.asked = kept, asked if kept is not None and asked is not None else ALL
         self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
         self.wanted = settings.evaluation
-        self.model: TextModel = build_model(settings, len(corpus.vocabulary))
-        self.model.load_state_dict(load_file(folder / WEIGHTS))
-        self.model.to(device).eval().requires_grad_(False)
-        self.infer = build_procedure(settings).inference(self.model)
+        self.composition = Composition(settings, len(corpus.vocabulary))
+        self.composition.load_state_dict(load_file(folder / WEIGHTS))
+        self.model: TextModel = self.composition.to(device).model.eval().requires_grad_(False)
+        self.infer = self.composition.procedure.inference(self.model)
         self.texts = Collator(corpus.splits[SPLIT], device)
         self.sheet = Sheet(SPLIT, self.texts.lengths.astype(np.int64), None if kept is None else self.asked)
         self.shown: dict[str, Any] = {
@@ -329,7 +329,7 @@ class Evaluation:
 
     def _gradients(self) -> None:
         """The four ways of averaging each gradient norm."""
-        objective = build_objective(self.settings)
+        objective = self.composition.objective
         limit = self.wanted.gradient_texts or len(self.texts.lengths)
         chosen = np.arange(min(limit, len(self.texts.lengths)))
         for mode in ("training", "evaluation"):

@@ -79,9 +79,11 @@ class Forward:
         return self._source
 
     def prior_codes(self) -> Tensor:
-        """As many codes (batch, d) of the prior as there are texts."""
-        codes: Tensor = self.model.prior.sample(self.texts, self.needed_noise().generator("prior"))
-        return codes
+        """As many codes (batch, d) of the prior as there are texts; in a part of a batch, those of its texts."""
+        noise = self.needed_noise()
+        whole, rows = noise.rows(self.texts)
+        codes: Tensor = self.model.prior.sample(whole, noise.generator("prior"))
+        return codes[rows]
 
     def needed_noise(self) -> Noise:
         """The noise of the step. Raises TypeError where the batch has none."""

@@ -109,6 +109,10 @@ class Noise:
         """What these streams, from their beginning, give to the ``rows`` of a batch of ``texts`` texts."""
         return Noise(*self._names, device=self._device, part=(rows, texts))
 
+    def rows(self, texts: int) -> tuple[int, slice]:
+        """How many texts the whole batch has, and which of them these ``texts`` are."""
+        return (texts, slice(None)) if self._part is None else (self._part[1], self._part[0])
+
     def generator(self, stream: str) -> torch.Generator:
         """The generator of ``stream``; its state goes on from call to call."""
         if stream not in self._generators:

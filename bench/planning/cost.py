@@ -119,7 +119,7 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
         training=run.training.steps * seconds / trained * per_epoch,
         validation=validations(run) * targets["valid"] * valid / rate,
         evaluation=(targets["test"] * test + decoded) / rate,
-        disk=BYTES * sum(p.numel() for p in trainer.model.parameters()),
+        disk=BYTES * sum(p.numel() for p in trainer.composition.parameters()),
         assumed=assumed,
     )
 

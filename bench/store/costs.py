@@ -148,6 +148,6 @@ def _kind(settings: dict[str, Any], *, measured: bool = False) -> str:
     kind = {key: value for key, value in settings.items() if key not in _FREE}
     kind["objective"] = {name: {**term, "weight": None} for name, term in settings["objective"].items()}
     kind["training"] = {k: v for k, v in settings["training"].items() if k not in _FREE_OF_TRAINING}
-    kind["optimiser"] = {k: settings["optimiser"].get(k) for k in ("kind", "embedding_updates")}
+    kind["optimiser"] = settings["optimiser"]["kind"]
     kind["evaluation"] = settings["evaluation"] if measured else None
     return stable_hash(kind)

@@ -12,9 +12,14 @@ from torch import Tensor
 from bench.base.registry import part
 from bench.objectives.objective import TOTAL, Terms
 from bench.training.procedures import Information, Standard
+from bench.training.turns import ALL, Turn
 
 if TYPE_CHECKING:
     from bench.training.update import Step, Update
+
+# The sides of the model, each clipped by the gradient of both.
+_INFERENCE = ("encoder", "branch.posterior")
+INFERENCE, GENERATION = Turn(moves=_INFERENCE, whole=True), Turn(stays=_INFERENCE, whole=True)
 
 
 @part("procedure", "aggressive", needs={"density": "it watches the mutual information of texts and codes"})
@@ -39,6 +44,8 @@ class Aggressive(Standard):
     network reads the encoder only to be decoded (no code of a coupled system was released).
     """
 
+    turns = (INFERENCE, GENERATION, ALL)
+
     def __init__(
         self,
         batch: int,
@@ -56,7 +63,7 @@ class Aggressive(Standard):
         if not self.state["aggressive"]:
             return super().__call__(update, step)
         self._catch_up(update, step)
-        return update(step, "generation")
+        return update(step, GENERATION)
 
     def _catch_up(self, update: Update, step: Step) -> None:
         """The updates of the inference side."""
@@ -66,7 +73,7 @@ class Aggressive(Standard):
             batch, noise = step.another(number)
             if number == 1:
                 batch = step.batch
-            terms, _ = update(replace(step, batch=batch, noise=noise), "inference")
+            terms, _ = update(replace(step, batch=batch, noise=noise), INFERENCE)
             loss += terms[TOTAL].double() * len(batch.lengths)
             tokens += batch.tokens
             if number % self.block == 0:

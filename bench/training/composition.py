@@ -2,15 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
 
 from bench.base.registry import build
 from bench.models.model import TextModel, initialise
+from bench.objectives.contracts import Term
 from bench.objectives.objective import Objective
 
 if TYPE_CHECKING:
     from bench.base.settings import RunSettings
     from bench.training.procedures import Procedure
+
+TERMS = "terms"  # the networks that terms own are modules of names like terms.discrimination
+
+
+class Composition:
+    """Model, objective and procedure of a run, and the networks of their own that terms have (``auxiliary``).
+
+    All that is trained has one name here: ``branch.output.weight`` is of the model, ``terms.discrimination.0.weight``
+    of the term that the objective has under that name.
+    """
+
+    def __init__(self, settings: RunSettings, words: int) -> None:
+        """Over ``words`` ids, with the initial values of the seed."""
+        self.model = build_model(settings, words)
+        self.objective = build_objective(settings)
+        self.procedure = build_procedure(settings)
+        self.auxiliary = auxiliary_networks(self.objective)
+        initialise(self.auxiliary, settings.seed)
+        frozen = [module for group in settings.groups.values() if group.frozen for module in group.modules]
+        self._frozen = [module for name in frozen if (module := self._modules.get(name)) is not None]
+
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return dict(self.model.named_modules()) | dict(self.auxiliary.named_modules())
+
+    def to(self, device: torch.device) -> Composition:
+        """Move everything to a device."""
+        self.model.to(device)
+        self.auxiliary.to(device)
+        return self
+
+    def train(self) -> None:
+        """Go into training mode; what is frozen does not, so that statistics of batches stay too."""
+        self.model.train()
+        self.auxiliary.train()
+        for module in self._frozen:
+            module.eval()
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+        yield from self.model.parameters()
+        yield from self.auxiliary.parameters()
+
+    def counts(self) -> dict[str, int]:
+        """How many parameters there are: in all, by module of the model, and by term that owns a network."""
+        modules = dict(self.model.named_children())
+        for owner, networks in self.auxiliary.named_children():
+            modules |= {f"{owner}.{name}": network for name, network in networks.named_children()}
+        found = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+        return {"total": sum(p.numel() for p in self.parameters()), **found}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All weights and statistics by name."""
+        return {**self.model.state_dict(), **self.auxiliary.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what :meth:`state_dict` gave. Raises RuntimeError for other names or shapes."""
+        own = self.auxiliary.state_dict()
+        self.model.load_state_dict({name: value for name, value in state.items() if name not in own})
+        self.auxiliary.load_state_dict({name: value for name, value in state.items() if name in own})
+
+
+def auxiliary_networks(objective: Objective) -> nn.ModuleDict:
+    """The networks that terms own, by name; none for most systems."""
+    networks = {name: term for name, term in objective.terms.items() if isinstance(term, nn.Module)}
+    return nn.ModuleDict({TERMS: nn.ModuleDict(networks)} if networks else {})
 
 
 def build_model(settings: RunSettings, words: int) -> TextModel:
@@ -21,21 +92,23 @@ def build_model(settings: RunSettings, words: int) -> TextModel:
 
 
 def build_objective(settings: RunSettings) -> Objective:
-    """The objective of a run."""
-    wiring, terms = _wiring(settings), settings.objective
-    return Objective(
-        terms={name: build("term", *term.pair(), wiring) for name, term in terms.items()},
-        weights={name: build("weight", *term.weight.pair(), wiring) for name, term in terms.items()},
-    )
+    """The objective of a run; a term finds the others when it is computed."""
+    wiring, terms = _sizes(settings), dict[str, Term]()
+    for name, term in settings.objective.items():
+        terms[name] = build("term", *term.pair(), {**wiring, "others": terms})
+    weights = {n: build("weight", *term.weight.pair(), wiring) for n, term in settings.objective.items()}
+    return Objective(terms=terms, weights=weights)
 
 
 def build_procedure(settings: RunSettings) -> Procedure:
     """The procedure of a run."""
-    procedure: Procedure = build("procedure", *settings.procedure.pair(), _wiring(settings))
+    groups = {name: group.modules for name, group in settings.groups.items()}
+    wiring = {**_sizes(settings), "terms": tuple(settings.objective), "groups": groups}
+    procedure: Procedure = build("procedure", *settings.procedure.pair(), wiring)
     return procedure
 
 
-def _wiring(settings: RunSettings) -> dict[str, Any]:
+def _sizes(settings: RunSettings) -> dict[str, Any]:
     """The sizes that parts outside the model may ask for."""
     training = settings.training
     sizes = {"embedding": settings.embedding, "latent": settings.latent}

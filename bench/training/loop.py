@@ -28,22 +28,18 @@ from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
 from bench.corpora.batches import Batch, Collator, epoch_order
 from bench.corpora.prepared import Prepared
-from bench.estimators.gradients import gradient_norms
-from bench.estimators.information import within_batches
-from bench.estimators.likelihood import posteriors, text_likelihoods
-from bench.models.noise import Noise, TextSource
+from bench.models.noise import Noise
 from bench.objectives.objective import TOTAL, looks_across
 from bench.store.freshness import STATUS
 from bench.training import state as saved
-from bench.training.composition import build_model, build_objective, build_procedure
+from bench.training.composition import Composition
 from bench.training.log import Log
 from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
 from bench.training.progress import Reporter
 from bench.training.state import Progress
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
-
-GRADIENT_BATCH = 16  # texts whose gradients are taken at once during a validation
+from bench.training.validation_split import ValidationSplit
 
 
 class OutOfMemory(Exception):
@@ -63,10 +59,10 @@ class Trainer:
         self.checkpoint_seconds = environment.checkpoint_seconds()
         self.data_hash = corpus.data_hash
         self.identity = f"{settings.training_identity}/{self.data_hash}"
-        self.model = build_model(settings, len(corpus.vocabulary)).to(device)
-        self.objective = build_objective(settings)
-        self.procedure = build_procedure(settings)
-        self.stepper = Stepper(self.model, settings.optimiser)
+        self.composition = Composition(settings, len(corpus.vocabulary)).to(device)
+        self.model, self.objective = self.composition.model, self.composition.objective
+        self.procedure = self.composition.procedure
+        self.stepper = Stepper(self.model, settings.optimiser, settings.groups, self.composition.auxiliary)
         self.plateau = Plateau()
         self.dtype = product_type(device, settings.training.precision)
         self.reporter = Reporter(settings.name, settings.training.steps)
@@ -75,6 +71,7 @@ class Trainer:
             "train": Collator(corpus.splits["train"], device, multiple=self.update.multiple),
             "valid": Collator(corpus.splits["valid"], device),
         }
+        self.validation = ValidationSplit(self.composition, settings, self.texts["valid"], self.dtype)
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
@@ -99,7 +96,7 @@ class Trainer:
             return
         if checkpoint is None:
             return
-        self.model.load_state_dict(checkpoint.tensors["model"])
+        self.composition.load_state_dict(checkpoint.tensors["model"])
         self.stepper.load(checkpoint.tensors.get("optimiser", {}))
         self.best = checkpoint.tensors.get("best", {})
         self.progress = checkpoint.progress
@@ -114,8 +111,25 @@ class Trainer:
         self.log.settle()
         self.progress.procedure, self.progress.plateau = self.procedure.state, vars(self.plateau)
         self.progress.weights = self.objective.state
-        groups = {"model": self.model.state_dict(), "best": self.best, "optimiser": self.stepper.state()}
-        saved.save(self.folder, self.identity, groups, self.progress)
+        tensors = {"model": self.composition.state_dict(), "best": self.best}
+        tensors["optimiser"] = self.stepper.state()
+        saved.save(self.folder, self.identity, tensors, self.progress)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the model has been changed since it was given its initial values."""
+        return self.progress.prepared or self.progress.step > 0
+
+    def prepare(self) -> None:
+        """Let the procedure change the model before the first step, by the training texts; once in a run.
+
+        What took long is saved.
+        """
+        began = time.monotonic()
+        self.procedure.prepare(self.model, self.texts["train"])
+        self.progress.prepared = True
+        if time.monotonic() - began > self.checkpoint_seconds:
+            self.save()
 
     @property
     def done(self) -> bool:
@@ -160,7 +174,7 @@ class Trainer:
         self.log.begin()
         batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
-        self.model.train()
+        self.composition.train()
         given = Step(step, batch, noise, self.weights, functools.partial(self._another, step), self.parts)
         try:
             terms, norm = self.procedure(self.update, given)
@@ -231,41 +245,27 @@ class Trainer:
         """Measure the validation split; keep the weights if they are the best so far."""
         self.log.settle()
         began = time.perf_counter()
-        training, step = self.settings.training, self.progress.step
-        names = ("validation", self.settings.corpus, self.settings.seed)
-        samples = training.validation_samples
-        infer = self.procedure.inference(self.model)
-        columns = text_likelihoods(
-            self.model, self.texts["valid"], samples, *names, infer=infer, dtype=self.dtype
-        )
-        row = {
-            "nll": _mean(columns, "nll"),
-            "kl": _mean(columns, "kl_analytic", "kl_monte_carlo"),
-            "elbo": _mean(columns, "elbo"),
-            "reconstruction": _mean(columns, "reconstruction"),
-        }
-        criterion = "nll" if "nll" in columns else "reconstruction"
-        if not math.isfinite(row[criterion]):
-            raise self.log.diverged(f"validation {criterion}", row[criterion], step)
-        best = self.progress.best is None or row[criterion] < self.progress.best["value"]
+        step = self.progress.step
+        row, criterion = self.validation.losses()
+        value = row[criterion]
+        if not math.isfinite(value):
+            raise self.log.diverged(f"validation {criterion}", value, step)
+        best = self.progress.best is None or value < self.progress.best["value"]
         if best:
-            self.progress.best = {
-                "step": step,
-                "criterion": f"validation {criterion}",
-                "value": row[criterion],
-            }
-            self.best = saved.clone(self.model.state_dict())
-        row |= self._gradient_norms()
+            self.progress.best = {"step": step, "criterion": f"validation {criterion}", "value": value}
+            self.best = saved.clone(self.composition.state_dict())
+        row |= self.validation.gradients()
         self.procedure.validated(self._information)
-        spent = time.perf_counter() - began
-        self.progress.validation_seconds += spent
+        self.progress.validation_seconds += time.perf_counter() - began
         seconds = self.progress.seconds + self.progress.validation_seconds
         found = {"step": step, "seconds": seconds, **self._changing_weights(), "best": best, **row}
         self.progress.validations.append(found)
-        self.reporter.say(
-            f"step {step}: validation {criterion} {row[criterion]:.3f}{' (best)' if best else ''}"
-        )
-        self._decay_on_plateau(row[criterion])
+        self.reporter.say(f"step {step}: validation {criterion} {value:.3f}{' (best)' if best else ''}")
+        self._decay_on_plateau(value)
+
+    def _information(self, block: int) -> float:
+        """The mutual information on the validation split, for a procedure that asks."""
+        return self.validation.information(block)
 
     def _decay_on_plateau(self, value: float) -> None:
         """Where the rate decays on plateaus of the criterion and this is one: take the best weights back."""
@@ -280,49 +280,10 @@ class Trainer:
         self.stepper.decays = self.plateau.decays
         if onwards:
             return
-        self.model.load_state_dict(self.best)
+        self.composition.load_state_dict(self.best)
         self.stepper.load({})  # what it remembers are gradients of other weights
         self.update.forget()
         self.reporter.say(f"decay {self.plateau.decays}: the best weights are taken back")
-
-    @torch.no_grad()
-    def _information(self, block: int) -> float:
-        """The self-included estimate of mutual information on the validation split, in nats.
-
-        The aggregated posterior is that of ``block`` texts of like length, as in a batch.
-        """
-        self.model.eval()
-        texts, infer = self.texts["valid"], self.procedure.inference(self.model)
-        index = np.arange(len(texts.lengths))
-        latent = posteriors(infer, texts, index)
-        names = ("information", self.settings.corpus, self.settings.seed)
-        codes, _ = latent.sample(TextSource(torch.as_tensor(index, device=self.device), *names), 1)
-        lengths = torch.as_tensor(texts.lengths, device=self.device)
-        return float(within_batches(latent, codes, lengths, block).mean())
-
-    def _gradient_norms(self) -> dict[str, float]:
-        """Mean norms in evaluation mode, mean squared norms in training mode, on some validation texts."""
-        training = self.settings.training
-        if self.model.encoder is None or training.gradient_texts == 0:
-            return {}
-        texts = self.texts["valid"]
-        chosen = np.arange(min(training.gradient_texts, len(texts.lengths)))
-        found: dict[str, float] = {}
-        for mode, suffix in ((False, ""), (True, "_squared")):
-            norms = gradient_norms(
-                self.model,
-                self.objective,
-                texts,
-                chosen,
-                GRADIENT_BATCH,
-                "dynamics",
-                self.settings.corpus,
-                self.settings.seed,
-                training_mode=mode,
-            )
-            power = 2 if mode else 1
-            found |= {name + suffix: float(np.mean(values**power)) for name, values in norms.items()}
-        return found
 
     def _status(self, state: str) -> None:
         """Say in a small file how far the run is, for those who watch."""
@@ -344,9 +305,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _mean(columns: dict[str, np.ndarray], *names: str) -> float:
-    """The mean of the first of these columns that exists, NaN if none does."""
-    found = [columns[name] for name in names if name in columns]
-    return float(found[0].mean()) if found else math.nan

@@ -106,9 +106,9 @@ def _trained(
             trainer.reporter.say(f"starts again from its first step: {start} has other weights now")
             (folder / saved.FILE).unlink()
             continue
-        if trainer.progress.step == 0:
+        if not trainer.begun:
             _begin(trainer, runs)
-            trainer.procedure.prepare(trainer.model, trainer.texts["train"])
+            trainer.prepare()
         if accumulation is not None:
             trainer.progress.accumulation = {"from_step": trainer.progress.step + 1, **accumulation}
         try:
@@ -158,7 +158,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write weights, tables and, last, ``run.json``; the caller holds a lock on ``folder``, as an evaluation does."""
     progress, settings = trainer.progress, trainer.settings
-    weights = trainer.best or trainer.model.state_dict()
+    weights = trainer.best or trainer.composition.state_dict()
     remove_parts(folder)
     for name in ("run.json", STATUS):  # a failed evaluation was that of other weights
         (folder / name).unlink(missing_ok=True)
@@ -180,7 +180,7 @@ def _write(
         "steps": progress.step,
         "epochs": progress.history[-1]["epoch"] if progress.history else 0.0,
         "best": progress.best,
-        "parameters": _parameters(trainer),
+        "parameters": trainer.composition.counts(),
         "cost": {
             "seconds": progress.seconds + progress.validation_seconds,
             "validation_seconds": progress.validation_seconds,
@@ -200,14 +200,6 @@ def _write(
     }
     write_json(folder / "run.json", content)
     return content
-
-
-def _parameters(trainer: Trainer) -> dict[str, int]:
-    """How many parameters the model has, in all and by module."""
-    counts = {"total": sum(p.numel() for p in trainer.model.parameters())}
-    for name, module in trainer.model.named_children():
-        counts[name] = sum(p.numel() for p in module.parameters())
-    return counts
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -26,6 +26,8 @@ FILE = "checkpoint.safetensors"
 class Progress:
     """What a run has done so far. ``history`` and ``validations`` hold one row per logged step.
 
+    ``prepared``: whether the procedure has changed the model before the first step.
+
     ``accumulation``: in how many ``parts`` each batch is taken, since which step (``from_step``) and why
     (``reason``); None as long as batches are taken whole. ``begun_with``: the ``run`` whose trained modules it
     began with, and their ``weights_sha256``. ``window`` holds what steps have given since the last row of the
@@ -36,6 +38,7 @@ class Progress:
     seconds: float = 0.0
     validation_seconds: float = 0.0
     attempts: int = 0
+    prepared: bool = False
     accumulation: dict[str, Any] | None = None
     tokens: int = 0
     started: str = ""

@@ -1,7 +1,8 @@
 """One update of a model's parameters, made anew or replayed from a recording of one before.
 
 The models are small: a GPU finishes their kernels faster than a processor can launch them, one by one. There an
-update is recorded once for each shape that a batch can have, as a CUDA graph, and then replayed with a single launch.
+update is recorded as a CUDA graph, once for each turn and each shape that a batch can have, and then replayed with a
+single launch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
 from bench.objectives.objective import Objective, Terms, Weights, parts_of
-from bench.training.optimiser import Side, Stepper
+from bench.training.optimiser import Stepper
+from bench.training.turns import ALL, Turn
 
 DEVICES = ("cuda",)  # kinds that record updates
 WARM = 3  # updates of a shape before one is recorded; the first makes what stays, as Adam's moments
@@ -47,7 +49,7 @@ class Step:
 
 
 class Update:
-    """Clipped gradients of the objective for a batch, and a step of the optimiser, with products in ``dtype``.
+    """Clipped gradients of the terms of a turn for a batch, and steps of optimisers, with products in ``dtype``.
 
     ``multiple`` is that of the places of its batches, ``replays`` counts updates that came from a recording.
     """
@@ -60,22 +62,32 @@ class Update:
     ) -> None:
         self.model, self.objective, self.stepper = model, objective, stepper
         self.device, self.dtype = model.embedding.weight.device, dtype
+        self._objectives = {ALL: objective}
 
     def products(self) -> torch.autocast:
         """The context of one update: what it keeps of the weights in a narrow type must not outlive them."""
         return products(self.device, self.dtype)
 
-    def __call__(self, step: Step, side: Side = "all") -> tuple[Terms, Tensor]:
-        """Update one side: the terms of the objective for the batch, and the norm of the gradient before clipping."""
+    def __call__(self, step: Step, turn: Turn = ALL) -> tuple[Terms, Tensor]:
+        """Make the update of a turn: its terms for the batch, and the norm of the gradient before clipping."""
         self.stepper.set_rate(step.number)
-        return self.make(step, side)
+        return self.make(step, turn)
 
-    def make(self, step: Step, side: Side) -> tuple[Terms, Tensor]:
+    def make(self, step: Step, turn: Turn) -> tuple[Terms, Tensor]:
         """The update at the rate that has been set."""
         with self.products():
             self.stepper.zero()
-            terms = self.objective.backward(self.model, step.batch, step.noise, step.weights, step.parts)
-            return terms, self.stepper.step(side)
+            objective = self._objective(turn)
+            terms = objective.backward(self.model, step.batch, step.noise, step.weights, step.parts)
+            return terms, self.stepper.step(turn)
+
+    def _objective(self, turn: Turn) -> Objective:
+        """The objective with the terms of a turn."""
+        if turn not in self._objectives:
+            names = [name for name in self.objective.terms if turn.takes(name)]
+            whole = len(names) == len(self.objective.terms)
+            self._objectives[turn] = self.objective if whole else self.objective.only(*names)
+        return self._objectives[turn]
 
     def forget(self) -> None:
         """Told when tensors of the optimiser were replaced: recordings of the old ones are of no use."""
@@ -113,13 +125,13 @@ class ReplayedUpdate(Update):
         self._recordings: dict[tuple[object, ...], _Recording] = {}
         self._pool: Any = None
 
-    def __call__(self, step: Step, side: Side = "all") -> tuple[Terms, Tensor]:
-        """Update one side: the terms of the objective for the batch, and the norm of the gradient before clipping.
+    def __call__(self, step: Step, turn: Turn = ALL) -> tuple[Terms, Tensor]:
+        """Make the update of a turn: its terms for the batch, and the norm of the gradient before clipping.
 
         Both are overwritten by the next update, where they come from a recording.
         """
         if step.parts > 1 or not self.works:
-            return super().__call__(step, side)
+            return super().__call__(step, turn)
         self.stepper.set_rate(step.number)
         for name, weight in self._weights.items():
             weight.fill_(step.weights[name])
@@ -127,26 +139,26 @@ class ReplayedUpdate(Update):
             self._noise = step.noise
         self._noise.begin_as(step.noise)
         fixed = replace(step, weights={**step.weights, **self._weights}, noise=self._noise)
-        shape = (side, *step.batch.shape)
+        shape = (turn, step.batch.shape)
         recording = self._recordings.get(shape)
         if recording is None:
             self._seen[shape] += 1
             if self._seen[shape] > WARM and len(self._recordings) < MOST:
-                recording = self._record(shape, fixed, side)
+                recording = self._record(shape, fixed, turn)
             if not self.works:
-                return super().__call__(step, side)
+                return super().__call__(step, turn)
             if recording is None:
-                return self.make(fixed, side)
+                return self.make(fixed, turn)
         self.replays += 1
         return recording(step.batch)
 
-    def _record(self, shape: tuple[object, ...], step: Step, side: Side) -> _Recording | None:
+    def _record(self, shape: tuple[object, ...], step: Step, turn: Turn) -> _Recording | None:
         """A recording of this update, which is not made by that; None if it failed."""
         batch = step.batch.copy()
         assert self._noise is not None
         try:
             (terms, norm), replay, self._pool = record(
-                lambda: self.make(replace(step, batch=batch), side), self._noise.generators, self._pool
+                lambda: self.make(replace(step, batch=batch), turn), self._noise.generators, self._pool
             )
         except RuntimeError as error:
             if out_of_memory(error):

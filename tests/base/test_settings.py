@@ -67,11 +67,13 @@ VAE_ON_PTB: dict[str, Any] = {
         "decay_factor": 0.5,
         "decay_after": 30000,
         "decay_every": 2000,
-        "embedding_updates": "deduplicated",
+        "smoothing": 0.99,
+        "clip_by": "norm",
         "decay": "steps",
         "patience": 2,
         "most_decays": 5,
     },
+    "groups": {},
     "training": {
         "steps": 60000,
         "batch": 32,
@@ -204,7 +206,7 @@ def test_validation_leaves_its_input_alone() -> None:
         ({"decoder": "none"}, r"unknown decoder 'none'(.|\n)*allowed: cnn, gru, lstm"),
         (
             {"procedure": "none"},
-            r"unknown procedure 'none'(.|\n)*allowed: aggressive, semi-amortised, standard",
+            r"unknown procedure 'none'(.|\n)*allowed: aggressive, alternating, semi-amortised, standard",
         ),
         ({"coupling": {"kind": "none", "constant": 3}}, "coupling is 'none' and takes no options, found"),
         (

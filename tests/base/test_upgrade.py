@@ -55,6 +55,15 @@ def test_the_slots_of_a_loss_become_terms() -> None:
     assert found["objective"]["matching"]["options"] == {"distance": "euclidean", "constant": 3.0}
 
 
+@pytest.mark.parametrize(("old", "updates"), [("deduplicated", None), ("as-released", "owners"), (3, 3)])
+def test_how_often_the_embedding_is_updated_becomes_a_group(
+    old: str | int, updates: str | int | None
+) -> None:
+    found = upgraded({"optimiser": {"clip": 1.0, "embedding_updates": old}})
+    groups = {"groups": {"embedding": {"modules": ["embedding"], "updates": updates}}} if updates else {}
+    assert found == {"optimiser": {"clip": 1.0}, **groups}
+
+
 def test_settings_of_today_stay_as_they_are() -> None:
     settings = find_run(load_catalog(), "demo/coupled-vae/ptb/coupled-wae/seed0").model_dump(mode="json")
     assert upgraded(settings) is settings

@@ -95,7 +95,7 @@ TRAINING: dict[str, Any] = {
     "optimiser.decay_factor": 0.6,
     "optimiser.decay_after": 6,
     "optimiser.decay_every": 3,
-    "optimiser.embedding_updates": "as-released",
+    "optimiser.clip_by": "value",
     "training.steps": 11,
     "training.batch": 16,
     "training.pool": 1,
@@ -106,6 +106,7 @@ TRAINING: dict[str, Any] = {
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}
+RMSPROP: dict[str, Any] = {"optimiser.smoothing": 0.9}
 TREATMENT: dict[str, Any] = {
     "text.min_count": 2,
     "text.max_words": 3,
@@ -155,8 +156,12 @@ KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what 
     "weight": {"objective": TERMS | {"kl": TERMS["kl"] | {"weight": 0.5}}},
     "coupling": {"coupling": ABSENT} | without("matching", "twin_reconstruction"),
     "procedure": {"procedure": {"kind": "aggressive", "options": {"inner": 2}}},
+    "group that is updated more often": {"groups": {"e": {"modules": ["embedding"], "updates": "owners"}}},
+    "group that is frozen": {"groups": {"e": {"modules": ["embedding"], "frozen": True}}},
+    "group with a rate": {"groups": {"e": {"modules": ["embedding"], "learning_rate": 0.1}}},
+    "group that is clipped by itself": {"groups": {"e": {"modules": ["embedding"], "clip": 0.01}}},
 }
-ALL = NAMES | TRAINING | PLATEAU | TREATMENT | EVALUATION | START
+ALL = NAMES | TRAINING | PLATEAU | RMSPROP | TREATMENT | EVALUATION | START
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -185,7 +190,7 @@ def test_the_tables_hold_every_leaf() -> None:
     found = set(leaves(BASE.model_dump(mode="json")))
     assert {"term", "weight", *SINGLE} <= set(KINDS)
     assert {path for path in found if not path.endswith(".kind") or path == "optimiser.kind"} == set(ALL)
-    assert len(ALL) == sum(map(len, (NAMES, TRAINING, PLATEAU, TREATMENT, EVALUATION, START)))
+    assert len(ALL) == sum(map(len, (NAMES, TRAINING, PLATEAU, RMSPROP, TREATMENT, EVALUATION, START)))
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -240,6 +245,13 @@ def test_every_leaf_of_the_decay_on_plateaus_changes_what_is_trained(
     path: str, corpus: Prepared, restless: Outcome, tmp_path: Path
 ) -> None:
     assert train(changed(path, ALL[path], RESTLESS), corpus, tmp_path) != restless
+
+
+@pytest.mark.parametrize("path", RMSPROP)
+def test_every_leaf_of_rmsprop_changes_what_is_trained(path: str, corpus: Prepared, tmp_path: Path) -> None:
+    run = changed("optimiser.kind", "rmsprop")
+    other = changed(path, RMSPROP[path], run)
+    assert train(run, corpus, tmp_path / "run") != train(other, corpus, tmp_path / "other")
 
 
 @pytest.mark.parametrize("choice", KINDS)

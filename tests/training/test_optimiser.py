@@ -8,13 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.base.settings import Optimiser
+from bench.base.errors import BenchError
+from bench.base.settings import Group, Optimiser
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.objectives.objective import Objective
+from bench.training.aggressive import GENERATION, INFERENCE
 from bench.training.composition import build_model, build_objective
-from bench.training.optimiser import Side, Stepper, owners
+from bench.training.optimiser import REST, Stepper, owners
+from bench.training.turns import ALL, Turn
 from tests.conftest import tiny_settings
 from tests.plain import WORDS, collator
 
@@ -26,6 +29,11 @@ NO_CLIP = 1e6
 def built(system: str) -> tuple[TextModel, Objective]:
     settings = tiny_settings(system)
     return build_model(settings, WORDS), build_objective(settings)
+
+
+def embedding(updates: str | int) -> dict[str, Group]:
+    """The embedding as a group that is updated so often."""
+    return {"embedding": Group.model_validate({"modules": ["embedding"], "updates": updates})}
 
 
 def differentiate(model: TextModel, objective: Objective, step: int = 1) -> None:
@@ -71,12 +79,12 @@ def test_the_rate_of_the_step_is_the_one_used() -> None:
 
 
 @pytest.mark.parametrize(("system", "count"), OWNERS)
-@pytest.mark.parametrize("updates", ["deduplicated", "as-released", 3])
+@pytest.mark.parametrize("updates", [1, "owners", 3])
 def test_largest_change_after_one_step_and_adams_counter(system: str, count: int, updates: str | int) -> None:
     model, objective = built(system)
     assert owners(model) == count
-    stepper = Stepper(model, Optimiser.model_validate({"clip": NO_CLIP, "embedding_updates": updates}))
-    repeats = {"deduplicated": 1, "as-released": count}.get(str(updates), updates)
+    stepper = Stepper(model, Optimiser(clip=NO_CLIP), embedding(updates))
+    repeats = count if updates == "owners" else updates
     differentiate(model, objective)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     stepper.step()
@@ -87,7 +95,7 @@ def test_largest_change_after_one_step_and_adams_counter(system: str, count: int
     expected = {name: 0.0 if name in unused else 1.0 for name in changes}
     assert changes == pytest.approx(expected, rel=0.01)
     counters = {name: int(value) for name, value in stepper.state().items() if name.endswith("step")}
-    assert counters.pop("0.0.step") == repeats
+    assert counters.pop("embedding/embedding.weight/step") == repeats
     assert set(counters.values()) == {1}
 
 
@@ -95,11 +103,11 @@ def test_largest_change_after_one_step_and_adams_counter(system: str, count: int
 def test_clipping_scales_the_embedding_once_for_each_owner(system: str, count: int) -> None:
     model, objective = built(system)
     differentiate(model, objective)
-    stepper = Stepper(model, Optimiser(clip=0.5, embedding_updates="as-released"))
+    stepper = Stepper(model, Optimiser(clip=0.5), embedding("owners"))
     before = [p.grad.clone() for p in others(model) if p.grad is not None]
-    embedding = model.embedding.weight
-    assert embedding.grad is not None
-    gradient = embedding.grad.clone()
+    shared = model.embedding.weight
+    assert shared.grad is not None
+    gradient = shared.grad.clone()
     rest = torch.stack([g.square().sum() for g in before]).sum()
     expected = torch.sqrt(count * gradient.square().sum() + rest)
     norm = stepper.step()
@@ -108,7 +116,7 @@ def test_clipping_scales_the_embedding_once_for_each_owner(system: str, count: i
     scale = 0.5 / (norm + 1e-6)
     after = [p.grad for p in others(model) if p.grad is not None]
     torch.testing.assert_close(after, [g * scale for g in before])
-    torch.testing.assert_close(embedding.grad, gradient * scale**count)
+    torch.testing.assert_close(shared.grad, gradient * scale**count)
 
 
 def test_a_gradient_below_the_limit_is_left_alone() -> None:
@@ -128,7 +136,7 @@ def test_several_steps_equal_a_list_that_names_the_embedding_repeatedly(
 ) -> None:
     model, objective = built(system)
     twin = copy.deepcopy(model)
-    stepper = Stepper(model, Optimiser(clip=clip, embedding_updates="as-released"))
+    stepper = Stepper(model, Optimiser(clip=clip), embedding("owners"))
     listed = [twin.embedding.weight] * count + others(twin)
     if count > 1:
         with pytest.warns(UserWarning, match="duplicate parameters"):
@@ -149,13 +157,12 @@ def test_several_steps_equal_a_list_that_names_the_embedding_repeatedly(
 
 
 @pytest.mark.parametrize("clip", [0.5, NO_CLIP])
-@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
-def test_plain_gradient_descent_equals_the_library(updates: str, clip: float) -> None:
+@pytest.mark.parametrize("updates", [1, "owners"])
+def test_plain_gradient_descent_equals_the_library(updates: str | int, clip: float) -> None:
     model, objective = built("coupled-vae")
     twin = copy.deepcopy(model)
-    settings = {"kind": "sgd", "learning_rate": 0.3, "clip": clip, "embedding_updates": updates}
-    stepper = Stepper(model, Optimiser.model_validate(settings))
-    repeats = 3 if updates == "as-released" else 1
+    stepper = Stepper(model, Optimiser(kind="sgd", learning_rate=0.3, clip=clip), embedding(updates))
+    repeats = 3 if updates == "owners" else 1
     for step in (1, 2, 3):
         for which in (model, twin):
             differentiate(which, objective, step)
@@ -177,20 +184,20 @@ ENCODER = ("encoder.", "branch.posterior.")
 
 
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
-@pytest.mark.parametrize("side", ["inference", "generation"])
-def test_a_step_of_one_side_is_that_of_both_where_it_moves(kind: str, side: Side) -> None:
+@pytest.mark.parametrize("side", [INFERENCE, GENERATION])
+def test_a_step_of_one_side_is_that_of_both_where_it_moves(kind: str, side: Turn) -> None:
     model, objective = built("coupled-vae")
     both = copy.deepcopy(model)
-    settings = Optimiser.model_validate({"kind": kind, "clip": 0.5, "embedding_updates": 2})
+    settings = Optimiser.model_validate({"kind": kind, "clip": 0.5})
     norms = []
-    for which, chosen in ((model, side), (both, "all")):
-        stepper = Stepper(which, settings)
+    for which, chosen in ((model, side), (both, ALL)):
+        stepper = Stepper(which, settings, embedding(2))
         differentiate(which, objective)
         norms.append(stepper.step(chosen))
     assert torch.equal(norms[0], norms[1])  # the gradients of all parameters
     moved, before = dict(both.named_parameters()), dict(built("coupled-vae")[0].named_parameters())
     for name, value in model.named_parameters():
-        moves = name.startswith(ENCODER) == (side == "inference")
+        moves = name.startswith(ENCODER) == (side == INFERENCE)
         assert torch.equal(value, (moved if moves else before)[name]), name
 
 
@@ -202,8 +209,8 @@ def test_sides_take_turns_and_each_counts_its_own_steps(kind: str) -> None:
     encoder = [p for name, p in apart.named_parameters() if name.startswith(ENCODER)]
     rest = [p for name, p in apart.named_parameters() if not name.startswith(ENCODER)]
     library = torch.optim.Adam if kind == "adam" else torch.optim.SGD
-    optimisers = {"inference": library(encoder, lr=1e-3), "generation": library(rest, lr=1e-3)}
-    turns: list[Side] = ["inference", "inference", "generation", "inference", "generation"]
+    optimisers = {INFERENCE: library(encoder, lr=1e-3), GENERATION: library(rest, lr=1e-3)}
+    turns = [INFERENCE, INFERENCE, GENERATION, INFERENCE, GENERATION]
     for step, side in enumerate(turns, 1):
         for which in (model, apart):
             differentiate(which, objective, step)
@@ -213,17 +220,18 @@ def test_sides_take_turns_and_each_counts_its_own_steps(kind: str) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("updates", ["deduplicated", "as-released"])
-def test_the_state_taken_back_goes_on_bit_for_bit(updates: str) -> None:
-    settings = Optimiser.model_validate({"embedding_updates": updates})
+@pytest.mark.parametrize("kind", ["adam", "rmsprop"])
+@pytest.mark.parametrize("updates", [1, "owners"])
+def test_the_state_taken_back_goes_on_bit_for_bit(updates: str | int, kind: str) -> None:
+    settings = Optimiser.model_validate({"kind": kind})
     model, objective = built("coupled-vae")
-    stepper = Stepper(model, settings)
+    stepper = Stepper(model, settings, embedding(updates))
     for step in (1, 2, 3):
         differentiate(model, objective, step)
         stepper.set_rate(step)
         stepper.step()
     again = copy.deepcopy(model)
-    fresh = Stepper(again, settings)
+    fresh = Stepper(again, settings, embedding(updates))
     fresh.load({name: value.clone() for name, value in stepper.state().items()})
     for which, one in ((model, stepper), (again, fresh)):
         differentiate(which, objective, 4)
@@ -242,3 +250,126 @@ def test_forgotten_gradients_are_none() -> None:
     Stepper(model, Optimiser()).zero()
     gradients: list[Tensor | None] = [p.grad for p in model.parameters()]
     assert gradients == [None] * len(gradients)
+
+
+def test_a_state_by_number_is_that_of_the_embedding_and_then_of_the_rest() -> None:
+    """As checkpoints held it before there were groups."""
+    model, objective = built("coupled-vae")
+    stepper = Stepper(model, Optimiser(), embedding("owners"))
+    differentiate(model, objective)
+    stepper.step()
+    wanted = stepper.state()
+    numbers = {name: f"1.{i}" for i, name in enumerate(n for n in stepper.parameters if n[:9] != "embedding")}
+    old = {}
+    for place, value in wanted.items():
+        _, name, key = place.split("/")
+        old[f"{numbers.get(name, '0.0')}.{key}"] = value.clone()
+    assert {key.split(".")[0] for key in old} == {"0", "1"}
+    fresh = Stepper(copy.deepcopy(model), Optimiser(), embedding("owners"))
+    fresh.load(old)
+    found = fresh.state()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 0.1])
+def test_rmsprop_equals_the_library(epsilon: float) -> None:
+    model, objective = built("vae")
+    twin = copy.deepcopy(model)
+    settings = Optimiser(kind="rmsprop", learning_rate=0.01, smoothing=0.9, epsilon=epsilon, clip=NO_CLIP)
+    stepper = Stepper(model, settings)
+    library = torch.optim.RMSprop(twin.parameters(), lr=0.01, alpha=0.9, eps=epsilon, foreach=False)
+    for step in (1, 2, 3):
+        for which in (model, twin):
+            differentiate(which, objective, step)
+        stepper.set_rate(step)
+        stepper.step()
+        library.step()
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_are_clipped_by_value() -> None:
+    model, objective = built("vae")
+    differentiate(model, objective)
+    before = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    limit = float(torch.cat([g.flatten() for g in before.values()]).abs().median())
+    norm = Stepper(model, Optimiser(clip=limit, clip_by="value")).step()
+    torch.testing.assert_close(norm, nn.utils.get_total_norm(list(before.values())))
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, before[name].clamp(-limit, limit)), name
+
+
+def groups(**declared: dict[str, object]) -> dict[str, Group]:
+    return {name: Group.model_validate(group) for name, group in declared.items()}
+
+
+def test_a_group_has_its_own_optimiser_and_is_clipped_by_itself() -> None:
+    model, objective = built("vae")
+    twin = copy.deepcopy(model)
+    own = {"modules": ["encoder", "branch.posterior"], "kind": "sgd", "learning_rate": 0.2, "clip": 0.3}
+    stepper = Stepper(model, Optimiser(clip=0.5, decay_after=0, decay_every=1), groups(encoder=own))
+    encoder = [p for name, p in twin.named_parameters() if name.startswith(ENCODER)]
+    rest = [p for name, p in twin.named_parameters() if not name.startswith(ENCODER)]
+    libraries = [torch.optim.SGD(encoder, lr=0.1), torch.optim.Adam(rest, lr=0.0005)]
+    for which in (model, twin):
+        differentiate(which, objective)
+    whole = nn.utils.get_total_norm([p.grad for p in twin.parameters() if p.grad is not None])
+    nn.utils.clip_grad_norm_(encoder, 0.3)
+    nn.utils.clip_grad_norm_(rest, 0.5)
+    stepper.set_rate(2)  # both rates have been halved once
+    torch.testing.assert_close(stepper.step(), whole)
+    for library in libraries:
+        library.step()
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=2e-6)
+    assert {name.split("/")[0] for name in stepper.state()} == {REST}
+
+
+def test_what_is_frozen_has_no_gradient_and_stays() -> None:
+    model, objective = built("coupled-vae")
+    frozen = groups(still={"modules": ["embedding", "encoder", "branch.posterior"], "frozen": True})
+    stepper = Stepper(model, Optimiser(), frozen)
+    before = copy.deepcopy(dict(model.named_parameters()))
+    for step in (1, 2):
+        differentiate(model, objective, step)
+        stepper.step()
+    for name, value in model.named_parameters():
+        still = name.startswith(("embedding.", *ENCODER))
+        assert value.requires_grad != still
+        if not name.startswith("twin.posterior.log_std"):
+            assert torch.equal(value, before[name]) == still, name
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_whole_gradient_counts_in_the_norm_if_a_turn_says_so(whole: bool) -> None:
+    model, objective = built("vae")
+    differentiate(model, objective)
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    counted = [g for name, g in gradients.items() if whole or name.startswith("encoder.")]
+    norm = Stepper(model, Optimiser()).step(Turn(moves=("encoder",), whole=whole))
+    torch.testing.assert_close(norm, nn.utils.get_total_norm(counted))
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"a": {"modules": ["encoder"]}, "b": {"modules": ["encoder"]}}, "is in the groups a and b"),
+        ({"a": {"modules": ["enc"]}}, "no parameter is of a module 'enc'"),
+        ({"a": {"modules": ["embedding", "encoder", "branch"], "frozen": True}}, "nothing would be trained"),
+    ],
+)
+def test_groups_that_do_not_fit_the_model_are_refused(
+    declared: dict[str, dict[str, object]], message: str
+) -> None:
+    with pytest.raises(BenchError, match=message):
+        Stepper(built("vae")[0], Optimiser(), groups(**declared))
+
+
+def test_a_turn_moves_modules_by_their_names() -> None:
+    turn = Turn(terms=("kl",), moves=("branch", "encoder"), stays=("branch.posterior",))
+    assert [turn.takes(name) for name in ("kl", "mmd")] == [True, False]
+    moved = ["branch.output.weight", "branch.posterior.mean.weight", "branches.x", "encoder"]
+    assert [turn.changes(name) for name in moved] == [True, False, False, True]
+    assert Turn(without=("kl",)).takes("mmd")

@@ -111,6 +111,36 @@ def test_a_run_is_prepared_once_before_its_first_step(
     assert prepared == [(600, True)]
 
 
+def test_a_preparation_that_took_long_is_saved_and_not_made_again(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are the weights that a run begins with put over it."""
+    prepared: list[int] = []
+
+    def prepare(self: Standard, model: TextModel, texts: Collator) -> None:
+        prepared.append(len(prepared))
+        self.state["centres"] = 3
+        with torch.no_grad():
+            model.embedding.weight.fill_(1 / 3)
+
+    monkeypatch.setattr(Standard, "prepare", prepare)
+    monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
+    settings = tiny_settings("gru-lm")
+
+    def killed(self: Trainer, step: int) -> None:
+        assert step == 1
+        assert self.procedure.state == {"centres": 3}
+        assert torch.equal(self.model.embedding.weight, torch.full_like(self.model.embedding.weight, 1 / 3))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "one_step", killed)
+    where = (corpora, tmp_path / "runs", tmp_path / "state")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_run(settings, *where, device="cpu", threads=1)
+    assert prepared == [0]
+
+
 def test_a_checkpoint_of_another_run_is_refused(corpus: Prepared, tmp_path: Path) -> None:
     Trainer(tiny_settings("vae"), corpus, tmp_path, CPU).save()
     with pytest.raises(BenchError, match="another configuration"):

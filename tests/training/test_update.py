@@ -265,7 +265,7 @@ def test_each_update_sees_the_weights_that_the_one_before_left(
 
     trainer = made_anew("vae", corpus, tmp_path)
     update = Update(trainer.model, Product({}), trainer.stepper, torch.bfloat16)
-    monkeypatch.setattr(Stepper, "step", lambda self, side: torch.zeros(()))
+    monkeypatch.setattr(Stepper, "step", lambda self, turn: torch.zeros(()))
     step = Step(1, trainer.batch(1), Noise(), {}, lambda number: (trainer.batch(1), Noise()))
     for _ in range(3):
         update(step)
