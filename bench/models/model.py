@@ -82,10 +82,11 @@ class TextModel(nn.Module):
         return {MAIN: self.branch} if self.twin is None else {MAIN: self.branch, TWIN: self.twin}
 
     def encode(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """The encoded texts e (batch, features), in float32."""
+        """The encoded texts e (batch, features), in float32: of the field that the corpus says is encoded."""
         if self.encoder is None:
             raise TypeError("a language model has no encoder")
-        return self.encoder(self.embedding(batch.words), batch.lengths, noise).float()  # type: ignore[no-any-return]
+        read = batch.encoded
+        return self.encoder(self.embedding(read.words), read.lengths, noise).float()  # type: ignore[no-any-return]
 
 
 def _built(parts: Parts, choice: str, wiring: dict[str, Any]) -> Any:

@@ -65,6 +65,7 @@ def train_run(
             where=corpus.folder,
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
+    corpus.require_one_vocabulary()
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:

@@ -207,8 +207,6 @@ def test_every_reader_is_registered() -> None:
 
 def test_two_readers_of_one_name_are_told_apart() -> None:
     lines = kinds()["lines"]
-    with pytest.raises(
-        BenchError, match=r"two readers are named 'lines'(.|\n)*readers\.lines and .*sentences"
-    ):
+    with pytest.raises(BenchError, match=r"two readers are named 'lines'(.|\n)*lines\.py and .*sentences"):
         reader("lines", lines.options)(read_sentences)
     assert kinds()["lines"] == lines

@@ -78,7 +78,7 @@ class PairsOptions(ArchiveOptions):
         return PAIR
 
 
-@reader("dailydialog-pairs", PairsOptions)
+@reader("dailydialog-pairs", PairsOptions, version=2)
 def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
     """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does.
 

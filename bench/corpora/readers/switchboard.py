@@ -39,7 +39,7 @@ class SwitchboardOptions(Options):
         return fields_of_form(self.form)
 
 
-@reader("switchboard", SwitchboardOptions)
+@reader("switchboard", SwitchboardOptions, version=2)
 def read_switchboard(name: str, options: SwitchboardOptions, files: Files) -> RawCorpus:
     """Lower-case, words and punctuation apart.
 
