@@ -10,10 +10,10 @@ import pytest
 
 from bench.base.files import write_json
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded
 from bench.catalog.catalog import load_catalog
 from bench.planning.resolve import resolve
 from bench.planning.resources import DAY, Sizes, evaluation_needs, passes, sizes_of, training_needs
-from bench.store.freshness import recorded_settings
 from tests.conftest import CORPUS
 
 PTB = Sizes(mean=21.1, longest=82, words=10_002, texts={"valid": 3_370, "test": 3_761})
@@ -78,7 +78,7 @@ def test_what_was_measured_stays_within_what_would_be_asked_for(published: Path)
     trained = json.loads(published.read_text())
     measured = json.loads(published.with_name("measurements.json").read_text())
     card = ROOT / "results/published/corpora" / "/".join(trained["name"].split("/")[1:3]) / "card.json"
-    settings, sizes = recorded_settings(trained), sizes_of(card)
+    settings, sizes = RunSettings.model_validate(upgraded(trained["settings"])), sizes_of(card)
     assert trained["cost"]["seconds"] < 60 * training_needs(settings, sizes, "cpu", 1).minutes
     assert trained["cost"]["peak_memory_mb"] < training_needs(settings, sizes, "cpu", 1).mem_mb
     assert measured["seconds"] < 60 * evaluation_needs(settings, sizes, "cpu", 1).minutes
