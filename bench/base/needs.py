@@ -36,7 +36,7 @@ class Need:
 def check_needs(parts: Iterable[tuple[str, str]]) -> None:
     """Raise :class:`BenchError` unless these parts (choice, kind) give what each of them needs."""
     entries = [lookup(choice, kind) for choice, kind in parts]
-    given = {what for entry in entries for what in _gifts(entry)}
+    given = _given(entries)
     needs = [need for entry in entries for need in _needs(entry)]
     for need in needs:
         if need.what not in given:
@@ -46,6 +46,15 @@ def check_needs(parts: Iterable[tuple[str, str]]) -> None:
         if what in given and all(need.what != what for need in needs):
             users = [_name(one) for one in _all() if what in _own_needs(one)]
             raise BenchError(f"nothing would use the {what}: no part of this system needs it", allowed=users)
+
+
+def given_by(parts: Iterable[tuple[str, str]]) -> set[str]:
+    """What these parts (choice, kind) give."""
+    return _given(lookup(choice, kind) for choice, kind in parts)
+
+
+def _given(entries: Iterable[Registered]) -> set[str]:
+    return {what for entry in entries for what in _gifts(entry)}
 
 
 def _check_spaces(entries: list[Registered]) -> None:
