@@ -24,6 +24,7 @@ from bench.catalog.catalog import load_catalog
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
+from bench.metrics.measures import _MARKED, _known, measures
 from bench.planning.resolve import resolve, text_rules
 
 torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
@@ -72,6 +73,13 @@ def raise_version(patch: pytest.MonkeyPatch, choice: str, kind: str) -> None:
     """Give a part the next version, as its class would."""
     entry = registry()[choice][kind]
     patch.setitem(registry()[choice], kind, replace(entry, version=entry.version + 1))
+
+
+def raise_measure(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Give a measure the next version, as its mark would."""
+    made = measures()[name]
+    patch.setitem(_MARKED, name, replace(made, version=made.version + 1))
+    patch.setattr("bench.metrics.measures._known", _known.__wrapped__)
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,17 @@ import torch
 from pydantic import ValidationError
 
 from bench.analysis.compare import measured_elsewhere
+from bench.base.files import read_json
 from bench.base.registry import SINGLE, WIRING, build, registry
 from bench.base.settings import Optimiser, RunSettings
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.definitions import base
 from bench.metrics.evaluate import evaluate_run
+from bench.metrics.evaluators import Evaluator
+from bench.metrics.measures import definitions, measures, metrics
+from bench.metrics.needs import NEEDS, check_needs, wanted
 from bench.models.contracts import Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
 from bench.models.noise import Noise
 from bench.objectives.contracts import Term, Weight
@@ -57,6 +61,10 @@ MEASURED = {
 }
 
 
+# The evaluators that measures need and that the paper of a system does not declare.
+EVALUATORS = {"ngram": {"kind": "kneser-ney", "order": 3}}
+
+
 def shrunk(settings: RunSettings) -> RunSettings:
     """The same system in a size that trains at once; whatever options its parts have stay in place."""
     dump = settings.model_dump(mode="json")
@@ -66,7 +74,7 @@ def shrunk(settings: RunSettings) -> RunSettings:
         options |= {key: value for key, value in SMALL.items() if isinstance(options.get(key), int)}
     dump |= {"embedding": SIZE, "latent": 4}
     dump["training"] |= FEW | {"precision": "float32"}
-    dump["evaluation"] |= MEASURED
+    dump["evaluation"] |= MEASURED | {"evaluators": EVALUATORS | dump["evaluation"]["evaluators"]}
     dump["optimiser"] |= {"learning_rate": 0.03, "decay_after": 100}
     return RunSettings.model_validate(dump)
 
@@ -124,6 +132,7 @@ CONTRACTS: dict[str, type | None] = {
     "term": Term,
     "weight": Weight,
     "procedure": Procedure,
+    "evaluator": Evaluator,
     "coupling": None,  # it says what a model is made of, and does nothing
 }
 
@@ -203,6 +212,7 @@ def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice: str, kind: str) -> None:
     used = {k for paper, system in RUNS for c, k in small_run(paper, system).used() if c == choice}
+    used |= {str(one["kind"]) for one in EVALUATORS.values() if choice == "evaluator"}
     pages = (page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     assert kind in used or any(f"`{kind}`" in page for page in pages)
 
@@ -241,8 +251,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def definition_of(number: dict[str, Any]) -> tuple[str, str]:
-    """The key of the definition: an attribute's name and a number of samples do not belong to it."""
-    return number["metric"].split(":")[0], re.sub(r"-\d+$", "", number["estimator"])
+    """The key of the definition: a number of samples does not belong to it."""
+    return number["metric"], base(number["estimator"])
 
 
 @pytest.mark.parametrize(("paper", "system"), RUNS)
@@ -250,19 +260,52 @@ def test_every_system_trains_and_gives_numbers_of_a_known_kind(paper: str, syste
     found, settings = world.measured(paper, system), small_run(paper, system)
     assert found
     for number in found:
-        definition = DEFINITIONS[definition_of(number)]
+        definition = definitions()[definition_of(number)]
         assert math.isfinite(number["value"]), number["metric"]
         assert (number["unit"], number["validity"]) == (definition.unit, definition.validity)
         assert number["definition"] == definition.definition
         assert number["low"] is None or number["low"] <= number["value"] <= number["high"]
-    names = [(number["metric"], number["estimator"]) for number in found]
-    main = [number["metric"] for number in found if number["main"]]
+    names = [(number["metric"], number["part"], number["estimator"]) for number in found]
+    main = [(number["metric"], number["part"]) for number in found if number["main"]]
     assert len(names) == len(set(names))
     assert len(main) == len(set(main))
     if settings.encoder.absent or not settings.prior.absent:  # then a text has a likelihood
-        assert {"nll", "ppl"} <= set(main)
+        assert {("nll", None), ("ppl", None)} <= set(main)
     validations = pandas.read_parquet(world.folder / "runs" / settings.name / "validation.parquet")
     assert validations["best"].any()
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_what_is_measured_of_a_system_is_known_before(paper: str, system: str, world: World) -> None:
+    """Every measure whose needs are met is made, and gives what it says, no more and no less."""
+    given, settings = world.measured(paper, system), small_run(paper, system)
+    summary = read_json(world.folder / "corpora" / paper / CORPUS / "corpus.json")
+    made = read_json(world.folder / "runs" / settings.name / "measurements.json")["measures"]
+    assert {name: one["version"] for name, one in made.items()} == wanted(settings, summary)
+    assert {name: one["absent"] for name, one in made.items() if one["absent"]} == {}
+    shown = read_json(world.folder / "runs" / settings.name / "texts.json")
+    kinds = [kind.name for name in made for kind in measures()[name].shows]
+    assert [one["kind"] for one in shown] == kinds
+    for name in made:
+        declared = {(one.metric, one.estimator) for one in measures()[name].gives}
+        assert {definition_of(n) for n in given if n["measure"] == name} <= declared
+
+
+@pytest.mark.parametrize("name", measures())
+def test_every_measure_is_explained(name: str) -> None:
+    one = measures()[name]
+    check_needs(one)
+    assert one.gives or one.shows
+    assert (one.function.__doc__ or "").split("\n")[0].endswith(".")
+    assert {given.metric for given in one.gives} <= set(metrics())
+    assert all(given.cost and given.definition.endswith(".") for given in one.gives)
+    assert set(one.evaluators) <= set(EVALUATORS)
+
+
+def test_every_need_is_that_of_a_measure() -> None:
+    each = [need for one in measures().values() for need in one.needs]
+    each += [need for one in measures().values() for given in one.gives for need in given.needs]
+    assert set(NEEDS) <= set(each)
 
 
 @pytest.mark.parametrize(("paper", "system"), RUNS)
@@ -321,7 +364,7 @@ def test_every_quantity_of_a_paper_is_given_by_a_system_or_cannot_be_yet(paper: 
 
 
 def test_every_definition_is_of_a_number_that_some_system_gives(world: World) -> None:
-    assert set(DEFINITIONS) == {definition_of(n) for paper in CATALOG.papers for n in world.numbers(paper)}
+    assert set(definitions()) == {definition_of(n) for paper in CATALOG.papers for n in world.numbers(paper)}
 
 
 @pytest.mark.parametrize("paper", CATALOG.papers)

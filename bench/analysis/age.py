@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.base.identity import evaluation_versions, training_versions
-from bench.metrics.definitions import wanted
+from bench.metrics.measures import measures
 from bench.store.changes import changed_versions
 from bench.store.records import RunRecord
 
@@ -37,7 +37,7 @@ def ages(run: RunRecord) -> tuple[Age, ...]:
     if not run.evaluation:
         return tuple(Age("train", *found) for found in trained)
     measured = changed_versions(run.evaluation.get("versions") or {}, evaluation_versions())
-    now = wanted()
+    now = {name: found.version for name, found in measures().items()}
     each = {m.measure: m.version for m in run.measurements}
     measured += [(name, was, now[name]) for name, was in each.items() if was != now.get(name, was)]
     return (*(Age("train", *found) for found in trained), *(Age("evaluate", *found) for found in measured))

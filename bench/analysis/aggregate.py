@@ -19,8 +19,8 @@ from scipy import stats
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.statistics import LEVEL, RESAMPLES, Values
 from bench.base.seeds import derive_seed
+from bench.metrics.measures import on_list
 
-METRIC = "ppl"
 THRESHOLDS = 101
 
 
@@ -98,7 +98,8 @@ def _of_source(
 
 
 def _perplexities(pairing: Pairing, system: str) -> list[float]:
-    measured = (pairing.find(run, METRIC) for run in pairing.runs.get(system, ()))
+    (metric,) = on_list("relative")
+    measured = (pairing.find(run, metric) for run in pairing.runs.get(system, ()))
     return [float(m.value) for m in measured if m is not None and m.value is not None]
 
 

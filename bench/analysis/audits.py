@@ -16,6 +16,7 @@ from bench.analysis.pairs import (
     first_of_differences,
     of_differences,
     second_of_differences,
+    term_of,
 )
 from bench.analysis.statistics import Difference
 from bench.catalog.audits import Audit, Comparison
@@ -46,7 +47,7 @@ class Line:
         if d is None:
             return ""
         by = f" by {self.quantity.estimator}" if self.quantity.estimator else ""
-        what = f"{self.what} is {self.effect} in {metric_name(self.quantity.metric)}{by}"
+        what = f"{self.what} is {self.effect} in {metric_name(self.quantity.name)}{by}"
         text = f"{self.label}: {what}, {self.on}; {meaning(d, self.runs)}."
         return (
             text
@@ -212,7 +213,7 @@ def _values(audit: Audit, pairing: Pairing) -> Grid:
 
 
 def _quantity_name(quantity: Quantity) -> str:
-    name = metric_name(quantity.metric)
+    name = metric_name(quantity.name)
     return f"{name}, {quantity.estimator}" if quantity.estimator else name
 
 
@@ -234,7 +235,7 @@ def _lines(audit: Audit, pairing: Pairing) -> Iterator[Line]:
 
 
 def _terms(comparison: Comparison, quantity: Quantity) -> list[Term]:
-    return [Term(s, quantity.metric, quantity.estimator) for s in (comparison.baseline, comparison.other)]
+    return [term_of(system, quantity) for system in (comparison.baseline, comparison.other)]
 
 
 def _share(first: Contrast, second: Contrast) -> float | None:
@@ -262,7 +263,7 @@ def differences_of(found: Audited) -> Iterator[dict[str, object]]:
                 "corpus": corpus,
                 "label": line.label,
                 "what": line.what,
-                "metric": line.quantity.metric,
+                "metric": line.quantity.name,
                 "estimator": line.contrast.estimator,
                 "difference": d.mean if d else None,
                 "low": d.low if d else None,

@@ -46,7 +46,7 @@ def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
     found = [
         m
         for run in pairing.runs[system]
-        if (m := pairing.find(run, quantity.metric, quantity.estimator)) is not None
+        if (m := pairing.find(run, quantity.metric, quantity.estimator, quantity.part)) is not None
     ]
     values = [float(m.value or 0.0) for m in found]
     if not values:

@@ -20,7 +20,7 @@ import numpy as np
 from bench.analysis.compare import PAPER_TIER
 from bench.analysis.findings import MEANINGS, Finding, Word, decide, together
 from bench.analysis.numbers import MINUS, metric_name
-from bench.analysis.pairs import Contrast, Pairing, Setting, Term, of_differences
+from bench.analysis.pairs import Contrast, Pairing, Setting, of_differences, term_of
 from bench.analysis.shapes import shape_findings
 from bench.analysis.statistics import Values
 from bench.catalog.catalog import Catalog
@@ -199,12 +199,10 @@ def _step(
 ) -> Finding:
     first = against or quantity
     terms = [
-        Term(baseline, first.metric, first.estimator),
-        Term(other, quantity.metric, quantity.estimator),
+        term_of(baseline, first),
+        term_of(other, quantity),
     ]
-    names = (
-        [metric_name(quantity.metric)] if against is None else [metric_name(t.metric) for t in terms[::-1]]
-    )
+    names = [metric_name(quantity.name)] if against is None else [metric_name(t.name) for t in terms[::-1]]
     what = f"{_minus(pairing, baseline, other)}: {f' {MINUS} '.join(names)}"
     return _finding(pairing, pairing.contrast(terms), what, higher)
 
@@ -221,7 +219,7 @@ def _trend(asked: Trend, pairing: Pairing) -> Iterator[Finding]:
 
 
 def _sensitivity(asked: Sensitivity, pairing: Pairing) -> Finding:
-    terms = [Term(s, asked.metric.metric, asked.metric.estimator) for s in (*asked.more, *asked.less)]
+    terms = [term_of(s, asked.metric) for s in (*asked.more, *asked.less)]
     split = len(asked.more)
 
     def ranges(values: Values) -> Values:
@@ -229,16 +227,15 @@ def _sensitivity(asked: Sensitivity, pairing: Pairing) -> Finding:
         return np.asarray(more - less, dtype=np.float64)
 
     named = [", ".join(map(pairing.title, systems)) for systems in (asked.more, asked.less)]
-    what = f"range of {metric_name(asked.metric.metric)} over {named[0]} {MINUS} range over {named[1]}"
+    what = f"range of {metric_name(asked.metric.name)} over {named[0]} {MINUS} range over {named[1]}"
     return _finding(pairing, pairing.contrast(terms, ranges), what, True)
 
 
 def _interaction(asked: Interaction, pairing: Pairing) -> Iterator[Finding]:
-    metric, estimator = asked.metric.metric, asked.metric.estimator
     for pair in asked.others:
-        terms = [Term(system, metric, estimator) for system in (*asked.first, *pair)]
+        terms = [term_of(system, asked.metric) for system in (*asked.first, *pair)]
         first, other = (_minus(pairing, *compared) for compared in (asked.first, pair))
-        what = f"{metric_name(metric)}: ({first}) {MINUS} ({other})"
+        what = f"{metric_name(asked.metric.name)}: ({first}) {MINUS} ({other})"
         yield _finding(pairing, pairing.contrast(terms, of_differences), what, None)
 
 

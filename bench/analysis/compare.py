@@ -22,7 +22,7 @@ from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.reported import PrintedNumber
 from bench.catalog.tables import PrintedRow, PrintedTable
 from bench.metrics import units
-from bench.metrics.definitions import METRICS
+from bench.metrics.measures import metrics
 from bench.store.records import Origin, Records, RunRecord, State
 from bench.store.texts import Measurement
 
@@ -222,7 +222,7 @@ def _cell(
     over_texts = None
     if first and first.low is not None and first.high is not None:
         over_texts = (first.low * factor, first.high * factor)
-    floor = noise.of(runs[0].parts[:3], first.metric, first.estimator) if first else None
+    floor = noise.of(runs[0].parts[:3], first.name, first.estimator) if first else None
     result = judge(
         Evidence(
             values=values,
@@ -283,7 +283,7 @@ def _cell(
 
 def _limits(measurement: Measurement | None, factor: float) -> Limits:
     """The limits of a quantity in the unit of the print."""
-    metric = METRICS.get(measurement.metric) if measurement else None
+    metric = metrics().get(measurement.metric) if measurement else None
     if metric is None:
         return None, None
     least, most = metric.least, metric.most
@@ -301,7 +301,7 @@ def _usable(run: RunRecord, quantity: PrintedQuantity) -> Measurement | None:
     """The measurement of a run by the estimator that repeats the paper's, if it gave a number."""
     if run.state != "finished":
         return None
-    found = run.find(quantity.metric, quantity.estimator)
+    found = run.find(quantity.metric, quantity.estimator, quantity.part)
     return found if found and found.value is not None and math.isfinite(found.value) else None
 
 

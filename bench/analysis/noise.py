@@ -99,8 +99,8 @@ def _where(run: RunRecord) -> dict[str, Any]:
 
 
 def _repeat(own: RunRecord, other: RunRecord) -> Repeat:
-    first = {(m.metric, m.estimator): m.value for m in own.measurements if m.value is not None}
-    second = {(m.metric, m.estimator): m.value for m in other.measurements if m.value is not None}
+    first = {(m.name, m.estimator): m.value for m in own.measurements if m.value is not None}
+    second = {(m.name, m.estimator): m.value for m in other.measurements if m.value is not None}
     devices = (str(_where(own).get("device")), str(_where(other).get("device")))
     return Repeat(
         own.name,

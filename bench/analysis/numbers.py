@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from bench.metrics.definitions import METRICS
+from bench.metrics.measures import metrics
 
 MINUS, DASH, PRIME, GAP = "\u2212", "\u2013", "\u2032", "\u202f"
 UNITS = {"nats per text": "nats", "none": "", "ratio": "", "percent": "points"}  # of a difference
@@ -14,8 +14,10 @@ UNITS = {"nats per text": "nats", "none": "", "ratio": "", "percent": "points"} 
 
 def metric_name(metric: str) -> str:
     """The symbol of a metric: ``NLL``, ``Dist-1``; its name in words where there is no symbol."""
-    known = METRICS.get(metric)
-    return known.symbol if known else metric.replace("_", " ").replace(":", ": ")
+    name, _, part = metric.partition(":")
+    known = metrics().get(name)
+    symbol = known.symbol if known else name.replace("_", " ")
+    return f"{symbol}: {part.replace('_', ' ')}" if part else symbol
 
 
 def fixed(value: float | None, decimals: int, *, signed: bool = False) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,11 +13,13 @@ import pandas
 from bench.analysis.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
-from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
+from bench.catalog.quantities import Quantity
+from bench.metrics.combine import Mean, OverTexts, Perplexity
+from bench.metrics.definitions import base
+from bench.metrics.measures import definitions, on_list
 from bench.store.records import Records, RunRecord
 from bench.store.texts import Measurement
 
-METRICS = ("nll", "kl", "mi")
 SENTENCES = "sentences.parquet"
 Setting = tuple[str, str, str, str]  # origin, tier, paper, corpus
 Combination = Callable[[Values], Values]  # from values (terms, ...) to one (...)
@@ -30,6 +32,17 @@ class Term:
     system: str
     metric: str
     estimator: str | None = None
+    part: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric, with the part behind a colon where there is one."""
+        return f"{self.metric}:{self.part}" if self.part else self.metric
+
+
+def term_of(system: str, quantity: Quantity) -> Term:
+    """A quantity of a system."""
+    return Term(system, quantity.metric, quantity.estimator, quantity.part)
 
 
 @dataclass(frozen=True)
@@ -81,10 +94,10 @@ def meant(paper: Paper | None, metric: str, estimator: str | None = None) -> str
 
 
 def find(
-    paper: Paper | None, run: RunRecord, metric: str, estimator: str | None = None
+    paper: Paper | None, run: RunRecord, metric: str, estimator: str | None = None, part: str | None = None
 ) -> Measurement | None:
     """The measurement of a run that is meant, if it gave a number."""
-    found = run.find(metric, meant(paper, metric, estimator))
+    found = run.find(metric, meant(paper, metric, estimator), part)
     return found if found is not None and found.value is not None else None
 
 
@@ -108,9 +121,11 @@ class Pairing:
         """The corpus that all runs share."""
         return self.setting[3]
 
-    def find(self, run: RunRecord, metric: str, estimator: str | None = None) -> Measurement | None:
+    def find(
+        self, run: RunRecord, metric: str, estimator: str | None = None, part: str | None = None
+    ) -> Measurement | None:
         """The measurement of a run that is meant, if it gave a number."""
-        return find(self.paper, run, metric, estimator)
+        return find(self.paper, run, metric, estimator, part)
 
     def contrast(self, terms: Sequence[Term], combine: Combination = second_minus_first) -> Contrast:
         """``combine`` of the terms, for each seed that all systems share.
@@ -126,11 +141,11 @@ class Pairing:
             side = {
                 run.seed: (run, measured)
                 for run in self.runs[term.system]
-                if (measured := self.find(run, term.metric, term.estimator)) is not None
+                if (measured := self.find(run, term.metric, term.estimator, term.part)) is not None
             }
             if not side:
                 by = meant(self.paper, term.metric, term.estimator)
-                what = f"{term.metric} by {by}" if by else term.metric
+                what = f"{term.name} by {by}" if by else term.name
                 return Contrast(terms, None, f"{self.title(term.system)}: {what} was not measured")
             sides.append(side)
         runs = {run.name: run for side in sides for run, _ in side.values()}
@@ -181,7 +196,7 @@ class Pairing:
 
     def _sampled(self, run: RunRecord, measured: Measurement) -> Sampled | None:
         samples = self._samples.setdefault(run.name, Samples(run))
-        return samples.found.get((measured.metric, measured.estimator))
+        return samples.found.get((measured.name, measured.estimator))
 
 
 @dataclass(frozen=True)
@@ -200,12 +215,12 @@ class Samples:
 
     @cached_property
     def found(self) -> dict[tuple[str, str], Sampled]:
-        """By (metric, estimator)."""
+        """By name and estimator."""
         table = self.run.tables.get(SENTENCES)
         if table is None:
             return {}
         table = table.sort_values("index")
-        parts = {(m.metric, m.estimator): p for m in self.run.measurements if (p := _per_text(m, table))}
+        parts = {(m.name, m.estimator): p for m in self.run.measurements if (p := _per_text(m, table))}
         by_texts: dict[int, list[tuple[str, str]]] = {}
         for key, (columns, _) in parts.items():
             by_texts.setdefault(len(columns), []).append(key)
@@ -214,37 +229,22 @@ class Samples:
             sums = resampled_sums(np.concatenate([parts[key][0] for key in keys], axis=1))
             start = 0
             for key in keys:
-                columns, statistic = parts[key]
-                found[key] = Sampled(statistic(sums[:, start : start + columns.shape[1]]), texts)
+                columns, combined = parts[key]
+                drawn = combined.of_sums(sums[:, start : start + columns.shape[1]], texts)
+                found[key] = Sampled(drawn, texts)
                 start += columns.shape[1]
         return found
 
 
-Statistic = Callable[[Values], Values]  # from sums over texts (..., k) to a measurement (...)
-UNMASKED = "-unmasked"
-BLEU: dict[tuple[str, str], Statistic] = {
-    ("bleu1", "precision-times-brevity"): lambda counts: precision_times_brevity(counts, 1),
-    ("bleu2", "precision-times-brevity"): lambda counts: precision_times_brevity(counts, 2),
-    ("bleu2", "cumulative"): cumulative_bleu2,
-}
-
-
-def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, Statistic] | None:
-    """Columns (texts, k) whose sums give the measurement, and how; None where it is no function of such sums."""
-    estimator = measured.estimator.removesuffix(UNMASKED)
-    if (measured.metric, estimator) in BLEU:
-        suffix = "_unmasked" if measured.estimator.endswith(UNMASKED) else ""
-        counts = [f"bleu_{count}{suffix}" for count in COUNTS]
-        statistic = BLEU[measured.metric, estimator]
-        return (table[counts].to_numpy(dtype=np.float64), statistic) if set(counts) <= set(table) else None
-    if measured.column is None or measured.column not in table:
+def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, OverTexts] | None:
+    """Values (texts, k) whose sums give the measurement, and how; None where it is no function of such sums."""
+    known = definitions().get((measured.metric, base(measured.estimator)))
+    combined = known.over if known else Mean("")  # a column that this version does not know was averaged
+    if isinstance(combined, Mean | Perplexity):
+        combined = None if measured.column is None else replace(combined, column=measured.column)
+    if combined is None or not {*combined.columns, "words"} <= set(table):
         return None
-    values = table[measured.column].to_numpy(dtype=np.float64)
-    if measured.metric == "ppl":
-        targets = table["words"].to_numpy(dtype=np.float64) + 1
-        return np.stack([values, targets], axis=1), lambda sums: np.exp(sums[..., 0] / sums[..., 1])
-    values = values[~np.isnan(values)] ** (2 if measured.estimator.startswith("squared-") else 1)
-    return values[:, None], lambda sums: sums[..., 0] / len(values)
+    return combined.per_text(table).astype(np.float64), combined
 
 
 @dataclass(frozen=True)
@@ -270,9 +270,10 @@ def printed_pairs(catalog: Catalog, paper: str) -> dict[str, str]:
     return found
 
 
-def paired(pairing: Pairing, metrics: Sequence[str] = METRICS) -> list[Pair]:
+def paired(pairing: Pairing, metrics: Sequence[str] | None = None) -> list[Pair]:
     """Every pair that the paper compares, by metric, where both measured it."""
     compared = pairing.catalog.compared(pairing.setting[2])
+    metrics = on_list("pairs") if metrics is None else metrics
     pairs = []
     for other in pairing.runs:
         for baseline in (first for first, second in compared if second == other and first in pairing.runs):

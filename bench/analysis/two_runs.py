@@ -45,11 +45,11 @@ def differences(catalog: Catalog, first: RunRecord, second: RunRecord) -> list[P
             raise BenchError(fault, where=run.folder, remedy="evaluate the run again")
     of_first, of_second = Samples(first).found, Samples(second).found
     found = []
-    for metric in dict.fromkeys(m.metric for m in first.measurements):
-        a, b = (find(catalog.papers.get(run.parts[1]), run, metric) for run in (first, second))
+    for metric, part in dict.fromkeys((m.metric, m.part) for m in first.measurements):
+        a, b = (find(catalog.papers.get(run.parts[1]), run, metric, part=part) for run in (first, second))
         if a is None or b is None or (a.unit, a.split, a.texts) != (b.unit, b.split, b.texts):
             continue
-        one, other = of_first.get((metric, a.estimator)), of_second.get((metric, b.estimator))
+        one, other = of_first.get((a.name, a.estimator)), of_second.get((b.name, b.estimator))
         draws = texts = None
         if one and other and one.texts == other.texts:
             draws, texts = (other.draws - one.draws)[None], one.texts

@@ -71,7 +71,8 @@ def raised(versions: Versions) -> dict[str, int]:
 
 def without_defaults(run: RunSettings) -> dict[str, Any]:
     """The settings that do not have their default value, as JSON."""
-    found = run.model_dump(mode="json", exclude_defaults=True)
+    found = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluation"})
+    found["evaluation"] = run.evaluation.numbers()
     found |= {choice: _of_part(choice, getattr(run, choice)) for choice in SINGLE if choice in found}
     terms = run.objective.items()
     return found | {

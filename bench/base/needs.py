@@ -37,7 +37,7 @@ class Need:
 def check_needs(parts: Iterable[tuple[str, str]]) -> None:
     """Raise :class:`BenchError` unless these parts (choice, kind) give what each of them needs."""
     entries = [lookup(choice, kind) for choice, kind in parts]
-    given = {what for entry in entries for what in _gifts(entry)}
+    given = _given(entries)
     needs = [need for entry in entries for need in _needs(entry)]
     for need in needs:
         if need.what not in given:
@@ -68,6 +68,15 @@ def check_names(
                 if name not in known[what]:
                     where = f"{choice} {kind}: {option}"
                     raise unknown(what.removesuffix("s"), name, known[what], where=where)
+
+
+def given_by(parts: Iterable[tuple[str, str]]) -> set[str]:
+    """What these parts (choice, kind) give."""
+    return _given(lookup(choice, kind) for choice, kind in parts)
+
+
+def _given(entries: Iterable[Registered]) -> set[str]:
+    return {what for entry in entries for what in _gifts(entry)}
 
 
 def _check_spaces(entries: list[Registered]) -> None:

@@ -65,6 +65,7 @@ CORPUS = Kind(
 RUNS = Kind(
     "runs", "a folder of runs", "runs", ((f"{_RUN}/run.json", _MADE), (f"{_RUN}/measurements.json", _MADE))
 )
+EVALUATORS = Kind("evaluators", "a folder of evaluators", "evaluators", (("*/*/*/evaluator.json", _MADE),))
 STATE = Kind("state", "a folder of resumable states", "state", (("*/status.json", _with("name", "state")),))
 RESULTS = Kind(
     "results",
@@ -76,7 +77,7 @@ RESULTS = Kind(
         ("sources/*.json", is_listing),
     ),
 )
-KINDS = (REPORT, CORPUS, RUNS, STATE, RESULTS)
+KINDS = (REPORT, CORPUS, RUNS, EVALUATORS, STATE, RESULTS)
 
 
 def claim(folder: Path, kind: Kind) -> Path:

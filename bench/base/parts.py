@@ -56,6 +56,11 @@ def _weight(value: Any) -> Any:
     return _part(value)
 
 
+def full(choice: str, value: Any) -> Any:
+    """One part in full, with the defaults of the options that it does not name. Raises :class:`BenchError`."""
+    return _filled(choice, _part(value))
+
+
 def merged(choice: str, old: Any, new: Any, kind: str | None = None) -> Any:
     """A part in full with another laid over it: options merge; of those of another kind, what both kinds have stays.
 

@@ -38,13 +38,14 @@ from bench.base.errors import BenchError, unknown
 from bench.base.own import PREFIX, import_file, module_name, own_files
 
 PACKAGE = Path(__file__).parents[1]
-ROOMS = ("models", "objectives", "training")
+ROOMS = ("models", "objectives", "training", "metrics")
 # Choices of which a system names one part each: these are fields of a run's settings.
 SINGLE = ("encoder", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
+EVALUATOR = "evaluator"  # parts that no system has, but that measure systems
 # Terms and their weights are named in the objective of a system; the posterior names its space.
-CHOICES = (*SINGLE, "term", "weight", "space")
+CHOICES = (*SINGLE, "term", "weight", "space", EVALUATOR)
 NONE = "none"  # a choice that a system does without
-REQUIRED = ("decoder", "procedure", "space")  # choices that no system does without
+REQUIRED = ("decoder", "procedure", "space", EVALUATOR)  # choices that no one does without
 EUCLIDEAN = "euclidean"  # the space of codes that may be anywhere
 # What a constructor may ask for by the names of its positional arguments: sizes (of the vocabulary, the embedding, the
 # code, the features of e, the decoding signal, a batch, and the number of training steps), modules of the model, and
@@ -62,6 +63,7 @@ WIRING: Mapping[str, tuple[str, ...]] = {
     "term": (*_SIZES, "batch", "steps", "others"),
     "weight": ("steps",),
     "space": _SIZES,
+    EVALUATOR: (),
 }
 # Bases that parts have from elsewhere and that take no options.
 WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")

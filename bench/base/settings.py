@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from bench.base.errors import BenchError
 from bench.base.identity import identity, training_identity
 from bench.base.needs import check_names, check_needs
-from bench.base.parts import complete
-from bench.base.registry import EUCLIDEAN, NONE, SINGLE, lookup
+from bench.base.parts import complete, full
+from bench.base.registry import EUCLIDEAN, EVALUATOR, NONE, SINGLE, lookup
 from bench.base.text_rules import TextRules
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
@@ -54,9 +54,17 @@ def _mapping(value: Any) -> Any:
     return value
 
 
+def _evaluator(value: Any) -> Any:
+    try:
+        return _mapping(full(EVALUATOR, value))
+    except BenchError as error:
+        raise ValueError(error) from None
+
+
 PartField = Annotated[Part, BeforeValidator(_mapping)]
 TermField = Annotated[Term, BeforeValidator(_mapping)]
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+EvaluatorField = Annotated[Part, BeforeValidator(_evaluator)]
 TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Kind = Literal["adam", "sgd", "rmsprop"]
 ClipBy = Literal["norm", "value"]
@@ -169,6 +177,18 @@ class Evaluation(Model):
     gradient_texts: Positive | None = Field(None, description="test texts for gradient norms; null: all")
     longest: Positive = Field(200, description="words after which generation stops")
     examples: Positive = Field(20, description="reconstructions and samples shown in the report")
+    measures: tuple[Name, ...] | None = Field(None, description="what is measured; null: all that apply")
+    evaluators: dict[Name, EvaluatorField] = Field(
+        default_factory=dict,
+        description="models that measure others, by the names under which measures need them",
+    )
+
+    def numbers(self) -> dict[str, Any]:
+        """The settings that can change a number, but for defaults: not which measures there are, nor evaluators.
+
+        These count by themselves: a measure that is added changes no other.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"measures", "evaluators"})
 
 
 class Initial(Model):

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 NONE = {"kind": "none", "options": {}}
 # Columns of the tables of a run, by their names before the terms of an objective had names of their own.
 COLUMNS = {"regulariser": "kl", "aggregate": "mmd", "weight": "kl_weight"}
-_ESTIMATORS = {
-    "nll": "exact importance-sampling importance-sampling-released-sampler",
-    "ppl": "exact importance-sampling importance-sampling-released-sampler",
-    "kl": "analytic monte-carlo monte-carlo-released-sampler",
-    "elbo": "one-bound",
-    "reconstruction": "mean",
-    "mi": "leave-one-out self-included like-length aggregate",
-    "active_units": "variance-of-means",
-    "bleu": "sacrebleu",
-    "bleu1": "precision-times-brevity precision-times-brevity-unmasked",
-    "bleu2": "precision-times-brevity precision-times-brevity-unmasked cumulative cumulative-unmasked",
-    "dist1": "prior-samples",
-    "dist2": "prior-samples",
-    "excess_nll": "over-true-probability",
-    "attribute_information": "softmax-probe",
-    **dict.fromkeys(
-        [
-            "grad_norm_rec",
-            "grad_norm_rec_coupled",
-            "grad_norm_rec_total",
-            "grad_norm_reg",
-            "signal_sensitivity",
-        ],
-        "norm-training-mode squared-training-mode norm-evaluation-mode squared-evaluation-mode",
-    ),
+_RELEASED = "-released-sampler"
+# Which measure gave each metric, before measurements named their measure.
+_MEASURES = {
+    **dict.fromkeys(("nll", "ppl", "elbo", "kl", "reconstruction"), "likelihood"),
+    "excess_nll": "excess",
+    **dict.fromkeys(("mi", "active_units"), "information"),
+    **dict.fromkeys(("bleu1", "bleu2", "bleu"), "bleu"),
+    **dict.fromkeys(("dist1", "dist2"), "diversity"),
+    "attribute_information": "attributes",
+    **dict.fromkeys(("grad_norm_rec", "grad_norm_rec_coupled", "grad_norm_rec_total"), "gradients"),
+    **dict.fromkeys(("grad_norm_reg", "signal_sensitivity"), "gradients"),
 }
-# The measures that counted as asked for before measurements.json named them.
-MEASURED_BEFORE = tuple(
-    f"{metric} {estimator}" for metric, estimators in _ESTIMATORS.items() for estimator in estimators.split()
-)
+_SHOWN = (
+    "reconstructions",
+    "interpolations",
+    "traversals",
+)  # measures of texts of every system that has codes
 
 
 def upgraded(settings: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +101,20 @@ def _without_options(part: dict[str, Any]) -> dict[str, Any]:
     return {"kind": part["kind"], "options": {}}
 
 
-def measure_of(measurement: dict[str, Any]) -> str:
-    """The name of the measure that made a measurement; older records tell it by metric and estimator."""
-    metric, estimator = str(measurement["metric"]), str(measurement["estimator"])
-    former = f"{metric.partition(':')[0]} {re.sub('-[0-9]+$', '', estimator)}"
-    return str(measurement.get("measure", former))
+def upgraded_record(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a ``measurements.json`` of any version as that of today: its measures have names."""
+    rows = [upgraded_row(row) for row in content.get("measurements", ())]
+    found = {**content, "measurements": rows}
+    if "measures" not in found:
+        names = dict.fromkeys(row["measure"] for row in rows)
+        texts = _SHOWN if "gradients" in names else ()
+        found["measures"] = {name: {"version": 1} for name in (*names, *texts)}
+    return found
+
+
+def upgraded_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A measurement of any version as one of today: it names its measure, and a part has a key of its own."""
+    metric, _, part = str(row.get("metric")).partition(":")
+    released = str(row.get("estimator")).endswith(_RELEASED)
+    named = {"measure": "released-sampler" if released else _MEASURES.get(metric, metric), "version": 1}
+    return {**named, **row, "metric": metric, "part": row.get("part") or part or None}

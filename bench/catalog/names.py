@@ -10,6 +10,7 @@ from bench.catalog.papers import FILE, TABLES, Paper
 from bench.catalog.quantities import estimators
 from bench.catalog.tables import PrintedFigure, PrintedTable, PrintedTexts
 from bench.catalog.tiers import Tiers
+from bench.metrics.measures import kinds, measures
 
 Named = Iterator[tuple[str, Iterable[str]]]  # (file and key, the names there)
 
@@ -23,6 +24,11 @@ def check_names(
     _check("system", _systems(paper, folder), systems)
     _check("tier", iter([(str(folder / "tiers.yaml"), paper.tiers)]), tiers.tiers)
     _check("table", _tables(paper, folder), [table.id for table in paper.tables])
+    _check(
+        "kind of texts", ((f"{folder / TABLES}: {texts.id}", [texts.shows]) for texts in paper.texts), kinds()
+    )
+    chosen = (paper.protocol.get("evaluation") or {}).get("measures") or ()
+    _check("measure", iter([(f"{folder / FILE}: protocol: evaluation: measures", chosen)]), measures())
     for table in paper.tables:
         _check_table(paper, table, f"{folder / TABLES}: {table.id}")
 

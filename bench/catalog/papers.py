@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, RootModel
 
 from bench.base.errors import BenchError
-from bench.base.settings import Model, Name
+from bench.base.settings import EvaluatorField, Model, Name
 from bench.base.validation import read_yaml, validated
 from bench.catalog.audits import Audit, Audits
 from bench.catalog.claims import Claim, Claims
@@ -42,6 +42,10 @@ class Protocol(Model):
     by_corpus: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     by_system: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     stand_ins: dict[Name, StandIn] = Field(default_factory=dict)
+    evaluators: dict[Name, EvaluatorField] = Field(
+        default_factory=dict,
+        description="models that measure others, by the names under which measures need them",
+    )
 
     def differences(self, corpus: str) -> tuple[str, ...]:
         """The corpora whose differences hold for ``corpus``, itself last."""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bench.base.errors import unknown
 from bench.base.settings import Model, Name
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.measures import definitions
 
 Direction = Literal["higher", "lower"]
 Pair = tuple[Name, Name]  # baseline and the other system
@@ -19,16 +19,26 @@ def _metric_alone(value: Any) -> Any:
 
 
 class Quantity(Model):
-    """A metric and its estimator; with null the one that repeats the paper's, else the system's main one."""
+    """A metric and its estimator; with null the one that repeats the paper's, else the system's main one.
+
+    ``part`` is one of several things that the metric is of, as one of several attributes.
+    """
 
     metric: str
     estimator: str | None = None
+    part: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric, with the part behind a colon where there is one."""
+        return f"{self.metric}:{self.part}" if self.part else self.metric
 
     @model_validator(mode="after")
     def _defined(self) -> Self:
-        if self.metric not in {metric for metric, _ in DEFINITIONS}:
-            raise ValueError(unknown("metric", self.metric, sorted({metric for metric, _ in DEFINITIONS})))
-        if self.estimator is not None and (self.metric, self.estimator) not in DEFINITIONS:
+        known = {metric for metric, _ in definitions()}
+        if self.metric not in known:
+            raise ValueError(unknown("metric", self.metric, sorted(known)))
+        if self.estimator is not None and (self.metric, self.estimator) not in definitions():
             raise ValueError(unknown(f"estimator of {self.metric}", self.estimator, estimators(self.metric)))
         return self
 
@@ -48,4 +58,4 @@ class PrintedQuantity(Quantity):
 
 def estimators(metric: str) -> list[str]:
     """The estimators of a metric."""
-    return [estimator for one, estimator in DEFINITIONS if one == metric]
+    return [estimator for one, estimator in definitions() if one == metric]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from bench.base.settings import Model, Name
@@ -44,7 +42,7 @@ class PrintedTexts(Model):
     title: str
     corpora: tuple[Name, ...]
     systems: tuple[Name, ...]
-    shows: Literal["samples", "interpolations"]
+    shows: str = Field(description="a kind of texts that a measure shows")
 
 
 class PrintedFigure(Model):

@@ -1,15 +1,15 @@
-"""Commands that make a corpus: ``fetch`` and ``prepare``."""
+"""Commands that make what runs need: ``fetch``, ``prepare`` and ``evaluator``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bench.base.errors import BenchError
-from bench.cli.options import Commands, Parsed, add_mirror, add_settings, settings_of
+from bench.cli.options import RESULTS, Commands, Parsed, add_mirror, add_settings, settings_of
 
 
 def add_commands(commands: Commands) -> None:
-    """Add ``fetch`` and ``prepare``."""
+    """Add the three commands."""
     text = "download the files of a corpus, or find them in a mirror, and verify them"
     parser = commands.add("fetch", text, fetch)
     parser.add_argument("corpus")
@@ -23,6 +23,14 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--sources", type=Path, required=True, help="what `bench fetch` wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     add_settings(parser)
+
+    text = "train or load a model that measures others, on a prepared corpus"
+    parser = commands.add("evaluator", text, evaluator)
+    parser.add_argument("evaluator", metavar="PAPER/CORPUS/NAME", help="NAME as the paper declares it")
+    parser.add_argument(
+        "--corpora", type=Path, default=RESULTS / "corpora", help="folder of prepared corpora"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS / "evaluators", help="folder of all evaluators")
 
 
 def fetch(options: Parsed) -> int:
@@ -53,4 +61,22 @@ def prepare(options: Parsed) -> int:
         raise BenchError("not a mapping of files to paths", where=options.sources, remedy=remedy)
     paths = {name: Path(path) for name, path in sources.items()}
     prepare(catalog.corpus(options.corpus), paths, rules, options.out)
+    return 0
+
+
+def evaluator(options: Parsed) -> int:
+    """A model that measures others, with its record; nothing is done where it is there."""
+    from bench.base.errors import unknown
+    from bench.base.outputs import EVALUATORS, claim
+    from bench.catalog.catalog import load_catalog
+    from bench.corpora.prepared import Prepared
+    from bench.metrics.evaluators import RECORD, make_evaluator
+
+    paper, corpus, name = [*options.evaluator.split("/"), "", ""][:3]
+    declared = load_catalog().paper(paper).evaluators
+    if name not in declared:
+        raise unknown("evaluator", name, declared, where=f"paper {paper}")
+    folder = claim(options.out, EVALUATORS) / paper / corpus / name
+    make_evaluator(declared[name], Prepared.load(options.corpora / paper / corpus), folder)
+    print(folder / RECORD)
     return 0

@@ -25,7 +25,7 @@ def show_differences(
     """
     first, second = (find_run(results, name) for name in names)
     found = differences(catalog, first, second)
-    by_text = {one.first.metric: one for one in found if one.by_text}
+    by_text = {one.first.name: one for one in found if one.by_text}
     if metric is not None and metric not in by_text:
         raise unknown("metric", metric, by_text, where="what both runs hold of each text")
     for word, run in (("first", first), ("second", second)):
@@ -43,14 +43,14 @@ def _row(one: Paired) -> Row:
     d = one.difference
     change = Text(effect(d.mean, d.low, d.high, one.first.unit), "bold" if d.excludes_zero else "")
     values = (significant(one.first.value, 5), significant(one.second.value, 5))
-    return (metric_name(one.first.metric), *values, change, ", ".join(estimators))
+    return (metric_name(one.first.name), *values, change, ", ".join(estimators))
 
 
 def _print_texts(
     console: Console, results: Path, runs: tuple[RunRecord, RunRecord], chosen: Paired, count: int
 ) -> None:
     print_line(console, "")
-    print_line(console, f"texts that differ most in {metric_name(chosen.first.metric)}")
+    print_line(console, f"texts that differ most in {metric_name(chosen.first.name)}")
     texts = next(filter(None, (split_texts(results, run, chosen.first.split) for run in runs)), {})
     lines = [
         (str(i), visible(a, 3), visible(b, 3), fixed(b - a, 3, signed=True), texts.get(i, ""))

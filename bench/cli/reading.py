@@ -26,9 +26,8 @@ def add_commands(commands: o.Commands) -> None:
     parser = commands.add("samples", text, samples)
     parser.add_argument("run", help=MEASURED_HELP)
     parser.add_argument("--count", type=o.count, default=None, help="how many to show; all that were kept")
-    kind = parser.add_mutually_exclusive_group()
-    for what in ("reconstructions", "interpolations"):
-        kind.add_argument(f"--{what}", dest="what", action="store_const", const=what, default="samples")
+    text = "which texts: samples, reconstructions, interpolations, or another kind that the run shows"
+    parser.add_argument("--kind", default="samples", help=text)
     o.add_results(parser)
 
     _add_interpolate(commands)
@@ -96,7 +95,7 @@ def samples(options: o.Parsed) -> int:
     from bench.cli.console import terminal
     from bench.cli.texts import show_texts
 
-    show_texts(terminal(), options.results, options.run, options.what, options.count)
+    show_texts(terminal(), options.results, options.run, options.kind, options.count)
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,38 +11,45 @@ from rich.text import Text
 from bench.base.errors import BenchError
 from bench.cli.console import Row, print_grid
 from bench.cli.results import find_run, settings_of, split_texts
+from bench.store.shown import Cell, Shown
 
 TEXTS = "texts.json"
+INDEX = "index"  # the column of shown texts that numbers the texts of the split
 
 
-def show_texts(console: Console, results: Path, name: str, what: str, count: int | None) -> None:
-    """Print the first ``count`` of a run's ``samples``, ``reconstructions`` or ``interpolations``."""
+def show_texts(console: Console, results: Path, name: str, kind: str, count: int | None) -> None:
+    """Print the first ``count`` rows of the texts of a kind that are shown of a run."""
     run = find_run(results, name)
-    if TEXTS not in run.documents:
+    if run.shown is None:
         fault = next((fault for fault in run.faults if fault.startswith(TEXTS)), f"{TEXTS}: missing")
         raise BenchError(fault, where=run.folder, remedy="evaluate the run again")
-    shown = run.documents[TEXTS][what][:count]
-    if not shown:
+    if kind not in run.shown:
         remedy = "a language model has no codes, and a model without a posterior density is not sampled from"
-        raise BenchError(f"this run has no {what}", where=run.folder / TEXTS, remedy=remedy)
-    texts = split_texts(results, run, "test") if what == "reconstructions" else {}
-    print_grid(
-        console, [row for number, one in enumerate(shown) for row in _decoded(what, number, one, texts)]
-    )
+        raise BenchError(
+            f"this run has no {kind}", where=run.folder / TEXTS, allowed=run.shown, remedy=remedy
+        )
+    shown = run.shown[kind]
+    if [column.role for column in shown.columns] == ["decoded"]:
+        print_grid(console, [(str(row[0]),) for row in shown.rows[:count]])
+        return
+    texts = split_texts(results, run, "test")
+    rows = enumerate(shown.rows[:count])
+    print_grid(console, [line for number, row in rows for line in _lines_of(shown, number, row, texts)])
 
 
-def _decoded(what: str, number: int, one: Any, texts: Mapping[int, str]) -> list[Row]:
-    """The rows of one sample, reconstruction or interpolation: which, what it is, the text."""
-    if what == "samples":
-        return [(one,)]
-    if what == "reconstructions":
-        source = one["input"] if one["input"] is not None else texts.get(one["index"])
-        outputs = [("sampled", output) for output in one["outputs"]]
-        found = [("input", source), ("centre", one["center"]), *outputs]
-        return _lines(str(one["index"]), found)
-    last = max(len(one["steps"]) - 1, 1)
-    steps = [(f"{i / last:.2f}", text) for i, text in enumerate(one["steps"])]
-    return _lines(str(number + 1), [("from", one["from"]), *steps, ("to", one["to"])])
+def _lines_of(shown: Shown, number: int, row: Sequence[Cell], texts: Mapping[int, str]) -> list[Row]:
+    """The lines of one row of shown texts: which row, which column, what stands there.
+
+    A sentence that is not published is taken from the prepared corpus where the row has the index of its text.
+    """
+    cells = dict(zip((column.name for column in shown.columns), row, strict=True))
+    index = cells.pop(INDEX, None)
+    found = {
+        name: texts.get(int(index)) if cell is None and isinstance(index, int) else cell
+        for name, cell in cells.items()
+    }
+    which = str(number + 1 if index is None else index)
+    return _lines(which, [(name, None if cell is None else str(cell)) for name, cell in found.items()])
 
 
 def show_interpolation(

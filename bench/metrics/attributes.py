@@ -5,36 +5,53 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
-from bench.corpora.batches import Collator
+from bench.metrics.definitions import NATS, Definition, Metric
 from bench.metrics.measures import measure
 
 if TYPE_CHECKING:
-    from bench.metrics.evaluate import Evaluation
-    from bench.models.distributions import Latent
+    from torch import Tensor
+
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
 
 
-@measure
-def attribute_information(evaluation: Evaluation, latent: Latent) -> None:
+@measure(
+    "attributes",
+    needs=("posterior", "exact corpus"),
+    metrics=[Metric("attribute_information", "attribute information", place=140)],
+    gives=[
+        Definition(
+            "attribute_information",
+            "softmax-probe",
+            NATS,
+            "lower bound",
+            "Entropy of the attribute minus the cross-entropy of a softmax regression on one code.",
+            "Too low where the code carries the attribute non-linearly.",
+            "higher",
+            main=True,
+            cost="one logistic regression on one code of each text",
+        )
+    ],
+)
+def attribute_information(context: Context, record: Record) -> None:
     """Information on the known attributes of a generated corpus in one code per text."""
-    corpus, sheet = evaluation.corpus, evaluation.sheet
-    if corpus.exact is None:
-        return
-    fitted = evaluation.posteriors(Collator(corpus.splits["train"], evaluation.device))
+    import torch
+
+    from bench.corpora.batches import Collator
+
+    corpus = context.corpus
+    fitted = context.posteriors(Collator(corpus.splits["train"], context.device))
     train, test = (
-        evaluation.codes(q, 1, "probe", split).squeeze(1)
-        for q, split in ((fitted, "train"), (latent, sheet.split))
+        context.codes(q, 1, "probe", split).squeeze(1)
+        for q, split in ((fitted, "train"), (context.latent, record.split))
     )
-    tables = [corpus.attributes(split) for split in ("train", sheet.split)]
-    for name in corpus.exact.get("attributes", {}):
+    tables = [corpus.attributes(split) for split in ("train", record.split)]
+    for name in (corpus.exact or {}).get("attributes", {}):
         first, second = (table[name].astype(str) for table in tables if table is not None)
         classes = sorted(set(first) | set(second))
         labels = [torch.tensor([classes.index(value) for value in column]) for column in (first, second)]
         value = probe_information(train.cpu(), labels[0], test.cpu(), labels[1], len(classes))
-        sheet.add("attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name)
+        record.add("attribute_information", "softmax-probe", value, texts=len(second), samples=1, part=name)
 
 
 def probe_information(
@@ -45,6 +62,9 @@ def probe_information(
     I(Z; A) >= H(A) - E[-ln r(A|Z)] for any classifier r: here softmax regression on codes (n, d), fitted on
     ``train`` with a ridge chosen beforehand, and scored on ``test``. H(A) is that of the test labels.
     """
+    import torch
+    from torch.nn import functional as F
+
     center, scale = train.mean(0), train.std(0).clamp_min(1e-6)
     inputs, held_out = ((values - center) / scale for values in (train.float(), test.float()))
     weight = torch.zeros(classes, inputs.shape[1], requires_grad=True)
@@ -65,5 +85,5 @@ def probe_information(
 
 def entropy_of(labels: Tensor, classes: int) -> float:
     """Entropy in nats of the empirical distribution of labels (n,)."""
-    shares = torch.bincount(labels, minlength=classes) / len(labels)
+    shares = labels.bincount(minlength=classes) / len(labels)
     return -math.fsum(share * math.log(share) for share in shares.tolist() if share > 0)

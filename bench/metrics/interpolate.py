@@ -13,7 +13,8 @@ from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared, Texts
 from bench.corpora.vocabulary import SPECIALS, UNK
-from bench.metrics.evaluate import Evaluation, check_run
+from bench.metrics.context import Context
+from bench.metrics.evaluate import check_run
 
 
 @torch.no_grad()
@@ -41,12 +42,12 @@ def between(
     ids = [_encoded(sentence, corpus) for sentence in sentences]
     prepare_process(threads)
     place = choose_device(device)
-    evaluation = Evaluation(settings, corpus, folder, place)
+    context = Context(settings, corpus, folder, place)
     flat = torch.tensor([index for words in ids for index in words], dtype=torch.int32)
     texts = Texts(flat, torch.tensor([0, len(ids[0]), len(flat)]))
-    latent = evaluation.infer(Collator(texts, place)([0, 1]))
+    latent = context.infer(Collator(texts, place)([0, 1]))
     read = [" ".join(corpus.vocabulary.decode(words)) for words in ids]
-    return (read[0], read[1]), evaluation.interpolate(latent, 0, 1, inner)
+    return (read[0], read[1]), context.interpolated(latent, 0, 1, inner)
 
 
 def _encoded(sentence: str, corpus: Prepared) -> list[int]:

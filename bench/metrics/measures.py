@@ -1,37 +1,190 @@
-"""Measures that stand in a file of their own.
+"""The registry of measures: everything that is measured of a run.
 
-A measure is a function in any file of this room, or in ``measures/`` of a user's own folder, marked by the decorator.
-It is called once for each system that has codes, and records what it finds in the sheet of the evaluation, under a
-metric and an estimator that are declared in :mod:`bench.metrics.definitions`.
+A measure is a function in any file of this room, or in ``measures/`` of a user's own folder, with its definitions
+beside it::
+
+    @measure("length", needs=("density",), metrics=(Metric("length", "words a sample", least=0),), gives=(...,))
+    def length(context: Context, record: Record) -> None: ...
+
+It takes what it measures from the context, which computes only once what several measures share, and hands its
+numbers, columns and texts to its record. The files of this room import torch and other heavy packages inside
+functions: the catalog reads the definitions in every process.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
-import pkgutil
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.base.own import import_all
+from bench.base.errors import BenchError, unknown
+from bench.base.own import import_all, own_files
+from bench.metrics.definitions import Definition, Kind, Listed, Metric
 
 if TYPE_CHECKING:
-    from bench.metrics.evaluate import Evaluation
-    from bench.models.distributions import Latent
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
 
-Measure = Callable[["Evaluation", "Latent"], None]
-_MARKED: list[Measure] = []
-
-
-def measure(function: Measure) -> Measure:
-    """Mark a function of the evaluation and of the posteriors of the test texts, in corpus order."""
-    _MARKED.append(function)
-    return function
+Function = Callable[["Context", "Record"], None]
 
 
-def measures() -> Sequence[Measure]:
-    """All marked functions of this room and of a user's own folders, by the names of their files."""
-    for module in sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)])):
-        importlib.import_module(f"bench.metrics.{module}")
+@dataclass(frozen=True)
+class Measure:
+    """A registered measure; ``version`` is raised when its numbers change."""
+
+    name: str
+    function: Function
+    version: int
+    needs: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    gives: tuple[Definition, ...]
+    shows: tuple[Kind, ...]
+
+    @property
+    def evaluators(self) -> tuple[str, ...]:
+        """The names of the evaluators that it needs."""
+        prefix = "evaluator "
+        return tuple(need.removeprefix(prefix) for need in self.needs if need.startswith(prefix))
+
+
+_MARKED: dict[str, Measure] = {}
+
+
+def measure(
+    name: str,
+    *,
+    version: int = 1,
+    needs: Iterable[str] = (),
+    metrics: Iterable[Metric] = (),
+    gives: Iterable[Definition] = (),
+    shows: Iterable[Kind] = (),
+) -> Callable[[Function], Function]:
+    """Register a function as the measure ``name``.
+
+    It is run for a system and a corpus that offer all of ``needs`` (see :mod:`bench.metrics.needs`). Raises
+    :class:`BenchError` where another measure has the name, one of the metrics or one of the definitions.
+    """
+
+    def mark(function: Function) -> Function:
+        _register(Measure(name, function, version, tuple(needs), tuple(metrics), tuple(gives), tuple(shows)))
+        return function
+
+    return mark
+
+
+def _register(made: Measure) -> None:
+    for other in _MARKED.values():
+        if _place(other.function) != _place(made.function):  # a file that is imported again registers anew
+            _check_names(made, other)
+    _MARKED[made.name] = made
+    _known.cache_clear()
+
+
+def _place(function: Function) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
+
+
+def _check_names(made: Measure, other: Measure) -> None:
+    for what, names in (("name", _names), ("metric", _metrics), ("estimator", _estimators), ("kind", _kinds)):
+        if both := names(made) & names(other):
+            raise BenchError(
+                f"two measures have the {what} {sorted(both)[0]!r}",
+                where=f"{'.'.join(_place(other.function))} and {'.'.join(_place(made.function))}",
+                remedy="rename one of them",
+            )
+
+
+def _names(one: Measure) -> set[str]:
+    return {one.name}
+
+
+def _metrics(one: Measure) -> set[str]:
+    return {metric.name for metric in one.metrics}
+
+
+def _estimators(one: Measure) -> set[str]:
+    return {f"{given.metric}, {given.estimator}" for given in one.gives}
+
+
+def _kinds(one: Measure) -> set[str]:
+    return {kind.name for kind in one.shows}
+
+
+def _import_room() -> None:
+    """Import the files of this room that hold measures, and no others: these may import heavy packages."""
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        if "\n@measure(" in file.read_text(encoding="utf-8") and file != Path(__file__):
+            importlib.import_module(f"bench.metrics.{file.stem}")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """All measures and what they declare, each in the order of its places."""
+
+    measures: dict[str, Measure]
+    metrics: dict[str, Metric]
+    definitions: dict[tuple[str, str], Definition]
+    kinds: dict[str, Kind]
+
+
+@functools.cache
+def _known(own: tuple[Path, ...]) -> _Known:
+    _import_room()
     import_all("measures")
-    return sorted(_MARKED, key=lambda function: (function.__module__, function.__qualname__))
+    found = sorted(
+        (metric for one in _MARKED.values() for metric in one.metrics), key=lambda metric: metric.place
+    )
+    order = {metric.name: place for place, metric in enumerate(found)}
+
+    def place(one: Measure) -> tuple[float, bool, str]:
+        return min((order[given.metric] for given in one.gives), default=math.inf), not one.metrics, one.name
+
+    given = [given for one in _MARKED.values() for given in one.gives]
+    for one in given:
+        if one.metric not in order:
+            raise unknown("metric", one.metric, order, where=f"the estimator {one.estimator}")
+    given.sort(key=lambda one: order[one.metric])
+    measures = {one.name: one for one in sorted(_MARKED.values(), key=place)}
+    return _Known(
+        measures,
+        {metric.name: metric for metric in found},
+        {(one.metric, one.estimator): one for one in given},
+        {kind.name: kind for one in measures.values() for kind in one.shows},
+    )
+
+
+def measures() -> dict[str, Measure]:
+    """All measures by name, in the order of the first of their metrics; those that only show texts come last."""
+    return _known(tuple(own_files("measures"))).measures
+
+
+def find_measure(name: str, where: object | None = None) -> Measure:
+    """The measure of that name. Raises :class:`BenchError`."""
+    known = measures()
+    if name not in known:
+        raise unknown("measure", name, known, where=where)
+    return known[name]
+
+
+def metrics() -> dict[str, Metric]:
+    """All metrics by name, in the order of their places."""
+    return _known(tuple(own_files("measures"))).metrics
+
+
+def definitions() -> dict[tuple[str, str], Definition]:
+    """All definitions by metric and estimator, in the order of their metrics."""
+    return _known(tuple(own_files("measures"))).definitions
+
+
+def kinds() -> dict[str, Kind]:
+    """All kinds of shown texts by name."""
+    return _known(tuple(own_files("measures"))).kinds
+
+
+def on_list(name: Listed) -> tuple[str, ...]:
+    """The metrics that are on a list of the report, in their order."""
+    return tuple(metric.name for metric in metrics().values() if name in metric.lists)

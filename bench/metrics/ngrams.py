@@ -1,17 +1,18 @@
-"""N-grams of decoded texts: reconstruction BLEU and the share of distinct n-grams."""
+"""N-grams of decoded texts, in words or in ids: reconstruction BLEU and the share of distinct n-grams."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-Words = Sequence[str]
+Words = Sequence[Hashable]  # one text: words or ids
 COUNTS = ("match1", "total1", "match2", "total2", "words", "reference")
 
 
-def ngrams(words: Words, n: int) -> Counter[tuple[str, ...]]:
+def ngrams(words: Words, n: int) -> Counter[tuple[Hashable, ...]]:
     """The n-grams inside one text."""
     return Counter(zip(*(words[i:] for i in range(n)), strict=False))
 
@@ -28,6 +29,26 @@ def bleu_counts(outputs: Iterable[Words], reference: Words) -> list[int]:
         counts["words"] += len(words)
         counts["reference"] += len(reference)
     return list(counts.values())
+
+
+def corpus_counts(
+    outputs: Iterable[Iterable[Words]], references: Iterable[Words], most: int
+) -> dict[str, Any]:
+    """The statistics of a corpus from which sacrebleu computes BLEU, for n-grams of 1 to ``most`` words.
+
+    ``outputs`` are several texts for each reference; matches are clipped per output.
+    """
+    correct, total, lengths = [0] * most, [0] * most, [0, 0]
+    for texts, reference in zip(outputs, references, strict=True):
+        wanted = [ngrams(reference, n) for n in range(1, most + 1)]
+        for words in texts:
+            for n in range(most):
+                found = ngrams(words, n + 1)
+                correct[n] += (found & wanted[n]).total()
+                total[n] += found.total()
+            lengths[0] += len(words)
+            lengths[1] += len(reference)
+    return {"correct": correct, "total": total, "sys_len": lengths[0], "ref_len": lengths[1]}
 
 
 def precision_times_brevity(counts: np.ndarray, n: int) -> np.ndarray:
@@ -51,7 +72,7 @@ def cumulative_bleu2(counts: np.ndarray) -> np.ndarray:
 
 def distinct(texts: Iterable[Words], n: int) -> float:
     """Distinct n-grams over all n-grams, pooled over ``texts`` (Li et al. 2016); 0 without any n-gram."""
-    pooled: Counter[tuple[str, ...]] = Counter()
+    pooled: Counter[tuple[Hashable, ...]] = Counter()
     for words in texts:
         pooled.update(ngrams(words, n))
     return len(pooled) / pooled.total() if pooled else 0.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.base.errors import unknown
-from bench.metrics.definitions import DEFINITIONS, NATS
+from bench.metrics.definitions import NATS
+from bench.metrics.measures import definitions
 
 ALIASES = {"nats": NATS, "fraction": "ratio"}  # as papers write them
 SCALES = {"percent": 0.01, "ratio": 1.0}  # shares of one whole
@@ -14,7 +15,7 @@ def canonical(unit: str, where: object) -> str:
 
     Raises :class:`BenchError` for any other: a number of an unknown unit would be compared as it stands.
     """
-    known = {definition.unit for definition in DEFINITIONS.values()} | SCALES.keys()
+    known = {definition.unit for definition in definitions().values()} | SCALES.keys()
     if (name := ALIASES.get(unit, unit)) not in known:
         raise unknown("unit", unit, known | ALIASES.keys(), where=where)
     return name

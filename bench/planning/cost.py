@@ -23,7 +23,7 @@ from bench.corpora.prepared import Prepared, Texts
 from bench.corpora.readers import Options, check_options
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.estimators.likelihood import text_likelihoods
-from bench.metrics.definitions import wanted
+from bench.metrics.needs import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import Sizes
 from bench.store.costs import BYTES, Cost, Records, recorded_cost, validations
@@ -74,7 +74,7 @@ def estimate(
                 )
         if run.name not in plan.runs:
             cost = replace(cost, evaluation=0.0)
-        stands = Standing(0.0, False) if results is None else standing(run, results, wanted())
+        stands = Standing(0.0, False) if results is None else standing(run, results, wanted)
         yield replace(cost, trained=stands.trained, measured=stands.measured)
 
 

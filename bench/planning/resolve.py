@@ -93,6 +93,9 @@ def _of_corpus(target: Target) -> Iterator[Layer]:
     """The protocol and its differences for the corpus, after those for the corpus that it stands in for."""
     declared = target.catalog.papers[target.paper]
     yield declared.protocol
+    evaluators = {name: part.model_dump(mode="json") for name, part in declared.evaluators.items()}
+    if evaluators:
+        yield {"evaluation": {"evaluators": evaluators}}
     for corpus in declared.differences(target.corpus):
         yield declared.by_corpus.get(corpus, {})
 

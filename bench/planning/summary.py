@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.base.run_names import parse_name
 from bench.base.times import span
 from bench.catalog.catalog import Catalog
-from bench.metrics.definitions import wanted
+from bench.metrics.needs import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.store.costs import Cost, Records, recorded_cost
 from bench.store.freshness import standing
@@ -75,7 +75,7 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
             whole = record.evaluation is not None or run.name not in plan.runs
             found += whole
             places.add(record.device)
-        stands = standing(run, results, wanted())
+        stands = standing(run, results, wanted)
         costs.append(_wanted(replace(cost, trained=stands.trained, measured=stands.measured), plan))
     steps = f"{len(costs)} runs, {sum(cost.steps for cost in costs):,} steps"
     if not places:

@@ -24,7 +24,7 @@ from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
 from bench.catalog.systems import SHOWN
 from bench.corpora.entry import SAID
-from bench.metrics.definitions import wanted
+from bench.metrics.needs import asked, wanted
 from bench.planning.configuration import Compute, compute_of, request_of, typed
 from bench.planning.plan import Plan, Request, make_plan, systems_of
 from bench.planning.resolve import find_run, text_rules
@@ -167,7 +167,8 @@ class Workflow:
 
     def evaluation_identity(self, run: str) -> str:
         """What the evaluation of a run depends on, its measures among it."""
-        return freshness.evaluation_mark(self.run_of(run), self.results, wanted())
+        found = self.run_of(run)
+        return freshness.evaluation_mark(found, self.results, wanted, asked(found))
 
     def needs(self, stage: Stage, run: str, attempt: int) -> Needs:
         """What a stage of a run needs on a cluster, by its settings and its corpus, once that is prepared."""

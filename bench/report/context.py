@@ -22,7 +22,7 @@ from bench.report import describe
 from bench.store.records import CorpusRecord, Records, RunRecord
 
 Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
-ATTRIBUTE = "attribute_information"  # metrics ``attribute_information:<name>``, on generated corpora
+ATTRIBUTE = "attribute_information"  # of each attribute, on generated corpora
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,8 @@ def _attributes(material: Material, setting: Setting) -> dict[str, dict[str, flo
             continue
         values: dict[str, list[float]] = {}
         for measured in (m for run in runs for m in run.measurements if m.main and m.value is not None):
-            metric, _, attribute = measured.metric.partition(":")
-            if metric == ATTRIBUTE and attribute:
-                values.setdefault(attribute, []).append(float(measured.value or 0.0))
+            if measured.metric == ATTRIBUTE and measured.part:
+                values.setdefault(measured.part, []).append(float(measured.value or 0.0))
         if values:
             found[material.title(group[2], group[4])] = {name: sum(v) / len(v) for name, v in values.items()}
     return found

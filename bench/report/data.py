@@ -58,7 +58,10 @@ _RUN = {
 MEASURED: dict[str, Column] = {
     **_RUN,
     "seed": Column(WHOLE, "seed of the run"),
-    "metric": Column(TEXT, "what was measured; after a colon, of which attribute"),
+    "metric": Column(TEXT, "what was measured"),
+    "part": Column(
+        TEXT, "of which of several things, as one of several attributes; null where there is one thing"
+    ),
     "estimator": Column(TEXT, "by which estimator"),
     "value": Column(REAL, "the measured value, not rounded; null where it was not finite"),
     "unit": Column(TEXT, "unit of value, standard_error, low, high and noise"),
@@ -149,7 +152,7 @@ def measured(material: Material) -> Iterator[dict[str, Any]]:
     for run in material.records.runs:
         shared = _of_run(material, run)
         for m in run.measurements:
-            floor = material.noise.of(run.parts[:3], m.metric, m.estimator)
+            floor = material.noise.of(run.parts[:3], m.name, m.estimator)
             row = {key: getattr(m, key) for key in MEASURED if hasattr(m, key)}
             yield shared | row | {"noise": floor.value if floor else None}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.analysis.numbers import metric_name
 from bench.base.files import read_json
+from bench.metrics.definitions import base
 from bench.report.figures import Line, Picture, line_figure
 
 MEASURED = Path(__file__).parent / "measured" / "estimators.json"
@@ -19,12 +20,6 @@ UNTESTED = {
     "exact": "Exact: it has no error beyond rounding.",
     "other": "No model with a known value was measured.",
 }
-
-
-def base(estimator: str) -> str:
-    """``importance-sampling-100`` without its number of samples."""
-    name, _, number = estimator.rpartition("-")
-    return name if number.isdecimal() and name else estimator
 
 
 @functools.cache

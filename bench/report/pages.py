@@ -16,15 +16,16 @@ from bench.analysis.pairs import Setting, paired
 from bench.analysis.tables import TableView, table_view
 from bench.analysis.verdict import GROUPS, MEANINGS
 from bench.catalog.tables import PrintedFigure, PrintedTexts
+from bench.metrics.definitions import Kind
+from bench.metrics.measures import kinds, on_list
 from bench.planning.targets import audit_target
 from bench.report import curves, describe, formulas, rundata
 from bench.report.context import Group, Material, not_printed, slug
 from bench.report.export import relative
 from bench.store.provenance import code_version
 from bench.store.records import RunRecord
+from bench.store.shown import Shown
 
-# What a reader looks for first, in this order
-ACROSS = ("nll", "ppl", "excess_nll", "reconstruction", "kl", "mi", "active_units", "bleu1", "bleu2", "dist2")
 SAMPLES = 3  # of each system beside the others, as many as the paper prints
 UNDONE = ("failed", "diverged", "damaged", "stale")
 
@@ -208,13 +209,9 @@ def _side_by_side(material: Material, name: str, texts: PrintedTexts) -> dict[st
     parts = []
     for setting in material.of_paper(name):
         groups = {system: material.groups.get((*setting, system), []) for system in texts.systems}
-        found: dict[str, dict[str, Any]] = {
-            system: next((r.documents["texts.json"] for r in runs if "texts.json" in r.documents), {})
-            for system, runs in groups.items()
-        }
-        shown = {system: list(said.get(texts.shows) or []) for system, said in found.items()}
-        if any(shown.values()):
-            parts.append({"setting": setting, "blocks": _blocks(texts, shown)})
+        shown = {system: _shown(runs).get(texts.shows) for system, runs in groups.items()}
+        if any(one and one.rows for one in shown.values()):
+            parts.append({"setting": setting, "blocks": _blocks(shown)})
     return {
         "declared": texts,
         "parts": parts,
@@ -222,17 +219,33 @@ def _side_by_side(material: Material, name: str, texts: PrintedTexts) -> dict[st
     }
 
 
-def _blocks(texts: PrintedTexts, shown: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    """Rows of one text per system (None where there is none): one block, or one for each pair of ends."""
-    if texts.shows == "samples":
-        return [{"ends": None, "rows": _rows(shown, SAMPLES)}]
+def _shown(runs: Sequence[RunRecord]) -> dict[str, Shown]:
+    """The shown texts of the first run that has any, by kind."""
+    return next((run.shown for run in runs if run.shown), {})
+
+
+def _blocks(shown: Mapping[str, Shown | None]) -> list[dict[str, Any]]:
+    """Rows of one text per system (None where there is none).
+
+    One block where a text stands alone, else one for each row of shown texts, under its sentences of the corpus.
+    """
+    found = {system: [] if one is None else one.rows for system, one in shown.items()}
+    known = next(one for one in shown.values() if one and one.rows)
+    if len(known.names("decoded")) == 1 and not known.names("corpus"):
+        texts = {
+            system: [cell for row in one.rows for cell in one.cells(row, "decoded")] if one else []
+            for system, one in shown.items()
+        }
+        return [{"ends": None, "rows": _rows(texts, SAMPLES)}]
     blocks = []
-    for index in range(max(map(len, shown.values()))):
-        paths = {system: found[index] if index < len(found) else {} for system, found in shown.items()}
-        ends: dict[str, Any] = next((path for path in paths.values() if path), {})
-        steps = {system: list(path.get("steps") or []) for system, path in paths.items()}
-        rows = _rows(steps, max(map(len, steps.values())))
-        blocks.append({"ends": (ends.get("from"), ends.get("to")), "rows": rows})
+    for index in range(max(map(len, found.values()))):
+        steps = {
+            system: one.cells(one.rows[index], "decoded") if one and index < len(one.rows) else []
+            for system, one in shown.items()
+        }
+        first = next(one for one in shown.values() if one and index < len(one.rows))
+        ends = dict(zip(first.names("corpus"), first.cells(first.rows[index], "corpus"), strict=True))
+        blocks.append({"ends": ends, "rows": _rows(steps, max(map(len, steps.values())))})
     return blocks
 
 
@@ -246,9 +259,6 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
     """A system's page: what it is, every number, curves, texts, cost."""
     name = group[4]
     settings = runs[0].settings
-    texts: Mapping[str, Any] = next(
-        (r.documents["texts.json"] for r in runs if "texts.json" in r.documents), {}
-    )
     return {
         "group": group,
         "runs": runs,
@@ -261,13 +271,21 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
         "across": across(material, group[2], name),
         "choices": [run_slug(run) for run in rundata.choices(runs)],
         "figures": curves.system_figures(slug(group), runs),
-        "texts": texts,
+        "texts": [(kind, one) for kind, one in _kinds_of(_shown(runs))],
     }
+
+
+def _kinds_of(shown: Mapping[str, Shown]) -> list[tuple[Kind, Shown]]:
+    """Shown texts with how their kind is presented; a kind that this version does not know is named as it is."""
+    known = kinds()
+    order = [*known, *(name for name in shown if name not in known)]
+    return [(known.get(name, Kind(name, name)), shown[name]) for name in order if name in shown]
 
 
 def across(material: Material, paper: str, system: str) -> dict[str, Any]:
     """How a system does wherever it was run: means over seeds of the quantities that a reader looks for."""
     lines: list[dict[str, Any]] = []
+    looked_for = on_list("overview")
     for group in sorted(material.groups, key=lambda g: material.cost(g[:4])):
         if not _same(material, (paper, system), (group[2], group[4])):
             continue
@@ -275,12 +293,12 @@ def across(material: Material, paper: str, system: str) -> dict[str, Any]:
         found: dict[str, str] = {}
         for row in numbers(material, group[2], runs):
             values = [m.value for m in row["values"].values() if m.value is not None]
-            if row["first"].main and row["first"].metric in ACROSS and values:
+            if row["first"].main and row["first"].metric in looked_for and values:
                 found.setdefault(row["first"].metric, row["text"](sum(values) / len(values)))
         if found:
             lines.append({"group": group, "seeds": len(runs), "found": found})
     known = {metric for line in lines for metric in line["found"]}
-    return {"metrics": [metric for metric in ACROSS if metric in known], "lines": lines}
+    return {"metrics": [metric for metric in looked_for if metric in known], "lines": lines}
 
 
 def _same(material: Material, one: tuple[str, str], other: tuple[str, str]) -> bool:
@@ -312,7 +330,7 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for run in runs:
         for found in run.measurements:
-            row = rows.setdefault((found.metric, found.estimator), {"first": found, "values": {}})
+            row = rows.setdefault((found.name, found.estimator), {"first": found, "values": {}})
             row["values"][run.seed] = found
     known_paper = material.catalog.papers.get(paper_name)
     quantities = known_paper.quantities if known_paper else {}
@@ -320,7 +338,7 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
         metric = row["first"].metric
         known = metric in quantities and row["first"].unit != "ratio"
         decimals = quantities[metric].decimals + 1 if known else None
-        row["name"] = metric_name(metric)
+        row["name"] = metric_name(row["first"].name)
         row["text"] = lambda v, d=decimals: significant(v) if d is None else visible(v, d)
-    order = list(dict.fromkeys(metric for metric, _ in rows))
-    return sorted(rows.values(), key=lambda row: order.index(row["first"].metric))
+    order = list(dict.fromkeys(name for name, _ in rows))
+    return sorted(rows.values(), key=lambda row: order.index(row["first"].name))

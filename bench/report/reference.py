@@ -12,16 +12,14 @@ from bench.analysis.numbers import MINUS
 from bench.analysis.signs import sign_tests
 from bench.analysis.statistics import mean_interval
 from bench.corpora.entry import SAID
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.definitions import base
+from bench.metrics.measures import definitions, on_list
 from bench.report import curves, describe, estimators
 from bench.report.context import Group, Material, slug
 from bench.report.export import relative
 from bench.report.figures import SERIES, Line, Picture, dot_figure, line_figure
 from bench.store.changes import flat
 from bench.store.records import CorpusRecord, RunRecord
-
-# What twins and baselines are tested on, system by system
-SIGNED = ("nll", "ppl", "kl", "mi", "bleu1", "dist2")
 
 
 def corpora(material: Material) -> Iterator[tuple[CorpusRecord, dict[str, Any]]]:
@@ -88,7 +86,7 @@ def statistics(material: Material, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "paper": declared,
-        "tests": sign_tests(pairings, SIGNED),
+        "tests": sign_tests(pairings, on_list("sign tests")),
         "reference": reference,
         "aggregates": [(one, _profiles(material, name, one)) for one in found],
     }
@@ -116,17 +114,16 @@ def methods(material: Material) -> dict[str, Any]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for run in material.records.runs:
         for m in run.measurements:
-            named = m.metric.partition(":")[0]
             entry = found.setdefault(
-                (named, m.estimator), {"first": m, "said": {}, "systems": {}, "of": dict[str, None]()}
+                (m.metric, m.estimator), {"first": m, "said": {}, "systems": {}, "of": dict[str, None]()}
             )
             entry["said"][m.definition, m.validity, m.bias or ""] = None
             entry["systems"][run.parts[3]] = material.title(run.parts[1], run.parts[3])
-            entry["of"][m.metric] = None
+            entry["of"][m.name] = None
     drawn: set[str] = set()
     found = {key: found[key] for key in sorted(found, key=_place)}
     for (metric, estimator), entry in found.items():
-        known = DEFINITIONS.get((metric, estimators.base(estimator)))
+        known = definitions().get((metric, base(estimator)))
         entry["cost"] = known.cost if known else ""
         picture = estimators.figure(metric, estimator)
         entry["figure"] = picture if picture is None or picture.name not in drawn else None
@@ -143,8 +140,8 @@ def methods(material: Material) -> dict[str, Any]:
 
 def _place(key: tuple[str, str]) -> tuple[int, str]:
     """Where an estimator stands among the definitions; one that this version does not know at the end."""
-    order = list(DEFINITIONS)
-    plain = (key[0], estimators.base(key[1]))
+    order = list(definitions())
+    plain = (key[0], base(key[1]))
     return order.index(plain) if plain in order else len(order), key[1]
 
 

@@ -18,6 +18,7 @@ from bench.analysis.numbers import metric_name
 from bench.analysis.pairs import SENTENCES
 from bench.base.text_rules import TEXT
 from bench.corpora.names import text_file
+from bench.metrics.measures import definitions
 from bench.store.records import CorpusRecord, RunRecord
 
 POINTS, DECIMALS, SIGNIFICANT, MEASURED = 200, 2, 5, 10
@@ -28,12 +29,6 @@ CURVES = (
     ("reconstruction, training", TRAINING, "reconstruction"),
     ("KL, training", TRAINING, "kl"),
 )
-VALUES = {
-    "nll": "NLL",
-    "reconstruction": "reconstruction",
-    "kl_monte_carlo": "KL",
-    "kl_analytic": "KL, analytic",
-}
 
 
 def run_data(run: RunRecord, title: str) -> dict[str, Any]:
@@ -46,7 +41,7 @@ def run_data(run: RunRecord, title: str) -> dict[str, Any]:
         "texts": dict(_values(run.tables.get(SENTENCES))),
         "words": _words(run.tables.get(SENTENCES)),
         "measured": {
-            f"{metric_name(m.metric)} ({m.estimator})": float(f"{m.value:.{MEASURED}g}")
+            f"{metric_name(m.name)} ({m.estimator})": float(f"{m.value:.{MEASURED}g}")
             for m in run.measurements
             if m.main and m.value is not None and m.unit == "nats per text"
         },
@@ -70,7 +65,8 @@ def thinned(count: int, most: int = POINTS) -> list[int]:
 
 
 def _values(table: pandas.DataFrame | None) -> Iterator[tuple[str, list[int | None]]]:
-    for column, name in VALUES.items() if table is not None else ():
+    named = {d.over.columns[0]: d.compared for d in definitions().values() if d.compared and d.over}
+    for column, name in named.items() if table is not None else ():
         if table is not None and column in table:
             values = table.sort_values("index")[column].to_numpy(dtype=float)
             hundredths = np.round(values * 10**DECIMALS)

@@ -8,7 +8,7 @@ of everything.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +17,17 @@ from pydantic import ValidationError
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, stable_hash, write_json
-from bench.base.identity import Versions, corpus_identity, evaluation_versions, training_identity
+from bench.base.identity import corpus_identity, evaluation_versions, training_identity
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
-from bench.base.upgrade import MEASURED_BEFORE, upgraded
+from bench.base.upgrade import upgraded, upgraded_record
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.readers import versions_of
 
 Stage = Literal["train", "evaluate"]
 Record = Mapping[str, Any]  # the content of run.json or measurements.json
+# The versions of the measures of a run, from its settings and the content of the corpus.json of its corpus.
+Wanted = Callable[[RunSettings, Record], Mapping[str, Any]]
 WEIGHTS = "model.safetensors"  # in the folder of a run
 STATUS = "status.json"  # how far a run is, or why it failed
 
@@ -73,7 +75,7 @@ def is_evaluation_of(measured: Record, trained: Record, run: RunSettings) -> boo
     if measured.get("weights_sha256") != trained.get("files", {}).get(WEIGHTS):
         return False
     settings = measured_settings(measured, trained)
-    same = settings is not None and settings.evaluation == run.evaluation
+    same = settings is not None and settings.evaluation.numbers() == run.evaluation.numbers()
     return same and measured.get("versions", {}) == evaluation_versions()
 
 
@@ -90,27 +92,29 @@ def measured_settings(measured: Record, trained: Record) -> RunSettings | None:
         return None
 
 
-def to_measure(measured: Record | None, wanted: Versions) -> frozenset[str]:
-    """Which of the ``wanted`` measures, by name, are missing in a ``measurements.json`` or have another version."""
+def to_measure(measured: Record | None, wanted: Mapping[str, Any]) -> list[str]:
+    """Which of the ``wanted`` measures, by name, are missing in a ``measurements.json`` or have another version.
+
+    Of a run that diverged nothing is measured.
+    """
+    if measured is not None and measured.get("state") == "diverged":
+        return []
     recorded = {} if measured is None else recorded_measures(measured)
-    return frozenset(name for name, version in wanted.items() if recorded.get(name) != version)
+    return [name for name, version in wanted.items() if recorded.get(name) != version]
 
 
-def recorded_measures(measured: Record) -> Versions:
-    """The measures that a ``measurements.json`` has asked for, with their versions."""
-    found: Versions = measured.get("measures", dict.fromkeys(MEASURED_BEFORE, 1))
-    return found
+def recorded_measures(measured: Record) -> dict[str, Any]:
+    """The version of each measure that a ``measurements.json`` holds."""
+    return {name: made["version"] for name, made in upgraded_record(measured)["measures"].items()}
 
 
-def next_stage(
-    run: RunSettings, results: Path, wanted: Versions, corpora: Path | None = None
-) -> Stage | None:
+def next_stage(run: RunSettings, results: Path, wanted: Wanted, corpora: Path | None = None) -> Stage | None:
     """What is still to be done for ``run``; None once it is measured. ``corpora``: where not in ``results``."""
     trained = _trained(run, results, corpora)
     if trained is None:
         return "train"
     measured = measured_record(run, results / "runs", trained)
-    if measured is not None and not to_measure(measured, wanted):
+    if measured is not None and not to_measure(measured, wanted(run, _corpus(run, results, corpora))):
         return None
     return "evaluate" if (results / "runs" / run.name / WEIGHTS).exists() else "train"
 
@@ -123,12 +127,13 @@ class Standing:
     measured: bool
 
 
-def standing(run: RunSettings, results: Path, wanted: Versions) -> Standing:
+def standing(run: RunSettings, results: Path, wanted: Wanted) -> Standing:
     """How far ``run`` is in a results folder; an unfinished training by its ``status.json``."""
     trained = _trained(run, results, None)
     if trained is not None:
         measured = measured_record(run, results / "runs", trained)
-        return Standing(1.0, measured is not None and not to_measure(measured, wanted))
+        asked = wanted(run, _corpus(run, results, None))
+        return Standing(1.0, measured is not None and not to_measure(measured, asked))
     corpus = _corpus(run, results, None)
     status = _content(state_folder(results / "state", run, str(corpus.get("data_hash"))) / STATUS)
     return Standing(status.get("step", 0) / run.training.steps, False)
@@ -143,13 +148,22 @@ def training_mark(run: RunSettings, results: Path) -> str:
     return str(trained.get("training_identity", run.training_identity))
 
 
-def evaluation_mark(run: RunSettings, results: Path, wanted: Versions) -> str:
-    """The same of an evaluation: its identity and its measures, as recorded if they are current."""
+def evaluation_mark(run: RunSettings, results: Path, wanted: Wanted, asked: Mapping[str, Any]) -> str:
+    """The same of an evaluation: its identity and its measures, as recorded if they are current.
+
+    ``asked`` are the versions of the measures that may apply to the run, as they are known before its corpus is
+    prepared.
+    """
     trained = _trained(run, results, None)
     measured = None if trained is None else measured_record(run, results / "runs", trained)
-    if measured is None or "measures" not in measured or to_measure(measured, wanted):
-        return stable_hash([run.identity, wanted])
-    return stable_hash([measured["identity"], measured["measures"]])
+    if measured is None or to_measure(measured, wanted(run, _corpus(run, results, None))):
+        return mark_of(run, asked)
+    return str(measured.get("mark", mark_of(run, asked)))
+
+
+def mark_of(run: RunSettings, asked: Mapping[str, Any]) -> str:
+    """The mark of an evaluation that is made today."""
+    return stable_hash([run.identity, asked])
 
 
 def corpus_mark(entry: CorpusEntry, rules: TextRules, folder: Path) -> str:

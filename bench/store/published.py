@@ -13,6 +13,7 @@ from bench.base.files import read_json, replacing, sha256_file, write_json
 from bench.base.outputs import RESULTS, claim
 from bench.base.run_names import parse_name
 from bench.store.freshness import WEIGHTS
+from bench.store.shown import read_shown
 
 TRAINING = ("training.parquet", "validation.parquet")
 EVALUATION = ("sentences.parquet", "texts.json", "histograms.json")  # a run that diverged has none
@@ -46,7 +47,8 @@ def publish(results: Path, name: str) -> Path:
             shutil.copyfile(original, part)
     if run["state"] == "finished" and read_json(results / at / "corpus.json")["exact"] is None:
         texts = target / "texts.json"
-        write_json(texts, without_corpus(read_json(texts)))
+        # sentences of the corpus are not ours to publish; the models' own stay
+        write_json(texts, [one.without_corpus().model_dump() for one in read_shown(read_json(texts))])
     return target
 
 
@@ -62,14 +64,6 @@ def _check_code(what: str, made: Sequence[Mapping[str, Any]], where: Path) -> No
             continue
         remedy = "run it again from a clean checkout"
         raise BenchError(f"the run was {what} by {problem}", where=where, remedy=remedy)
-
-
-def without_corpus(texts: dict[str, Any]) -> dict[str, Any]:
-    """``texts.json`` without sentences of the corpus, which are not ours to publish; the models' own stay."""
-    pairs = [pair | {"input": None} for pair in texts["reconstructions"]]
-    paths = [path | {"from": None, "to": None} for path in texts["interpolations"]]
-    lines = [line | {"from": None} for line in texts.get("traversals", ())]  # older runs have none
-    return texts | {"reconstructions": pairs, "interpolations": paths, "traversals": lines}
 
 
 def _read(folder: Path, file: str, command: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bench.base.files import read_json, sha256_file
 from bench.base.identity import training_versions
 from bench.base.run_names import SEED_FOLDER
 from bench.base.settings import RunSettings
-from bench.base.upgrade import upgraded_columns
+from bench.base.upgrade import upgraded_columns, upgraded_record
 from bench.store.changes import changed, changed_versions
 from bench.store.freshness import (
     WEIGHTS,
@@ -29,12 +29,14 @@ from bench.store.freshness import (
     measured_settings,
     recorded_settings,
 )
+from bench.store.shown import Shown, read_shown
 from bench.store.texts import Measurement, document_fault, reasons, table_fault
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
 Origin = Literal["own", "published"]
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
-DOCUMENTS = ("texts.json", "histograms.json")
+TEXTS = "texts.json"
+DOCUMENTS = (TEXTS, "histograms.json")
 LOG_TAIL = 12
 TOLD = 4  # changed settings that a reason names
 
@@ -54,6 +56,7 @@ class RunRecord:
     measurements: list[Measurement] = field(default_factory=list)
     tables: dict[str, pandas.DataFrame] = field(default_factory=dict)
     documents: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Shown] | None = None  # the texts of texts.json, by kind
     faults: list[str] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
     log_tail: str = ""
@@ -74,10 +77,11 @@ class RunRecord:
         """The seed's number."""
         return self.parts[4]
 
-    def find(self, metric: str, estimator: str | None) -> Measurement | None:
+    def find(self, metric: str, estimator: str | None, part: str | None = None) -> Measurement | None:
         """The measurement of that estimator, or with None the default one of the metric."""
         for found in self.measurements:
-            if found.metric == metric and (found.main if estimator is None else found.estimator == estimator):
+            meant = found.main if estimator is None else found.estimator == estimator
+            if meant and (found.metric, found.part) == (metric, part):
                 return found
         return None
 
@@ -216,7 +220,7 @@ def _load_evaluation(record: RunRecord) -> None:
         else:
             record.state, record.reason = "not evaluated", "trained, but not evaluated yet"
         return
-    record.evaluation = evaluation
+    record.evaluation = evaluation = upgraded_record(evaluation)
     try:
         record.measurements = [Measurement.model_validate(m) for m in evaluation["measurements"]]
     except ValidationError as error:
@@ -291,8 +295,21 @@ def _load_files(record: RunRecord) -> None:
                 record.faults.append(f"{name}: {fault}")
             else:
                 record.tables[name] = table
+        elif name == TEXTS:
+            record.shown = _shown(record)
         elif (value := _document(record, name)) is not None:
             record.documents[name] = value
+
+
+def _shown(record: RunRecord) -> dict[str, Shown] | None:
+    """The shown texts of a run by kind; None if they are damaged (then a fault is noted)."""
+    try:
+        return {one.kind: one for one in read_shown(read_json(record.folder / TEXTS))}
+    except ValidationError as error:
+        record.faults.append(f"{TEXTS}: {reasons(error)}")
+    except (BenchError, OSError) as error:
+        record.faults.append(f"{TEXTS}: {getattr(error, 'what', error)}")
+    return None
 
 
 Status = tuple[Path, dict[str, Any]]  # the folder of a state, and its ``status.json``

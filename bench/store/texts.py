@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from bench.base.upgrade import measure_of
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 TOLD = 3  # faults of one file that are named
 FILLED: dict[str, tuple[str, ...]] = {
@@ -34,9 +32,10 @@ class Measurement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    measure: str
+    measure: str = ""
     version: int = 1
     metric: str
+    part: str | None = None
     estimator: str
     value: float | None
     unit: str
@@ -53,12 +52,10 @@ class Measurement(BaseModel):
     definition: str
     main: bool
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, values: Any) -> Any:
-        """An older record does not name the measure."""
-        known = isinstance(values, dict) and {"metric", "estimator"} <= values.keys()
-        return {**values, "measure": measure_of(values)} if known else values
+    @property
+    def name(self) -> str:
+        """The metric, with the part behind a colon where there is one."""
+        return f"{self.metric}:{self.part}" if self.part else self.metric
 
 
 class _Accumulation(Document):
@@ -116,42 +113,12 @@ class Evaluation(Document):
 
     identity: str | None = None
     versions: dict[str, int] | None = None
-    measures: dict[str, int] | None = None
+    measures: dict[str, Any] | None = None
     weights_sha256: str | None = None
     seconds: float | None = None
     provenance: _Provenance | None = None
     files: dict[str, str] | None = None
     measurements: list[dict[str, Any]]
-
-
-class _Reconstruction(Document):
-    index: int
-    input: str | None
-    center: str
-    outputs: list[str]
-
-
-class _Path(Document):
-    start: str | None = Field(alias="from")
-    to: str | None
-    steps: list[str]
-
-
-class _Traversal(Document):
-    start: str | None = Field(alias="from")
-    dimension: int
-    step: float
-    shifts: list[float]
-    steps: list[str]
-
-
-class Texts(Document):
-    """``texts.json``."""
-
-    samples: list[str]
-    reconstructions: list[_Reconstruction]
-    interpolations: list[_Path]
-    traversals: list[_Traversal] = []  # older runs have none
 
 
 class _Histogram(Document):
@@ -176,7 +143,6 @@ class Histograms(Document):
 CONTENTS: dict[str, type[Document]] = {
     "run.json": Run,
     "measurements.json": Evaluation,
-    "texts.json": Texts,
     "histograms.json": Histograms,
 }
 
@@ -226,6 +192,6 @@ def _table_faults(name: str, table: pandas.DataFrame, measurements: Sequence[Mea
         if measured.column is None or measured.texts is None:
             continue
         if measured.column not in table:
-            yield f"without the column {measured.column}, which {measured.metric} is the mean of"
+            yield f"without the column {measured.column}, which {measured.name} is the mean of"
         elif (texts := int(np.isfinite(table[measured.column]).sum())) != measured.texts:
-            yield f"{measured.column} of {texts} texts, but {measured.metric} was measured on {measured.texts}"
+            yield f"{measured.column} of {texts} texts, but {measured.name} was measured on {measured.texts}"

@@ -93,6 +93,8 @@ VAE_ON_PTB: dict[str, Any] = {
         "gradient_texts": None,
         "longest": 200,
         "examples": 20,
+        "measures": None,
+        "evaluators": {},
     },
 }
 MATCHING = {"distance": "rational-quadratic", "constant": 64.0}

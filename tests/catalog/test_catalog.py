@@ -177,7 +177,7 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "papers/coupled-vae/tables.yaml",
             "shows: interpolations",
             "shows: translations",
-            "texts.0.shows is 'translations'(.|\n)*interpolations",
+            "unknown kind of texts 'translations'(.|\n)*interpolations",
         ),
         (
             "papers/coupled-vae/audits.yaml",

@@ -131,6 +131,7 @@ EVALUATION: dict[str, Any] = {
 START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
     "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
 }
+SELECTED: dict[str, Any] = {"evaluation.measures": ["likelihood"]}  # what is measured, and not how
 ABSENT: dict[str, Any] = {"kind": "none", "options": {}}
 TERMS: dict[str, Any] = BASE.model_dump(mode="json")["objective"]
 
@@ -189,7 +190,8 @@ def changed(path: str, value: Any, run: RunSettings = BASE) -> RunSettings:
 def test_the_tables_hold_every_leaf() -> None:
     found = set(leaves(BASE.model_dump(mode="json")))
     assert {"term", "weight", *SINGLE} <= set(KINDS)
-    assert {path for path in found if not path.endswith(".kind") or path == "optimiser.kind"} == set(ALL)
+    kinds = {path for path in found if path.endswith(".kind") and path != "optimiser.kind"}
+    assert found - kinds == {*ALL, *SELECTED}
     assert len(ALL) == sum(map(len, (NAMES, TRAINING, PLATEAU, RMSPROP, TREATMENT, EVALUATION, START)))
 
 
@@ -198,6 +200,11 @@ def test_every_leaf_changes_the_identity(path: str) -> None:
     other = changed(path, ALL[path])
     assert other.identity != BASE.identity
     assert (other.training_identity == BASE.training_identity) == path.startswith("evaluation.")
+
+
+@pytest.mark.parametrize("path", SELECTED)
+def test_a_selection_of_measures_changes_no_identity(path: str) -> None:
+    assert changed(path, SELECTED[path]).identity == BASE.identity
 
 
 @pytest.mark.parametrize("choice", KINDS)

@@ -108,8 +108,13 @@ class World:
             "digest of the last weights": [digest(trainers[-1].model.state_dict())],
             "digest of the best weights": [digest(load_file(folder / WEIGHTS))],
             **_columns(pandas.read_parquet(folder / "sentences.parquet")),
-            **{f"measured {n['metric']} {n['estimator']}": [n["value"]] for n in found["measurements"]},
+            **{f"measured {_name(n)} {n['estimator']}": [n["value"]] for n in found["measurements"]},
         }
+
+
+def _name(measured: Mapping[str, Any]) -> str:
+    """The metric, with the part that it is of."""
+    return ":".join(filter(None, (measured["metric"], measured["part"])))
 
 
 @contextlib.contextmanager

@@ -56,5 +56,5 @@ def test_the_advice_counts_the_runs_that_become_stale() -> None:
 
 def test_numbers_that_only_measuring_moved_train_nothing() -> None:
     text = advice({("p", "vae"): ["measured nll importance-sampling-100", "column nll"]}, PARTS, [])
-    assert "measure nll importance-sampling: measured again alone" in text
+    assert "measure likelihood: measured again alone" in text
     assert "stage" not in text

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bench.base.settings import RunSettings
-from bench.base.upgrade import measure_of
+from bench.metrics.definitions import base
+from bench.metrics.measures import measures
 
 Run = tuple[str, str]  # paper and system
 MEASURED = "measured "
@@ -54,4 +55,9 @@ def advice(
 
 
 def _measures(names: Iterable[Sequence[str]]) -> set[str]:
-    return {measure_of({"metric": name[0], "estimator": name[1]}) for name in names}
+    moved = {(name[0].partition(":")[0], base(name[1])) for name in names}
+    return {
+        one.name
+        for one in measures().values()
+        if moved & {(given.metric, given.estimator) for given in one.gives}
+    }

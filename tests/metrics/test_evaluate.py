@@ -15,11 +15,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from bench.base.errors import BenchError
-from bench.base.files import read_json, sha256_file
+from bench.base.files import read_json, sha256_file, write_json
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.metrics.evaluate import Evaluation, evaluate_run
+from bench.metrics.evaluate import _Evaluation, evaluate_run
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
+from bench.metrics.results import Results
+from bench.store.shown import Shown, read_shown
 from tests.conftest import TINY, tiny_settings
 
 Measured = dict[str, dict[str, Any]]
@@ -46,8 +48,21 @@ COUPLED = VARIATIONAL | {(f"grad_norm_rec_{which}", mode) for which in ("coupled
 EXPECTED = {"gru-lm": EXACT, "dae": AUTOENCODER, "vae": VARIATIONAL, "coupled-vae": COUPLED}
 
 
+UNTOUCHED = {
+    "bleu": ["texts.json"],
+    "diversity": ["sentences.parquet"],
+    "information": ["texts.json"],
+    "traversals": ["sentences.parquet"],
+    "likelihood": ["texts.json"],
+}
+
+
 def folder_of(runs: Path, system: str) -> Path:
     return runs / tiny_settings(system).name
+
+
+def texts_of(runs: Path, system: str) -> dict[str, Shown]:
+    return {one.kind: one for one in read_shown(read_json(folder_of(runs, system) / "texts.json"))}
 
 
 def table_of(runs: Path, system: str) -> pandas.DataFrame:
@@ -55,7 +70,11 @@ def table_of(runs: Path, system: str) -> pandas.DataFrame:
 
 
 def found(content: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(m["metric"], m["estimator"]): m for m in content["measurements"]}
+    return {(name_of(m), m["estimator"]): m for m in content["measurements"]}
+
+
+def name_of(measured: dict[str, Any]) -> str:
+    return ":".join(filter(None, (measured["metric"], measured["part"])))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -142,19 +161,23 @@ def test_a_model_cannot_beat_the_true_probability(
 
 def test_texts_and_codes_that_are_shown(measured: Measured, runs: Path, corpus: Prepared) -> None:
     folder, raw = folder_of(runs, "vae"), corpus.raw("test")
-    shown = read_json(folder / "texts.json")
-    assert len(shown["samples"]) == len(shown["reconstructions"]) == 3
-    for one in shown["reconstructions"]:
-        assert one["input"] == " ".join(raw[one["index"]])
-        assert len(one["outputs"]) == 2
-    assert [len(line["steps"]) for line in shown["interpolations"]] == [7, 7, 7]
+    shown = texts_of(runs, "vae")
+    assert len(shown["samples"].rows) == len(shown["reconstructions"].rows) == 3
+    columns = [column.name for column in shown["reconstructions"].columns]
+    assert columns == ["index", "input", "centre", "sample 1", "sample 2"]
+    for row in shown["reconstructions"].rows:
+        assert row[1] == " ".join(raw[int(str(row[0]))])
+    paths = shown["interpolations"]
+    assert [len(paths.cells(row, "decoded")) for row in paths.rows] == [7, 7, 7]
     traversals = shown["traversals"]
-    assert [len(line["steps"]) for line in traversals] == [5] * 4
-    assert len({line["dimension"] for line in traversals}) == 4
-    assert len({line["steps"][2] for line in traversals}) == 1  # all pass through the same centre
-    assert all(line["step"] > 0 for line in traversals)
-    other = read_json(folder_of(runs, "coupled-vae") / "texts.json")
-    assert [r["index"] for r in other["reconstructions"]] == [r["index"] for r in shown["reconstructions"]]
+    steps = [traversals.cells(row, "decoded") for row in traversals.rows]
+    assert [len(line) for line in steps] == [5] * 4
+    keys = [traversals.cells(row, "key") for row in traversals.rows]
+    assert len({dimension for dimension, _ in keys}) == 4
+    assert len({line[2] for line in steps}) == 1  # all pass through the same centre
+    assert all(float(str(step)) > 0 for _, step in keys)
+    other = texts_of(runs, "coupled-vae")["reconstructions"]
+    assert [row[:2] for row in other.rows] == [row[:2] for row in shown["reconstructions"].rows]
     latents = load_file(folder / "latents.safetensors")
     assert {name: tuple(value.shape) for name, value in latents.items()} == {
         "mean": (100, 4),
@@ -179,10 +202,93 @@ def test_measuring_again_gives_identical_numbers(
     copied: Path, corpora: Path, measured: Measured, runs: Path
 ) -> None:
     (folder_of(copied, "vae") / "measurements.json").unlink()
-    assert evaluate(copied, corpora)["measurements"] == measured["vae"]["measurements"]
+    again = evaluate(copied, corpora)
+    assert again["provenance"] != measured["vae"]["provenance"]
+    assert again["measurements"] == measured["vae"]["measurements"]
     pandas.testing.assert_frame_equal(table_of(copied, "vae"), table_of(runs, "vae"), check_exact=True)
     for name in ("texts.json", "histograms.json", "latents.safetensors"):
         assert (folder_of(copied, "vae") / name).read_bytes() == (folder_of(runs, "vae") / name).read_bytes()
+
+
+def without(copied: Path, name: str) -> dict[str, bytes]:
+    """Take what a measure made out of a run, as if it had been measured before the measure was added."""
+    folder = folder_of(copied, "vae")
+    complete = {path.name: path.read_bytes() for path in folder.iterdir()}
+    content = read_json(folder / "measurements.json")
+    results = Results.read(folder, content)
+    results.drop([name])
+    results.write(folder)
+    left = {"measures": results.measures, "measurements": results.measurements}
+    write_json(folder / "measurements.json", content | left)
+    return complete
+
+
+@pytest.mark.parametrize("name", ["bleu", "diversity", "information", "traversals", "likelihood"])
+def test_a_measure_that_is_added_is_measured_alone_and_gives_the_same_files(
+    name: str, copied: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, folder = without(copied, name), folder_of(copied, "vae")
+    for file in ("sentences.parquet", "texts.json", "measurements.json"):
+        assert (folder / file).read_bytes() != complete[file] or file in UNTOUCHED.get(name, ())
+    made = []
+    measure = _Evaluation._measure
+    monkeypatch.setattr(
+        _Evaluation, "_measure", lambda self, m, *rest: (made.append(m.name), measure(self, m, *rest))
+    )
+    before, content = json.loads(complete["measurements.json"]), evaluate(copied, corpora)
+    assert made == [name]
+    assert content["measurements"] == before["measurements"]
+    assert list(content["measures"]) == list(before["measures"])
+    others = [other for other in before["measures"] if other != name]
+    assert all(content["measures"][other] == before["measures"][other] for other in others)
+    for file in ("sentences.parquet", "texts.json", "histograms.json", "latents.safetensors"):
+        assert (folder / file).read_bytes() == complete[file], file
+
+
+def test_a_paper_that_selects_measures_gets_those_alone(copied: Path, corpora: Path) -> None:
+    (folder_of(copied, "vae") / "measurements.json").unlink()
+    few = tiny_settings("vae", evaluation={"measures": ["diversity", "attributes"]})
+    assert few.identity == tiny_settings("vae").identity  # more of them measure nothing else again
+    content = evaluate(copied, corpora, few)
+    assert list(content["measures"]) == ["diversity", "attributes"]
+    wrong = tiny_settings("vae", evaluation={"measures": ["diversty"]})
+    with pytest.raises(BenchError, match=r"unknown measure 'diversty'(.|\n)*diversity"):
+        evaluate(copied, corpora, wrong)
+
+
+def test_an_evaluation_that_is_killed_leaves_no_record_of_another_version(
+    copied: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder_of(copied, "vae") / "measurements.json"
+    content = read_json(path)
+    content["measures"]["bleu"]["version"] = 0
+    write_json(path, content)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(_Evaluation, "_measure", killed)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(copied, corpora)
+    left = read_json(path)
+    assert "bleu" not in left["measures"]
+    assert not [m for m in left["measurements"] if m["measure"] == "bleu"]
+    assert evaluate(copied, corpora)["measurements"] == content["measurements"]
+
+
+def test_a_record_from_before_measures_had_names_is_not_measured_again(copied: Path, corpora: Path) -> None:
+    path = folder_of(copied, "vae") / "measurements.json"
+    kept, content = path.read_bytes(), read_json(path)
+    former = {key: value for key, value in content.items() if key != "measures"}
+    for one in former["measurements"]:
+        part = one.pop("part")
+        one["metric"] = f"{one['metric']}:{part}" if part else one["metric"]
+        del one["measure"], one["version"]
+    write_json(path, former)
+    found, content = evaluate(copied, corpora), json.loads(kept)
+    assert found["provenance"] == content["provenance"]
+    assert [m["measure"] for m in found["measurements"]] == [m["measure"] for m in content["measurements"]]
 
 
 def test_another_evaluation_of_the_same_training_is_welcome(copied: Path, corpora: Path) -> None:
@@ -210,12 +316,12 @@ def test_damaged_or_absent_weights_are_refused(copied: Path, corpora: Path) -> N
 def test_a_failure_is_noted_until_the_next_evaluation(
     copied: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("broken on purpose")
 
     (folder_of(copied, "vae") / "measurements.json").unlink()
     with monkeypatch.context() as broken:
-        broken.setattr(Evaluation, "measure", fail)
+        broken.setattr(_Evaluation, "_measure", fail)
         with pytest.raises(ZeroDivisionError):
             evaluate(copied, corpora)
     status = folder_of(copied, "vae") / "status.json"

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from bench.corpora.prepared import Prepared
-from bench.metrics.evaluate import Evaluation
-from bench.metrics.released_sampler import likelihoods_as_released
+from bench.metrics.context import Context
+from bench.metrics.needs import applicable
+from bench.metrics.record import Record
 from bench.training.composition import build_model
 from tests.conftest import tiny_settings
 
@@ -23,7 +24,7 @@ ESTIMATORS = {
 }
 
 
-def evaluated(corpus: Prepared, folder: Path, system: str, concentration: float) -> Evaluation:
+def evaluated(corpus: Prepared, folder: Path, system: str, concentration: float) -> list[Record]:
     """The likelihoods of weights whose posteriors all have about this concentration, the same for any sampler."""
     settings = tiny_settings(system, latent=32, evaluation={"samples": SAMPLES})
     torch.manual_seed(0)
@@ -31,14 +32,17 @@ def evaluated(corpus: Prepared, folder: Path, system: str, concentration: float)
     weights = model.state_dict()
     weights["branch.posterior.concentration.bias"].fill_(concentration - 1)
     save_file(weights, folder / "model.safetensors")
-    evaluation = Evaluation(settings, corpus, folder, torch.device("cpu"))
-    evaluation._likelihood()
-    likelihoods_as_released(evaluation, evaluation.posteriors(evaluation.texts))
-    return evaluation
+    context = Context(settings, corpus, folder, torch.device("cpu"))
+    records = []
+    for measure in applicable(settings, context.summary):
+        if measure.name in ("likelihood", "released-sampler"):
+            records.append(Record(measure, "test", context.texts.lengths, 0))
+            measure.function(context, records[-1])
+    return records
 
 
-def values(evaluation: Evaluation) -> dict[tuple[str, str], float]:
-    return {(m["metric"], m["estimator"]): m["value"] for m in evaluation.sheet.measurements}
+def values(records: list[Record]) -> dict[tuple[str, str], float]:
+    return {(m["metric"], m["estimator"]): m["value"] for record in records for m in record.measurements}
 
 
 @pytest.mark.parametrize("concentration", [5, 30])
@@ -50,7 +54,7 @@ def test_the_sampler_of_training_changes_nothing_that_claims_to_be_a_likelihood(
     found = values(released)
     assert set(found) - set(exact) == ESTIMATORS
     assert {key: found[key] for key in exact} == exact
-    sheet = released.sheet.columns
+    sheet = {name: values for record in released for name, values in record.columns.items()}
     nll, as_released = found["nll", f"importance-sampling-{SAMPLES}"], sheet["nll_released_sampler"]
     assert found["nll", "importance-sampling-released-sampler"] == pytest.approx(np.mean(as_released))
     errors = {}  # of both estimates of the KL, in standard errors: negative if too small

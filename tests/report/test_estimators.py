@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.metrics.definitions import DEFINITIONS, METRICS
+from bench.metrics.measures import definitions, metrics
 from bench.report import estimators
 from benchmarks import estimators as program
 
@@ -42,7 +42,7 @@ def test_measured_again_the_file_says_the_same(again: Any, count: int) -> None:
 
 def test_each_measured_estimator_errs_as_its_definition_says() -> None:
     for curve in CURVES:
-        definition = DEFINITIONS[curve["metric"], curve["estimator"]]
+        definition = definitions()[curve["metric"], curve["estimator"]]
         last, first = curve["points"][-1], curve["points"][0]
         if definition.validity == "consistent":
             assert abs(last["bias"]) < 4 * last["error"] + 0.2 * abs(first["bias"])
@@ -74,8 +74,8 @@ def test_the_figure_draws_every_curve_and_its_spread() -> None:
 
 
 def test_every_estimator_has_its_cost_and_every_metric_its_symbol() -> None:
-    assert [key for key, definition in DEFINITIONS.items() if not definition.cost] == []
-    assert {metric for metric, _ in DEFINITIONS} == set(METRICS)
-    assert len({metric.symbol for metric in METRICS.values()}) == len(METRICS)
+    assert [key for key, definition in definitions().items() if not definition.cost] == []
+    assert {metric for metric, _ in definitions()} == set(metrics())
+    assert len({metric.symbol for metric in metrics().values()}) == len(metrics())
     assert estimators.base("importance-sampling-100") == "importance-sampling"
     assert estimators.base("squared-training-mode") == "squared-training-mode"

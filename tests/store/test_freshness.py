@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 
 from bench.analysis.age import ages
 from bench.base.files import read_json, write_json
 from bench.base.identity import STAGES
 from bench.base.settings import RunSettings
-from bench.base.upgrade import MEASURED_BEFORE
 from bench.catalog.catalog import load_catalog
-from bench.metrics.definitions import DEFINITIONS, wanted
-from bench.metrics.evaluate import Evaluation, evaluate_run
+from bench.metrics.evaluate import evaluate_run
+from bench.metrics.needs import asked, wanted
 from bench.planning.resolve import find_run
 from bench.store.freshness import (
     evaluation_mark,
@@ -30,7 +25,7 @@ from bench.store.freshness import (
 )
 from bench.store.records import load_records
 from bench.training.run import train_run
-from tests.conftest import raise_version, tiny_settings
+from tests.conftest import raise_measure, raise_version, tiny_settings
 
 CATALOG = load_catalog()
 ROOT = Path(__file__).parents[2]
@@ -60,12 +55,13 @@ def edit(path: Path, **changes: Any) -> None:
 
 
 def stage(results: Path, run: RunSettings = RUN) -> str | None:
-    return next_stage(run, results, wanted())
+    return next_stage(run, results, wanted)
 
 
-def raise_measure(patch: pytest.MonkeyPatch, metric: str, estimator: str) -> None:
-    key = (metric, estimator)
-    patch.setitem(DEFINITIONS, key, replace(DEFINITIONS[key], version=DEFINITIONS[key].version + 1))
+def to_do(results: Path) -> list[str]:
+    """The measures that the run is to be measured by."""
+    summary = read_json(results / "corpora" / RUN.paper / RUN.corpus / "corpus.json")
+    return to_measure(read_json(results / "runs" / RUN.name / "measurements.json"), wanted(RUN, summary))
 
 
 def test_a_finished_run_is_left_alone(results: Path) -> None:
@@ -94,21 +90,18 @@ def test_a_record_from_before_versions_counts_as_version_1(
     edit(folder / "run.json", identity="old", training_identity=None, versions=None)
     new = dict.fromkeys(("versions", "evaluation", "measures"))
     measured = read_json(folder / "measurements.json")["measurements"]
-    old = [{k: v for k, v in m.items() if k not in ("measure", "version")} for m in measured]
+    old = [{k: v for k, v in m.items() if k not in ("measure", "version", "part")} for m in measured]
+    for one, kept in zip(old, measured, strict=True):
+        one["metric"] = ":".join(filter(None, (kept["metric"], kept["part"])))
     edit(folder / "measurements.json", identity="old", measurements=old, **new)
     assert stage(results) is None
     edit(folder / "measurements.json", identity="other")  # under which settings is not known
     assert stage(results) == "evaluate"
     edit(folder / "measurements.json", identity="old")
-    raise_measure(monkeypatch, "kl", "analytic")
-    assert to_measure(read_json(folder / "measurements.json"), wanted()) == {"kl analytic"}
+    raise_measure(monkeypatch, "likelihood")
+    assert to_do(results) == ["likelihood"]
     raise_version(monkeypatch, "decoder", "gru")
     assert stage(results) == "train"
-
-
-def test_the_measures_of_before_are_those_that_there_are() -> None:
-    """A measure that is added later is not among the former ones."""
-    assert set(MEASURED_BEFORE) <= set(wanted())
 
 
 def test_snakemake_compares_what_is_recorded_as_long_as_it_is_current(
@@ -116,14 +109,15 @@ def test_snakemake_compares_what_is_recorded_as_long_as_it_is_current(
 ) -> None:
     """So another way to compute identities plans nothing."""
     folder = results / "runs" / RUN.name
-    asked = training_mark(RUN, results), evaluation_mark(RUN, results, wanted())
-    assert asked == (training_mark(RUN, results.parent), evaluation_mark(RUN, results.parent, wanted()))
+    marks = training_mark(RUN, results), evaluation_mark(RUN, results, wanted, asked(RUN))
+    before = training_mark(RUN, results.parent), evaluation_mark(RUN, results.parent, wanted, asked(RUN))
+    assert marks == before
     edit(folder / "run.json", training_identity="as in the past")
     assert training_mark(RUN, results) == "as in the past"
-    edit(folder / "measurements.json", identity="as in the past")
-    assert evaluation_mark(RUN, results, wanted()) != asked[1]
+    edit(folder / "measurements.json", mark="as in the past")
+    assert evaluation_mark(RUN, results, wanted, asked(RUN)) == "as in the past"
     raise_version(monkeypatch, "decoder", "gru")
-    assert training_mark(RUN, results) == RUN.training_identity != asked[0]
+    assert training_mark(RUN, results) == RUN.training_identity != marks[0]
 
 
 def test_the_start_of_a_run_counts_as_it_lies_there(corpora: Path, tmp_path: Path) -> None:
@@ -142,67 +136,24 @@ def test_the_start_of_a_run_counts_as_it_lies_there(corpora: Path, tmp_path: Pat
     assert not is_training_of(record, run, tmp_path)
 
 
-def noted(name: str, called: list[str]) -> Callable[..., Any]:
-    """A method of the evaluation that notes that it was called."""
-    method = getattr(Evaluation, name)
-
-    def call(*arguments: Any) -> Any:
-        called.append(name)
-        return method(*arguments)
-
-    return call
-
-
 def test_a_raised_measure_is_measured_again_alone(
-    results: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, called = results / "runs" / RUN.name, list[str]()
-    before = read_json(folder / "measurements.json")
-    for name in ("_reconstruction", "_gradients", "_information", "_interpolations", "_likelihood"):
-        monkeypatch.setattr(Evaluation, name, noted(name, called))
-    tables = {name: (folder / name).read_bytes() for name in TABLES}
-    assert evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1) == before
-    assert called == []
-    # So that one can see what is measured again.
-    marked = [m | {"value": -1.0} for m in before["measurements"]]
-    edit(folder / "measurements.json", measurements=marked)
-    raise_measure(monkeypatch, "grad_norm_rec", "norm-evaluation-mode")
-    assert stage(results) == "evaluate"
-    after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
-    assert called == ["_gradients"]
-    assert stage(results) is None
-    new = {m["measure"]: m for m in after["measurements"] if m["value"] != -1.0}
-    old = {m["measure"]: m for m in before["measurements"]}
-    name = "grad_norm_rec norm-evaluation-mode"
-    assert new == {name: old[name] | {"version": 2}}
-    assert len(after["measurements"]) == len(before["measurements"])
-    assert after["earlier"] == [before["provenance"]]
-    table = pandas.read_parquet(io.BytesIO(tables[TABLES[0]]))
-    pandas.testing.assert_frame_equal(pandas.read_parquet(folder / TABLES[0])[list(table)], table)
-    assert [(folder / name).read_bytes() for name in TABLES[1:]] == [tables[name] for name in TABLES[1:]]
-
-
-def test_an_added_measure_is_measured_without_the_others(
     results: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = results / "runs" / RUN.name
     before = read_json(folder / "measurements.json")
-    assert to_measure(before, wanted()) == frozenset()
-    without = [m for m in before["measurements"] if m["metric"] not in ("mi", "dist1")]
-    measures = {k: v for k, v in before["measures"].items() if not k.startswith(("mi ", "dist1 "))}
-    edit(folder / "measurements.json", measurements=without, measures=measures)
-    table = pandas.read_parquet(folder / TABLES[0])
-    table.drop(columns=[c for c in table if str(c).startswith("mi_")]).to_parquet(folder / TABLES[0])
-    for name in ("_reconstruction", "_gradients", "_interpolations"):
-        monkeypatch.delattr(Evaluation, name)
+    tables = {name: (folder / name).read_bytes() for name in TABLES}
+    assert evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1) == before
+    # So that one can see what is measured again.
+    edit(folder / "measurements.json", measurements=[m | {"value": -1.0} for m in before["measurements"]])
+    raise_measure(monkeypatch, "gradients")
+    assert stage(results) == "evaluate"
     after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
-    by_name = [
-        sorted(c["measurements"], key=lambda m: (m["metric"], m["estimator"])) for c in (before, after)
-    ]
-    assert by_name[0] == by_name[1]
-    again = pandas.read_parquet(folder / TABLES[0])
-    pandas.testing.assert_frame_equal(again[list(table)], table)
     assert stage(results) is None
+    again = [m for m in after["measurements"] if m["value"] != -1.0]
+    assert again == [m | {"version": 2} for m in before["measurements"] if m["measure"] == "gradients"]
+    assert len(after["measurements"]) == len(before["measurements"])
+    assert after["earlier"] == [before["provenance"]]
+    assert [(folder / name).read_bytes() for name in TABLES] == [tables[name] for name in TABLES]
 
 
 def test_what_cannot_be_read_any_more_is_measured_anew(results: Path, corpora: Path) -> None:
@@ -220,8 +171,12 @@ def test_the_published_runs_are_current() -> None:
     assert len(PUBLISHED) == 42
     for path in PUBLISHED:
         record, measured = read_json(path), read_json(path.with_name("measurements.json"))
-        assert is_training_of(record, find_run(CATALOG, record["name"]), path.parents[5]), path
-        assert not to_measure(measured, wanted()), path
+        run = find_run(CATALOG, record["name"])
+        assert is_training_of(record, run, path.parents[5]), path
+        summary = read_json(
+            ROOT / "results" / "published" / "corpora" / run.paper / run.corpus / "corpus.json"
+        )
+        assert not to_measure(measured, wanted(run, summary)), path
     shown = load_records(ROOT / "results", {}).runs
     assert len(shown) == len(PUBLISHED)
     assert [run.name for run in shown if ages(run) or run.faults or run.state != "finished"] == []

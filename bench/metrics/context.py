@@ -1,0 +1,183 @@
+"""What the measures of one run share: the model, its posteriors, likelihoods and decoded texts, each computed once.
+
+A result depends on the run and its settings alone: not on how the work is batched, nor on which other measures are
+made, since each random number is seeded by a name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bench.base.device import product_type
+from bench.base.errors import BenchError
+from bench.base.files import read_json
+from bench.base.seeds import derive_seed
+from bench.base.settings import RunSettings
+from bench.corpora.batches import Collator
+from bench.corpora.prepared import Prepared
+from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
+from bench.metrics.decoding import greedy
+from bench.metrics.evaluators import load_evaluator
+from bench.metrics.needs import offered
+from bench.models.distributions import Latent
+from bench.models.model import TextModel
+from bench.models.noise import TextSource
+from bench.store.freshness import WEIGHTS
+from bench.training.composition import Composition
+
+SPLIT = "test"
+Ids = list[int]  # one text
+
+
+class Context:
+    """One trained run on the test split of its corpus."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        corpus: Prepared,
+        folder: Path,
+        device: torch.device,
+        evaluators: Path | None = None,
+    ) -> None:
+        """``folder`` holds the weights; ``evaluators`` is the folder of the evaluators, by default a temporary one."""
+        self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
+        self.wanted = settings.evaluation
+        self.composition = Composition(settings, len(corpus.vocabulary))
+        self.composition.load_state_dict(load_file(folder / WEIGHTS))
+        self.model: TextModel = self.composition.to(device).model.eval().requires_grad_(False)
+        self.infer = self.composition.procedure.inference(self.model)
+        self.texts = Collator(corpus.splits[SPLIT], device)
+        self._evaluators = evaluators
+        self._loaded: dict[str, Any] = {}
+        self._decoded: dict[bool, list[list[Ids]]] = {}
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """The content of ``corpus.json``."""
+        found: Mapping[str, Any] = read_json(self.corpus.folder / "corpus.json")
+        return found
+
+    @cached_property
+    def met(self) -> frozenset[str]:
+        """The needs that the run meets, those of which only the built model tells among them."""
+        known = offered(self.settings, self.summary)
+        closed = "density" in known and self.latent.kl_terms(self.model.prior) is not None
+        return known | ({"closed-form KL"} if closed else set())
+
+    def noise(self, *names: object) -> tuple[object, ...]:
+        """Names that seed random numbers of this run's evaluation."""
+        return ("evaluation", self.settings.corpus, self.settings.seed, *names)
+
+    @cached_property
+    def likelihoods(self) -> dict[str, np.ndarray]:
+        """Columns of the likelihoods of the texts: see :func:`bench.estimators.likelihood.text_likelihoods`."""
+        return self.likelihoods_by(self.infer)
+
+    def likelihoods_by(self, infer: Infer) -> dict[str, np.ndarray]:
+        """Columns of the likelihoods of the texts with the posteriors of ``infer``."""
+        dtype = product_type(self.device, self.settings.training.precision)
+        names = self.noise("codes")
+        return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer, dtype=dtype)
+
+    @cached_property
+    def latent(self) -> Latent:
+        """The posteriors of all texts, in corpus order."""
+        return self.posteriors(self.texts)
+
+    def posteriors(self, texts: Collator) -> Latent:
+        """The posteriors of all texts of a split, in corpus order."""
+        return posteriors(self.infer, texts, np.arange(len(texts.lengths)))
+
+    def codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
+        """Codes (texts, samples, d), the same for a text whatever else is measured."""
+        index = torch.arange(len(latent.center()), device=self.device)
+        return latent.sample(TextSource(index, *self.noise(*names)), samples)[0]
+
+    @property
+    def reconstructed(self) -> int:
+        """How many codes of each text are decoded; a deterministic code needs only one."""
+        return self.wanted.reconstructions if self.latent.stochastic else 1
+
+    def reconstructions(self, *, unknown: bool = False) -> list[list[Ids]]:
+        """For each text, the greedy texts of codes of its posterior; ``unknown`` lets the unknown word be written."""
+        if unknown not in self._decoded:
+            samples = self.reconstructed
+            codes = self.codes(self.latent, samples, "codes").flatten(0, 1)
+            outputs = greedy(self.model, codes, self.wanted.longest, unknown=unknown)
+            by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
+            self._decoded[unknown] = by_text
+        return self._decoded[unknown]
+
+    @cached_property
+    def references(self) -> list[Ids]:
+        """The texts as ids; each word without an id of its own has a negative number instead, the same everywhere."""
+        vocabulary, others = self.corpus.vocabulary, dict[str, int]()
+
+        def number(word: str) -> int:
+            found: int = vocabulary.id(word)
+            if vocabulary.words[found] == word:
+                return found
+            return others.setdefault(word, -1 - len(others))
+
+        return [[number(word) for word in text] for text in self.raw]
+
+    @cached_property
+    def raw(self) -> list[list[str]]:
+        """The texts in words, before unknown words were mapped."""
+        return self.corpus.raw(SPLIT)
+
+    @cached_property
+    def prior_texts(self) -> list[Ids]:
+        """Greedy texts of codes of the prior."""
+        generator = torch.Generator().manual_seed(derive_seed(*self.noise("prior")))
+        codes = self.model.prior.sample(self.wanted.prior_samples, generator).to(self.device)
+        return greedy(self.model, codes, self.wanted.longest)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """A text of ids as it is shown."""
+        return " ".join(self.corpus.vocabulary.decode(ids))
+
+    def decoded(self, codes: Tensor) -> list[str]:
+        """The greedy texts of codes (n, d), as they are shown."""
+        return [self.text(ids) for ids in greedy(self.model, codes, self.wanted.longest)]
+
+    def interpolated(self, latent: Latent, first: int, last: int, inner: int) -> list[str]:
+        """Greedy texts of two texts' centres and of ``inner`` codes between them.
+
+        These are at equal distances on the way that the space of the codes has between two of them.
+        """
+        shares = torch.linspace(0, 1, inner + 2, device=self.device)
+        center = latent.center()
+        return self.decoded(self.model.space.between(center[first], center[last], shares))
+
+    def chosen(self, count: int) -> list[int]:
+        """Some texts to show, the same for every system of a corpus."""
+        random = np.random.Generator(np.random.PCG64(derive_seed("shown", self.settings.corpus)))
+        total = len(self.texts.lengths)
+        return sorted(random.choice(total, size=min(count, total), replace=False).tolist())
+
+    def evaluator(self, name: str) -> Any:
+        """The evaluator that the paper declares under ``name``; it is made if it is not there yet.
+
+        Raises :class:`BenchError` for a name that the paper does not declare.
+        """
+        if name not in self._loaded:
+            declared = self.wanted.evaluators
+            if name not in declared:
+                raise BenchError(
+                    f"the paper declares no evaluator {name!r}", where=self.settings.name, allowed=declared
+                )
+            root = self._evaluators or Path(tempfile.mkdtemp())
+            folder = root / self.settings.paper / self.settings.corpus / name
+            self._loaded[name] = load_evaluator(declared[name], self.corpus, folder)
+        return self._loaded[name]

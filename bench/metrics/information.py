@@ -1,0 +1,109 @@
+"""Mutual information of texts and codes, active units, and the histograms of the posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.metrics.combine import Mean
+from bench.metrics.definitions import NATS, Definition, Metric
+from bench.metrics.measures import measure
+
+if TYPE_CHECKING:
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
+
+_MI = (
+    Definition(
+        "mi",
+        "leave-one-out",
+        NATS,
+        "upper bound",
+        "Mean of ln q(z|x) minus ln of the mean density under the other texts of a block, in file order.",
+        "Too high, without limit: it can exceed the KL, which no mutual information can. Too low where texts of a"
+        " block are more alike than any of the split.",
+        cost="a density for each code of a text and each text of its block",
+        over=Mean("mi_leave_one_out"),
+    ),
+    Definition(
+        "mi",
+        "self-included",
+        NATS,
+        "lower bound",
+        "The same with the own text kept in the mixture of the block.",
+        "Too low: it cannot exceed ln(texts in the block), and texts of a block may be alike.",
+        cost="none beyond leaving one out",
+        over=Mean("mi_self_included"),
+    ),
+    Definition(
+        "mi",
+        "like-length",
+        NATS,
+        "lower bound",
+        "Self-included, in mixtures of 32 texts of like length, as the code of Lagging-VAE estimates it.",
+        "Too low: it cannot exceed ln 32 = 3.47, and texts of like length may be alike.",
+        cost="a density for each code of a text and each text of its batch",
+        over=Mean("mi_like_length"),
+    ),
+    Definition(
+        "mi",
+        "aggregate",
+        NATS,
+        "lower bound",
+        "KL minus KL(q(z) || p(z)), with q(z) the mixture over all texts of the split, own text included.",
+        "Too low: it cannot exceed ln(texts in the split); nearer than the estimate on blocks.",
+        main=True,
+        cost="a density for each code of a text and each text of the split",
+        over=Mean("mi_aggregate"),
+    ),
+)
+_UNITS = Definition(
+    "active_units",
+    "variance-of-means",
+    "count",
+    "exact",
+    "Dimensions whose posterior mean has a variance over texts above 0.01.",
+    main=True,
+    cost="one pass of the encoder",
+)
+
+
+@measure(
+    "information",
+    needs=("density", "prior"),
+    metrics=(
+        Metric("mi", "MI", 0, place=70, lists=("overview", "pairs", "sign tests")),
+        Metric("active_units", "active units", 0, place=80, lists=("overview",)),
+    ),
+    gives=(*_MI, _UNITS),
+)
+def information(context: Context, record: Record) -> None:
+    """Four estimates of the mutual information, the active units, and the histograms of the posterior."""
+    import torch
+
+    from bench.estimators.information import (
+        AGGREGATE_CODES,
+        active_units,
+        mutual_information,
+        sigma_histogram,
+    )
+
+    latent, wanted, prior = context.latent, context.wanted, context.model.prior
+    columns = context.likelihoods
+    name = "kl_analytic" if "kl_analytic" in columns else "kl_monte_carlo"
+    kl = torch.as_tensor(columns[name], device=context.device)
+    lengths = torch.as_tensor(context.texts.lengths, device=context.device)
+    with torch.no_grad():
+        codes = context.codes(latent, wanted.samples, "codes")
+        found = mutual_information(latent, codes, kl, lengths, prior, wanted.information_block)
+        units, variance = active_units(latent.center())
+        terms = latent.kl_terms(prior)
+    for name, values in vars(found).items():
+        record.columns[f"mi_{name}"] = values.cpu().numpy()
+        most = AGGREGATE_CODES if name == "aggregate" else wanted.samples
+        record.add("mi", name.replace("_", "-"), samples=min(most, wanted.samples))
+    record.add("active_units", "variance-of-means", units, texts=len(kl))
+    if "log_std" in latent.parameters:
+        record.histograms["sigma"] = sigma_histogram(latent.parameters["log_std"])
+    record.histograms["units"] = {"variance": variance.tolist()}
+    if terms is not None and terms.shape[-1] == len(variance):  # a term for each dimension
+        record.histograms["units"]["kl"] = terms.mean(0).tolist()

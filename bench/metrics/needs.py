@@ -1,0 +1,102 @@
+"""What a measure may need of a system and its corpus, and which measures a run is measured by.
+
+Whether a need is met is known before anything is trained: from the settings of the run, and from the ``corpus.json``
+of its corpus. So a number that a system cannot have is told apart from one that was not measured yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.base.errors import unknown
+from bench.base.needs import given_by
+from bench.base.settings import RunSettings
+from bench.metrics.evaluators import evaluator_identity
+from bench.metrics.measures import Definition, Measure, find_measure, measures
+
+NEEDS = {
+    "posterior": "the system has codes of texts",
+    "density": "codes are drawn from a posterior with a density",
+    "prior": "codes can be drawn from a prior",
+    "likelihood": "the likelihood of a text can be estimated",
+    "language model": "the system has no codes, and its likelihood is exact",
+    "regulariser": "the objective has a term kl",
+    "twin": "the system has a deterministic twin",
+    "released sampler": "the system was trained with the released sampler of the vMF distribution",
+    "closed-form KL": "the KL of the posterior to the prior is known in closed form",
+    "exact corpus": "the true probability of each text is known",
+}
+KL = "kl"  # the term of an objective that a gradient is measured of
+EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
+OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells
+
+
+def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
+    """The needs that a run meets; ``corpus`` is the content of ``corpus.json``."""
+    given = given_by(run.used())
+    codes = "posterior" in given
+    held = {
+        **{need: need in given for need in ("posterior", "density", "prior", "twin")},
+        "likelihood": "density" in given or not codes,
+        "language model": not codes,
+        "regulariser": KL in run.objective,
+        "released sampler": run.posterior.options.get("sampler") == "released",
+        "exact corpus": corpus.get("exact") is not None,
+    }
+    evaluators = {EVALUATOR + name for name in run.evaluation.evaluators}
+    return frozenset(name for name, met in held.items() if met) | evaluators
+
+
+def applicable(run: RunSettings, corpus: Mapping[str, Any]) -> list[Measure]:
+    """The measures of which the run meets all needs; where its paper selects measures, of those alone.
+
+    Raises :class:`BenchError` for a selected measure that there is not, and for a need of no known name.
+    """
+    return _chosen(run, offered(run, corpus))
+
+
+def _chosen(run: RunSettings, met: frozenset[str]) -> list[Measure]:
+    chosen = run.evaluation.measures
+    for name in chosen or ():
+        find_measure(name, where=f"the measures that {run.paper} selects")
+    for one in measures().values():
+        check_needs(one)
+    known = (one for one in measures().values() if chosen is None or one.name in chosen)
+    return [one for one in known if set(one.needs) <= met]
+
+
+def check_needs(one: Measure) -> None:
+    """Raise :class:`BenchError` for a need that no system could meet, since it has no meaning."""
+    for need in (*one.needs, *(need for given in one.gives for need in given.needs)):
+        if need not in NEEDS and not need.startswith(EVALUATOR):
+            raise unknown("need", need, NEEDS, where=f"measure {one.name}")
+
+
+def expected(one: Measure, met: frozenset[str]) -> list[Definition]:
+    """The definitions of which a measure gives a number, for a system that meets these needs."""
+    return [given for given in one.gives if set(given.needs) <= met]
+
+
+def wanted(run: RunSettings, corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """The version of each measure of a run, by the measure's name.
+
+    The version of a measure with evaluators also says which: they are measured with, so another one counts as
+    another version.
+    """
+    return {one.name: _version(one, run, corpus) for one in applicable(run, corpus)}
+
+
+def asked(run: RunSettings) -> dict[str, Any]:
+    """The same of every measure that may apply to a run, as far as it is known before its corpus is prepared."""
+    declared = run.evaluation.evaluators
+    return {
+        one.name: [one.version, *(declared[name].model_dump(mode="json") for name in one.evaluators)]
+        for one in _chosen(run, offered(run, {}) | OF_CORPUS)
+    }
+
+
+def _version(one: Measure, run: RunSettings, corpus: Mapping[str, Any]) -> int | str:
+    declared, data = run.evaluation.evaluators, str(corpus.get("data_hash"))
+    identities = [f"{name}:{evaluator_identity(declared[name], data)}" for name in one.evaluators]
+    return " ".join([str(one.version), *identities]) if identities else one.version

@@ -1,0 +1,128 @@
+"""An n-gram language model as an evaluator, and the perplexity that samples have under it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from bench.base.registry import part
+from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
+from bench.metrics.combine import Perplexity, Summary
+from bench.metrics.definitions import Definition, Metric
+from bench.metrics.kneser_ney import estimate, write_arpa
+from bench.metrics.measures import measure
+
+if TYPE_CHECKING:
+    from bench.corpora.prepared import Prepared
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
+
+ARPA = "model.arpa"
+NAMED = {GO: "<s>", EOS: "</s>", UNK: SPECIALS[UNK]}  # as kenlm knows them
+
+
+@part("evaluator", "kneser-ney")
+class KneserNey:
+    """An n-gram language model of the training texts, with interpolated modified Kneser-Ney discounts."""
+
+    def __init__(self, *, order: Annotated[int, Field(ge=2, le=6)] = 5) -> None:
+        self.order = order
+
+    def make(self, corpus: Prepared, folder: Path) -> Mapping[str, Any]:
+        """Estimate the model of the training split and write it as ARPA; the padding symbol is no word of it."""
+        texts = ([index - 1 for index in text.tolist()] for text in corpus.splits["train"])
+        made = estimate(texts, len(corpus.vocabulary) - 1, GO - 1, EOS - 1, self.order)
+        write_arpa(made, _names(corpus.vocabulary)[1:], GO - 1, folder / ARPA)
+        return {
+            "texts": len(corpus.splits["train"]),
+            "orders": [
+                {"ngrams": len(one.word), "discounts": list(one.discounts), "estimated": one.estimated}
+                for one in made
+            ],
+        }
+
+    def load(self, corpus: Prepared, folder: Path) -> NgramModel:
+        """The model, read by kenlm."""
+        return NgramModel(folder / ARPA, corpus.vocabulary)
+
+
+def _names(vocabulary: Vocabulary) -> list[str]:
+    """The words of all ids in the file, each once: a word of the corpus that kenlm knows otherwise is marked."""
+    taken = set(NAMED.values())
+    return [
+        NAMED.get(index, f"\\{word}" if word in taken else word)
+        for index, word in enumerate(vocabulary.words)
+    ]
+
+
+class NgramModel:
+    """An n-gram language model over the ids of a vocabulary."""
+
+    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+        import kenlm
+
+        config = kenlm.Config()
+        config.show_progress = False
+        config.arpa_complain = kenlm.ARPALoadComplain.NONE
+        self._model = kenlm.Model(str(path), config)
+        self._names = _names(vocabulary)
+
+    def loss(self, ids: Sequence[int]) -> float:
+        """-ln P of a text of ids, its end counted, in nats."""
+        text = " ".join(self._names[index] for index in ids)
+        score: float = self._model.score(text, bos=True, eos=True)
+        return -score * math.log(10)
+
+
+def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
+    """The perplexity of texts of ids, ends counted, with its interval over texts.
+
+    The end symbol alone stands for a text that a decoder ended at once: it has no words.
+    """
+    kept = [[index for index in text if index != EOS] for text in texts]
+    over = Perplexity("loss")
+    losses = np.array([model.loss(text) for text in kept])
+    return over.summary(over.per_text({"loss": losses, "words": [len(text) for text in kept]}), 0)
+
+
+@measure(
+    "sample-ppl",
+    needs=("prior", "evaluator ngram"),
+    metrics=(
+        Metric("sample_ppl", "forward PPL", 1, place=134),
+        Metric("held_out_ppl", "PPL of test texts, n-gram model", 1, place=135),
+    ),
+    gives=(
+        Definition(
+            "sample_ppl",
+            "ngram",
+            "none",
+            "exact",
+            "Perplexity of greedy samples from the prior under an n-gram language model of the training texts, end "
+            "symbol counted.",
+            "Low for samples that are all alike: it says nothing of what is never sampled.",
+            main=True,
+            cost="greedy decoding of each sample from the prior; the n-gram model is made once for a corpus",
+        ),
+        Definition(
+            "held_out_ppl",
+            "ngram",
+            "none",
+            "exact",
+            "Perplexity of the test texts under the same n-gram language model, to compare with.",
+            main=True,
+            cost="none beyond that of the samples",
+        ),
+    ),
+)
+def sample_ppl(context: Context, record: Record) -> None:
+    """The perplexity of samples from the prior under an n-gram model, and that of the test texts beside it."""
+    model: NgramModel = context.evaluator("ngram")
+    record.add_summary("sample_ppl", "ngram", perplexity(model, context.prior_texts))
+    test = [text.tolist() for text in context.corpus.splits[record.split]]
+    record.add_summary("held_out_ppl", "ngram", perplexity(model, test))

@@ -1,0 +1,127 @@
+"""An n-gram model as an evaluator: made once, with a record of its own, and what it says of samples."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.base.errors import BenchError
+from bench.base.files import read_json, sha256_file
+from bench.base.settings import RunSettings
+from bench.corpora.prepared import Prepared
+from bench.corpora.vocabulary import EOS, UNK
+from bench.metrics.context import Context
+from bench.metrics.evaluate import evaluate_run
+from bench.metrics.evaluators import RECORD, evaluator_identity, load_evaluator, make_evaluator
+from bench.metrics.ngram_model import ARPA, NgramModel, perplexity
+from tests.conftest import tiny_settings
+
+NGRAM = {"ngram": {"kind": "kneser-ney", "order": 3}}
+
+
+def settings(**evaluators: Any) -> RunSettings:
+    return tiny_settings("vae", evaluation={"evaluators": evaluators or NGRAM})
+
+
+def declared(**options: Any) -> Any:
+    return settings(ngram={"kind": "kneser-ney", **options}).evaluation.evaluators["ngram"]
+
+
+@pytest.fixture(scope="module")
+def folder(corpus: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluators") / "ngram"
+    make_evaluator(declared(order=3), corpus, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "ngram"))
+
+
+def test_it_is_a_run_with_a_record_of_its_own(folder: Path, corpus: Prepared) -> None:
+    record = read_json(folder / RECORD)
+    assert record["settings"] == {"kind": "kneser-ney", "options": {"order": 3}}
+    assert record["data_hash"] == corpus.data_hash
+    assert record["identity"] == evaluator_identity(declared(order=3), corpus.data_hash)
+    assert record["files"] == {ARPA: sha256_file(folder / ARPA)}
+    assert record["facts"]["texts"] == len(corpus.splits["train"])
+    estimated = [one["estimated"] for one in record["facts"]["orders"]]
+    assert estimated == [False, True, True]  # no word of this corpus follows two others alone
+    assert {"code_version", "dirty", "started", "finished"} <= set(record["provenance"])
+
+
+def test_it_is_made_once_and_again_only_if_it_is_another(copy: Path, corpus: Prepared) -> None:
+    before = (copy / RECORD).read_bytes()
+    make_evaluator(declared(order=3), corpus, copy)
+    assert (copy / RECORD).read_bytes() == before
+    made = make_evaluator(declared(order=2), corpus, copy)
+    assert len(made["facts"]["orders"]) == 2
+    assert read_json(copy / RECORD) == made
+
+
+def test_a_damaged_file_is_refused(copy: Path, corpus: Prepared) -> None:
+    with (copy / ARPA).open("a") as file:
+        file.write("more")
+    with pytest.raises(BenchError, match=r"damaged file of an evaluator(.|\n)*evaluator.json"):
+        load_evaluator(declared(order=3), corpus, copy)
+
+
+@pytest.mark.parametrize("wrong", [{"order": 1}, {"order": 7}, {"orders": 3}])
+def test_options_are_checked_when_they_are_read(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match="order"):
+        settings(ngram={"kind": "kneser-ney", **wrong})
+
+
+def test_an_unknown_evaluator_is_an_error() -> None:
+    with pytest.raises(BenchError, match=r"unknown evaluator 'kneser'(.|\n)*kneser-ney"):
+        settings(ngram="kneser")
+
+
+def test_perplexity_is_that_of_words_and_ends(folder: Path, corpus: Prepared) -> None:
+    model = NgramModel(folder / ARPA, corpus.vocabulary)
+    texts = [text.tolist() for text in corpus.splits["test"]]
+    found = perplexity(model, texts)
+    losses = sum(model.loss(text) for text in texts)
+    assert found.value == pytest.approx(math.exp(losses / sum(len(text) + 1 for text in texts)), rel=1e-9)
+    assert found.low < found.value < found.high
+    assert found.texts == len(texts)
+    assert perplexity(model, [[EOS]]).value == perplexity(model, [[]]).value  # a decoder that ends at once
+    assert math.isfinite(model.loss([UNK, UNK]))
+    train = [text.tolist() for text in corpus.splits["train"]]
+    assert perplexity(model, train).value < found.value < len(corpus.vocabulary)
+
+
+def test_samples_are_measured_with_it_and_no_other_measure_changes(
+    runs: Path, corpora: Path, tmp_path: Path
+) -> None:
+    run = settings()
+    assert run.identity == tiny_settings("vae").identity
+    target = tmp_path / "results" / "runs" / run.name
+    shutil.copytree(runs / run.name, target, ignore=shutil.ignore_patterns("measure*", "sent*", "texts*"))
+    plain = evaluate_run(
+        tiny_settings("vae"), corpora, tmp_path / "results" / "runs", device="cpu", threads=1
+    )
+    assert "sample-ppl" not in plain["measures"]
+    content = evaluate_run(run, corpora, tmp_path / "results" / "runs", device="cpu", threads=1)
+    added = [m for m in content["measurements"] if m["measure"] == "sample-ppl"]
+    assert [m["metric"] for m in added] == ["sample_ppl", "held_out_ppl"]
+    assert [m for m in content["measurements"] if m not in added] == plain["measurements"]
+    assert (tmp_path / "results" / "evaluators" / run.paper / run.corpus / "ngram" / RECORD).exists()
+    assert all(1 < m["low"] <= m["value"] <= m["high"] for m in added)
+    again = evaluate_run(settings(ngram={"kind": "kneser-ney", "order": 2}), corpora, tmp_path / "results" / "runs",
+                         device="cpu", threads=1)  # fmt: skip
+    other = [m for m in again["measurements"] if m["measure"] == "sample-ppl"]
+    assert [m["value"] for m in other] != [m["value"] for m in added]
+    assert again["measures"]["likelihood"] == content["measures"]["likelihood"]
+
+
+def test_an_evaluator_that_is_not_declared_is_named(runs: Path, corpus: Prepared) -> None:
+    context = Context(tiny_settings("vae"), corpus, runs / settings().name, torch.device("cpu"))
+    with pytest.raises(BenchError, match="the paper declares no evaluator 'ngram'"):
+        context.evaluator("ngram")
