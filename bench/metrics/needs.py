@@ -12,8 +12,9 @@ from typing import Any
 from bench.base.errors import unknown
 from bench.base.needs import given_by
 from bench.base.settings import RunSettings
+from bench.metrics.definitions import Definition
 from bench.metrics.evaluators import evaluator_identity
-from bench.metrics.measures import Definition, Measure, find_measure, measures
+from bench.metrics.measures import Measure, find_measure, measures
 
 NEEDS = {
     "posterior": "the system has codes of texts",

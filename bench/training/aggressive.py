@@ -44,7 +44,7 @@ class Aggressive(Standard):
     network reads the encoder only to be decoded (no code of a coupled system was released).
     """
 
-    turns = (INFERENCE, GENERATION, ALL)
+    turns: tuple[Turn, ...] = (INFERENCE, GENERATION, ALL)
 
     def __init__(
         self,

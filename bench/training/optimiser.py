@@ -244,8 +244,10 @@ def _optimiser(
     if settings.kind == "sgd":
         return torch.optim.SGD(parameters, lr=rate, fused=True)
     if settings.kind == "rmsprop":
-        more = {"alpha": settings.smoothing, "eps": settings.epsilon}
-        return torch.optim.RMSprop(parameters, lr=rate, capturable=capturable, foreach=True, **more)
+        smoothing, epsilon = settings.smoothing, settings.epsilon
+        return torch.optim.RMSprop(
+            parameters, lr=rate, alpha=smoothing, eps=epsilon, capturable=capturable, foreach=True
+        )
     return torch.optim.Adam(
         parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, fused=True, capturable=capturable
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.analysis.age import told
 from bench.catalog.catalog import Catalog
-from bench.metrics.definitions import DEFINITIONS
+from bench.metrics.measures import measures
 from bench.planning.plan import Request, make_plan
 from bench.store.records import RunRecord, load_records
 from tests.conftest import raise_version
@@ -48,13 +49,10 @@ def test_a_raised_part(both: Any, catalog: Catalog, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_raised_measure(both: Any, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = ("kl", "analytic")
-    monkeypatch.setitem(
-        DEFINITIONS, key, DEFINITIONS[key].__class__(**vars(DEFINITIONS[key]) | {"version": 2})
-    )
+    monkeypatch.setitem(measures(), "likelihood", replace(measures()["likelihood"], version=2))
     for run in load(both, catalog):
         assert run.state == "finished"
-        assert told(run) == "measured with version 1 of kl analytic, now 2"
+        assert told(run) == "measured with version 1 of likelihood, now 2"
 
 
 def test_a_version_that_a_record_has_and_today_has_not(both: Any, catalog: Catalog) -> None:

@@ -19,6 +19,7 @@ from bench.base.files import read_json, sha256_file, write_json
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
 from bench.metrics.evaluate import _Evaluation, evaluate_run
+from bench.metrics.measures import Measure
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
 from bench.metrics.results import Results
 from bench.store.shown import Shown, read_shown
@@ -232,9 +233,12 @@ def test_a_measure_that_is_added_is_measured_alone_and_gives_the_same_files(
         assert (folder / file).read_bytes() != complete[file] or file in UNTOUCHED.get(name, ())
     made = []
     measure = _Evaluation._measure
-    monkeypatch.setattr(
-        _Evaluation, "_measure", lambda self, m, *rest: (made.append(m.name), measure(self, m, *rest))
-    )
+
+    def noted(self: _Evaluation, one: Measure, *rest: Any) -> None:
+        made.append(one.name)
+        measure(self, one, *rest)
+
+    monkeypatch.setattr(_Evaluation, "_measure", noted)
     before, content = json.loads(complete["measurements.json"]), evaluate(copied, corpora)
     assert made == [name]
     assert content["measurements"] == before["measurements"]

@@ -22,7 +22,7 @@ def texts(seed: int, count: int = 60) -> list[list[int]]:
     """Texts of ids 2 to 7 with a preference for some, some of them empty."""
     random = np.random.default_rng(seed)
     weights = np.array([1, 8, 5, 3, 2, 1]) / 20
-    return [random.choice(6, size=random.integers(0, 7), p=weights) + 2 for _ in range(count)]
+    return [(random.choice(6, size=random.integers(0, 7), p=weights) + 2).tolist() for _ in range(count)]
 
 
 class Plain:
@@ -130,13 +130,16 @@ def test_discounts_are_those_of_the_closed_formulas() -> None:
     counts = np.repeat([0, 1, 2, 3, 4, 5, 9], [50, 40, 20, 11, 7, 3, 2])
     y = 40 / (40 + 2 * 20)
     expected = (1 - 2 * y * 20 / 40, 2 - 3 * y * 11 / 20, 3 - 4 * y * 7 / 11)
-    assert discounts(counts) == (pytest.approx(expected), True)
+    found, estimated = discounts(counts)
+    assert estimated
+    assert found == pytest.approx(expected)
     assert discounts(np.array([1, 1, 2, 3])) == (FALLBACK, False)  # no n-gram occurs four times
     assert discounts(np.repeat([1, 2, 3, 4], [2, 1, 60, 1])) == (FALLBACK, False)  # D(2) would be negative
 
 
 def test_a_model_of_one_text_and_of_empty_ones(tmp_path: Path) -> None:
-    for found in ([[2, 3]], [[], []]):
+    few: list[list[list[int]]] = [[[2, 3]], [[], []]]
+    for found in few:
         made: list[Order] = estimate(found, WORDS, START, END, 3)
         assert not any(one.estimated for one in made)
         read = model(tmp_path, found, 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.metrics.definitions import base
 from bench.metrics.measures import definitions, metrics
 from bench.report import estimators
 from benchmarks import estimators as program
@@ -77,5 +78,5 @@ def test_every_estimator_has_its_cost_and_every_metric_its_symbol() -> None:
     assert [key for key, definition in definitions().items() if not definition.cost] == []
     assert {metric for metric, _ in definitions()} == set(metrics())
     assert len({metric.symbol for metric in metrics().values()}) == len(metrics())
-    assert estimators.base("importance-sampling-100") == "importance-sampling"
-    assert estimators.base("squared-training-mode") == "squared-training-mode"
+    assert base("importance-sampling-100") == "importance-sampling"
+    assert base("squared-training-mode") == "squared-training-mode"

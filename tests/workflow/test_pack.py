@@ -23,7 +23,7 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import load_catalog
 from bench.cli.main import main
-from bench.metrics.definitions import wanted
+from bench.metrics.needs import wanted
 from bench.planning import pack as pool
 from bench.planning.cost import estimate
 from bench.planning.pack import Outcome, Workers, in_order, pack
@@ -277,10 +277,10 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
     results = tmp_path / "results"
     shutil.copytree(story.results, results)
     run = find_run(CATALOG, PREFB, SETTINGS)
-    assert next_stage(run, results, wanted()) is None
+    assert next_stage(run, results, wanted) is None
     other = SETTINGS | {"evaluation": SETTINGS["evaluation"] | {"samples": 6}}
-    assert next_stage(find_run(CATALOG, PREFB, other), results, wanted()) == "evaluate"
-    assert next_stage(find_run(CATALOG, PREFB, SETTINGS | {"latent": 5}), results, wanted()) == "train"
+    assert next_stage(find_run(CATALOG, PREFB, other), results, wanted) == "evaluate"
+    assert next_stage(find_run(CATALOG, PREFB, SETTINGS | {"latent": 5}), results, wanted) == "train"
     folder = results / "runs" / PREFB
 
     def edited(file: str, change: Callable[[Any], None]) -> str | None:
@@ -288,7 +288,7 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
         content = read_json(folder / file)
         change(content)
         write_json(folder / file, content)
-        stage = next_stage(run, results, wanted())
+        stage = next_stage(run, results, wanted)
         (folder / file).write_bytes(before)
         return stage
 
@@ -297,9 +297,9 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
     assert edited("measurements.json", lambda c: c["measures"].pop("kl analytic")) == "evaluate"
     assert edited("measurements.json", lambda c: c.update(weights_sha256="other")) == "evaluate"
     (folder / "measurements.json").write_text("{")
-    assert next_stage(run, results, wanted()) == "evaluate"
+    assert next_stage(run, results, wanted) == "evaluate"
     (folder / "model.safetensors").unlink()
-    assert next_stage(run, results, wanted()) == "train"  # there is nothing to measure
+    assert next_stage(run, results, wanted) == "train"  # there is nothing to measure
 
 
 def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
@@ -345,4 +345,4 @@ def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
     assert said == "3 runs, 360 steps; left: 0 runs. No like run is recorded: `bench plan` times a few steps."
     folder = state_folder(tmp_path / "state", run, "None")
     write_json(folder / "status.json", {"name": run.name, "step": 60})
-    assert standing(run, tmp_path, wanted()).trained == 60 / 400
+    assert standing(run, tmp_path, wanted).trained == 60 / 400
