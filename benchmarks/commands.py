@@ -118,12 +118,12 @@ def report(options: argparse.Namespace, side: str) -> Work:
     from bench.catalog.catalog import load_catalog
     from bench.planning.plan import Request, make_plan, systems_of
     from bench.report.site import build_report
-    from tests.report import conftest
+    from tests import made_up
 
     count = 10 if side == "ten runs" else options.runs
     root, catalog = Path(tempfile.mkdtemp()), load_catalog()
-    conftest.TEXTS = 3_761  # as the test split of the Penn Treebank
-    results, paper = conftest.Results(root, catalog), "coupled-vae"
+    made_up.TEXTS = 3_761  # as the test split of the Penn Treebank
+    results, paper = made_up.Results(root, catalog), "coupled-vae"
     systems = [s for s in systems_of(catalog, paper) if not catalog.missing(paper, s)]
     seeds = range(-(-count // len(systems)))
     names = [f"paper/{paper}/ptb/{system}/seed{seed}" for seed in seeds for system in systems][:count]

@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import load_catalog
+from bench.corpora.readers import check_options
 from bench.models import packing
 from bench.planning.cost import sizes_of, stand_in
 from bench.planning.plan import Request, make_plan
@@ -66,7 +67,8 @@ class Kernels(TorchDispatchMode):
 
 def trainer_of(run: RunSettings, folder: str) -> Trainer:
     """A run that has made its first step."""
-    corpus = stand_in(run, sizes_of(load_catalog().corpus(run.corpus)))
+    entry = load_catalog().corpus(run.corpus)
+    corpus = stand_in(run, sizes_of(entry), check_options(entry, entry.name))
     trainer = Trainer(run, corpus, Path(folder), torch.device("cpu"))
     trainer.reporter.every = float("inf")
     trainer.one_step(1)

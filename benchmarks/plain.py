@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.base.text_rules import TextRules
+from bench.base.text_rules import TEXT, TextRules
 from bench.corpora.batches import Batch
 from bench.corpora.prepared import Prepared, Texts
 from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
@@ -106,4 +106,17 @@ def stand_in(
     some = min(texts, 500)
     few = Texts(tokens[: int(split.offsets[some])], split.offsets[: some + 1])
     splits = {"train": split, "valid": few, "test": few}
-    return Prepared(Path(), "random", "random words", False, TextRules(), vocabulary, splits, "random", None)
+    return Prepared(
+        folder=Path(),
+        name="random",
+        title="random words",
+        comparable=False,
+        rules=TextRules(),
+        vocabularies={TEXT: vocabulary},
+        splits=splits,
+        data_hash="random",
+        exact=None,
+        labels={},
+        decodes=TEXT,
+        encodes=TEXT,
+    )
