@@ -37,15 +37,13 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
             print(f"{busy}: waiting for it", file=sys.stderr, flush=True)
         waited = True
         time.sleep(0.2)
-    try:
-        yield waited
-    finally:
-        if _is_at(handle, path):
-            with contextlib.suppress(
-                OSError
-            ):  # that of another user may not be removed; it is free all the same
-                path.unlink()  # while it is ours: whoever waits sees that it is gone
-        os.close(handle)
+    with os.fdopen(handle):  # closing it frees the lock, whatever happens here
+        try:
+            yield waited
+        finally:
+            if _is_at(handle, path):
+                with contextlib.suppress(OSError):  # that of another user may not be removed
+                    path.unlink()  # while it is ours: whoever waits sees that it is gone
 
 
 def is_lock(path: Path) -> bool:
