@@ -66,7 +66,6 @@ def unpack(file: Path, results: Path, find: Callable[[str], RunSettings]) -> lis
         except (tarfile.TarError, EOFError, BenchError) as error:
             what = f"not an archive of runs: {error}"
             raise BenchError(what, where=file, remedy="write it again: bench pack --archive") from error
-        claim(results, RESULTS)
         return [_take(str(name), Path(folder), results, find) for name in names]
 
 
@@ -109,6 +108,7 @@ def _take(name: str, source: Path, results: Path, find: Callable[[str], RunSetti
                 return Taken(name, "kept")
     except BenchError as error:
         return Taken(name, "refused", error.what)
+    claim(results, RESULTS)
     for kind in (WEIGHTS, *TRAINING, *EVALUATION, *LAST):
         if (found / kind).exists():
             with replacing(target / kind) as part:

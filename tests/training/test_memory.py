@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json
+from bench.base.outputs import STATE, claim
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import load_catalog
 from bench.corpora.prepared import Prepared
@@ -117,7 +118,8 @@ def test_it_goes_on_from_its_checkpoint_and_remembers(
     corpus: Prepared, corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = few("vae")
-    trainer = Trainer(settings, corpus, state_folder(tmp_path / "state", settings, corpus.data_hash), CPU)
+    state = claim(tmp_path / "state", STATE)
+    trainer = Trainer(settings, corpus, state_folder(state, settings, corpus.data_hash), CPU)
     for step in (1, 2, 3, 4):
         trainer.one_step(step)
     trainer.save()
