@@ -32,6 +32,8 @@ from bench.estimators.information import mutual_information
 from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.attributes import probe_information
 from bench.models.distributions import DiagonalGaussian
+from bench.models.forward import Forward
+from bench.models.model import MAIN
 from bench.models.noise import BatchSource
 from bench.models.priors import StandardNormal
 from bench.store.provenance import provenance
@@ -61,14 +63,14 @@ class LinearGaussian(nn.Module):
         self.x = torch.randn(texts, LATENT, generator=generator) * self.deviation
         self.variance = 1 / (1 + (self.weight / self.noise) ** 2)
         self.log_std = math.log(math.sqrt(self.variance) * wider)
-        self.branch = SimpleNamespace(latent=self.latent)
+        self.branches = {MAIN: SimpleNamespace(latent=self.latent)}
 
     @property
     def deviation(self) -> float:
         """The standard deviation of x in each dimension."""
         return math.sqrt(self.weight**2 + self.noise**2)
 
-    def encode(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch, noise: None) -> Tensor:
         """x of the texts of a batch."""
         return self.x[batch.index]
 
@@ -77,10 +79,12 @@ class LinearGaussian(nn.Module):
         mean = self.variance * self.weight / self.noise**2 * encoded
         return DiagonalGaussian(mean, torch.full_like(mean, self.log_std))
 
-    def losses(self, batch: Batch, codes: Tensor, dtype: torch.dtype) -> Tensor:
+    @staticmethod
+    def losses(forward: Forward, codes: Tensor, dtype: torch.dtype) -> Tensor:
         """-ln p(x|z) in place of that of the words."""
-        normal = torch.distributions.Normal(self.weight * codes, self.noise)
-        negative: Tensor = -normal.log_prob(self.x[batch.index].unsqueeze(1)).sum(-1)
+        model: Any = forward.model
+        normal = torch.distributions.Normal(model.weight * codes, model.noise)
+        negative: Tensor = -normal.log_prob(model.x[forward.batch.index].unsqueeze(1)).sum(-1)
         return negative
 
     def exact(self) -> np.ndarray:

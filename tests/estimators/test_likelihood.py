@@ -48,17 +48,18 @@ class LinearGaussian(nn.Module):
             (variance * (self.x @ self.W) / self.noise**2)[None], variance.log()[None] / 2
         )
         self.q = DiagonalGaussian(self.posterior.mean + shift, self.posterior.log_std + math.log(wider))
-        self.branch = SimpleNamespace(latent=self.latent)
+        self.branches = {"main": SimpleNamespace(latent=self.latent)}
 
-    def encode(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch, noise: None) -> Tensor:
         return torch.zeros(len(batch.lengths), 1)
 
     def latent(self, encoded: Tensor) -> DiagonalGaussian:
         return DiagonalGaussian(*(p.expand(len(encoded), -1) for p in (self.q.mean, self.q.log_std)))
 
-    def losses(self, batch: Batch, codes: Tensor, dtype: torch.dtype) -> Tensor:
-        normal = torch.distributions.Normal(codes @ self.W.t(), self.noise)
-        negative: Tensor = -normal.log_prob(self.x).sum(-1)
+    @classmethod
+    def losses(cls, forward: Forward, codes: Tensor, dtype: torch.dtype) -> Tensor:
+        normal = torch.distributions.Normal(codes @ cls.W.t(), cls.noise)
+        negative: Tensor = -normal.log_prob(cls.x).sum(-1)
         return negative
 
     def exact(self) -> float:
