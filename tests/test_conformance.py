@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bench.analysis.compare import measured_elsewhere
 from bench.base.files import read_json
 from bench.base.registry import SINGLE, WIRING, build, registry
-from bench.base.settings import Optimiser, RunSettings
+from bench.base.settings import RunSettings
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import kinds as readers
@@ -34,9 +34,8 @@ from bench.objectives.objective import looks_across
 from bench.planning.plan import Request, make_plan, systems_of
 from bench.planning.resolve import resolve, text_rules
 from bench.store.records import load_records
-from bench.training.composition import Composition, build_model
+from bench.training.composition import build_model
 from bench.training.loop import Trainer
-from bench.training.optimiser import Stepper
 from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.conftest import CORPUS
@@ -194,21 +193,6 @@ def test_the_options_of_every_part_are_those_that_its_class_takes(choice: str, k
     assert list(entry.options.model_fields) == [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
 
 
-def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
-    marks = {
-        (choice, entry.kind, name): field.json_schema_extra
-        for choice, kinds in registry().items()
-        for entry in kinds.values()
-        for name, field in entry.options.model_fields.items()
-        if field.json_schema_extra
-    }
-    repeats = [{"repeats": "updates"}, {"repeats": "ascents"}]
-    names = [{"names": "terms"}, {"names": "groups"}]
-    for (choice, *_), mark in marks.items():
-        assert mark in {"procedure": [*repeats, *names], "term": names}[choice]
-    assert all(mark in marks.values() for mark in (*repeats, *names))
-
-
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice: str, kind: str) -> None:
     used = {k for paper, system in RUNS for c, k in small_run(paper, system).used() if c == choice}
@@ -322,19 +306,6 @@ def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
         trainer.objective.backward(trainer.model.train(), trainer.batch(1), noise, {"kl": 0.7}, parts)
         found.append([p.grad for p in trainer.composition.parameters() if p.grad is not None])
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize(("paper", "system"), RUNS)
-def test_the_updates_of_a_step_train_every_term_and_every_parameter(paper: str, system: str) -> None:
-    composition = Composition(small_run(paper, system), SIZE)
-    turns = composition.procedure.turns
-    assert turns
-    for name in composition.objective.terms:
-        assert any(turn.takes(name) for turn in turns), name
-    stepper = Stepper(composition.model, Optimiser(), {}, composition.auxiliary)
-    assert len(stepper.parameters) == len(list(composition.parameters()))
-    for name in stepper.parameters:
-        assert any(turn.changes(name) for turn in turns), name
 
 
 @pytest.mark.parametrize("paper", CATALOG.papers)
