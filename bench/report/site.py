@@ -24,8 +24,9 @@ from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
 from bench.report.context import Group, Material, slug
 from bench.report.data import write_data
-from bench.report.export import latex_table, write_bibtex, write_cells, write_rows
+from bench.report.export import write_bibtex, write_cells, write_rows
 from bench.report.figures import Picture, variables
+from bench.report.latex import latex_table
 from bench.store.records import load_records
 
 BIBTEX = Path("data/papers.bib")
