@@ -1,8 +1,7 @@
-"""What stands beside the tables: CSV and JSON with nothing rounded, BibTeX."""
+"""What stands beside the tables: CSV and JSON with nothing rounded."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import pandas
 
 from bench.analysis.compare import Cell
-from bench.base.files import write_json, write_text, write_with
-from bench.catalog.papers import Paper
+from bench.base.files import write_json, write_with
 
 LISTS = ("seeds", "values", "failed_seeds", "files")
 TEXTS = ("label", "setting", "reason", "note", "bias", "definition")
@@ -69,28 +67,3 @@ def relative(path: Path, base: Path) -> str:
 def harmless(text: str) -> str:
     """The same text, not a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def bibtex(name: str, paper: Paper) -> str:
-    """A paper as a BibTeX entry, from its declaration."""
-    fields = {
-        "title": f"{{{paper.title}}}",
-        **({"author": " and ".join(_authors(paper))} if _authors(paper) else {}),
-        "year": str(paper.year),
-        **{key: value for key, value in paper.citation.items() if key != "type"},
-    }
-    kind = paper.citation.get("type", "misc")
-    if kind == "misc":
-        fields.setdefault("note", paper.venue)
-    first = re.sub(r"\W", "", next((one.split()[-1].lower() for one in _authors(paper)), ""))
-    lines = [f"  {key} = {{{value}}}," for key, value in fields.items()]
-    return "\n".join([f"@{kind}{{{first}{paper.year}{re.sub(r'[^a-z0-9]', '', name)},", *lines, "}", ""])
-
-
-def _authors(paper: Paper) -> list[str]:
-    return [name.strip() for name in paper.authors.split(",") if name.strip()]
-
-
-def write_bibtex(papers: Mapping[str, Paper], path: Path) -> None:
-    """Write the entries of all papers into one file."""
-    write_text(path, "\n".join(bibtex(name, paper) for name, paper in papers.items()))

@@ -24,7 +24,7 @@ from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
 from bench.report.context import Group, Material, slug
 from bench.report.data import write_data
-from bench.report.export import write_bibtex, write_cells, write_rows
+from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
 from bench.report.latex import latex_table
 from bench.store.records import load_records
@@ -133,7 +133,8 @@ class Site:
             ledger = pages.ledger(material, paper)
             write_rows(claims.rows_of(material.claims[paper]), self.folder / ledger["csv"], material.results)
         write_data(material, self.folder)
-        write_bibtex({name: material.catalog.papers[name] for name in material.papers}, self.folder / BIBTEX)
+        entries = (material.catalog.papers[name].bibtex for name in material.papers)
+        write_text(self.folder / BIBTEX, "\n".join(filter(None, entries)))
 
     def _compare(self) -> None:
         """The compare page, with a script of data for each run and for each corpus whose texts may be shown."""
