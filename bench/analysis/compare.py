@@ -1,17 +1,15 @@
 """Every cell of a paper's tables: measured beside reported, with interval, difference, verdict and source.
 
-One pandas frame per paper, one row per cell and source (the user's own runs, published ones).
+A cell of a table is one :class:`Cell` for each source of runs (the user's own, published ones), from here to the
+templates and the files that are written.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import pandas
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from bench.analysis.age import told
 from bench.analysis.noise import Noise, noise_of
@@ -34,9 +32,10 @@ EXCESS = "excess_nll"  # nats per text above the true entropy, measured on gener
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of one table, from one source of runs.
+    """One cell of one table, from one source of runs; its fields are the columns of the exported files.
 
-    Numbers are in the unit of the print; where ours cannot be converted into it, ours stay in their own.
+    Numbers are in the unit of the print; where ours cannot be converted into it, ours stay in their own. What was not
+    measured or not printed is None, never NaN.
     """
 
     table: str
@@ -99,44 +98,38 @@ class Place:
 Source = tuple[Origin, str]  # origin and tier
 
 
-def compare(catalog: Catalog, records: Records, paper_name: str) -> pandas.DataFrame:
+def compare(catalog: Catalog, records: Records, paper_name: str) -> list[Cell]:
     """Every cell of the paper's printed tables, on the printed corpora, for each source of runs that has it.
 
-    A cell without any run is one row with the verdict ``not run`` and the reason.
+    Where there is no run, a cell has the verdict ``not run`` and the reason.
     """
     paper = catalog.paper(paper_name)
     audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
     ran = [system for system in _systems_of(records, paper_name) if system not in audited]
     noise = noise_of(records)
-    cells = [
+    return [
         cell
         for table in paper.tables
         for place in _places(paper, table, ran, table.corpora)
         for cell in _cells(catalog, records, paper_name, place, noise)
     ]
-    return frame_of(cells)
 
 
 def measured_elsewhere(
     catalog: Catalog, records: Records, paper_name: str, corpus: str, source: Source
-) -> pandas.DataFrame:
+) -> list[Cell]:
     """The same tables on a corpus that the paper did not print: only the rows of which there are runs."""
     paper = catalog.paper(paper_name)
     origin, tier = source
     setting = (origin, tier, paper_name, corpus)
     systems = {run.parts[3] for run in records.runs if run.group[:4] == setting}
-    noise, cells = noise_of(records), []
+    noise = noise_of(records)
+    cells: list[Cell] = []
     for table in paper.tables:
         for place in _places(paper, table, sorted(systems), (corpus,)):
             if place.row.system in systems:
                 cells += list(_cells(catalog, records, paper_name, place, noise, [source]))
-    return frame_of(cells)
-
-
-def frame_of(cells: Sequence[Cell]) -> pandas.DataFrame:
-    """Cells as a frame; numbers that were not measured are None, never NaN."""
-    names = list(Cell.__dataclass_fields__)
-    return pandas.DataFrame([asdict(cell) for cell in cells], columns=names, dtype=object)
+    return cells
 
 
 def _systems_of(records: Records, paper: str) -> list[str]:
@@ -345,29 +338,28 @@ def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Meas
     return "; ".join(reasons) or None
 
 
-def by_cell(frame: pandas.DataFrame) -> list[list[dict[str, Any]]]:
+def by_cell(cells: Iterable[Cell]) -> list[list[Cell]]:
     """The sources of each cell, in the order of the table: what is shown first comes first.
 
     The user's own number stands before a published one; so does the user's own failure, which is no reason to
     look elsewhere. A run that was merely not made gives way to a published number.
     """
-    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # our columns are strings
-    for row in rows:
-        cells.setdefault(tuple(row[k] for k in ("table", "row", "corpus", "metric")), []).append(row)
-    for sources in cells.values():
+    found: dict[tuple[str, int, str, str], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.table, cell.row, cell.corpus, cell.metric), []).append(cell)
+    for sources in found.values():
         sources.sort(key=_rank)
         del sources[next((i for i, s in enumerate(sources) if i and _rank(s) > 1), len(sources)) :]
-    return list(cells.values())
+    return list(found.values())
 
 
-def _rank(cell: dict[str, Any]) -> int:
-    if cell["measured"] is None and cell["verdict"] != "failed":
+def _rank(cell: Cell) -> int:
+    if cell.measured is None and cell.verdict != "failed":
         return 2
-    return 0 if cell["origin"] == "own" else 1
+    return 0 if cell.origin == "own" else 1
 
 
-def printed_counts(cells: Sequence[Sequence[dict[str, Any]]]) -> dict[Word, int]:
+def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:
     """Number of printed cells by the verdict that the table shows first."""
-    found = Counter(sources[0]["verdict"] for sources in cells if sources[0]["reported"] is not None)
+    found = Counter(sources[0].verdict for sources in cells if sources[0].reported is not None)
     return {word: found[word] for word in MEANINGS if found[word]}

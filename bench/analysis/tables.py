@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
-import pandas
-
 from bench.analysis import findings
-from bench.analysis.compare import EXCESS, by_cell, printed_counts
+from bench.analysis.compare import EXCESS, Cell, by_cell, printed_counts
 from bench.analysis.numbers import metric_name
 from bench.analysis.verdict import MEANINGS, Word
 from bench.catalog.papers import Paper
@@ -53,19 +51,19 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One system: its label, the note that says why it was not run if all its cells agree, and its cells."""
+    """One system: its label, the note that says why it was not run if all its cells agree, and its cells by source."""
 
     label: str
     setting: str
     system: str
     reason: str
     mark: str
-    cells: list[list[dict[str, Any]]]
+    cells: list[list[Cell]]
 
 
 @dataclass(frozen=True)
 class TableView:
-    """A table ready for its template."""
+    """A table ready for its template; ``cells`` are all of the table, those that ``rows`` leave out too."""
 
     id: str
     heading: str
@@ -73,6 +71,7 @@ class TableView:
     metrics: list[str]
     columns: list[Column]
     rows: list[TableRow]
+    cells: list[Cell]
     notes: dict[str, str]
     counts: dict[Word, int]
     reference: dict[str, float]
@@ -91,59 +90,67 @@ def legend() -> list[dict[str, str]]:
 def table_view(
     paper: Paper,
     table: PrintedTable,
-    frame: pandas.DataFrame,
+    cells: Sequence[Cell],
     csv: str,
     exact: Mapping[str, Any] | None = None,
     *,
     printed: bool,
 ) -> TableView:
-    """The rows of ``frame`` that belong to ``table``; ``exact`` holds the known values of a corpus."""
-    cells = by_cell(frame[frame["table"] == table.id])
+    """Those of ``cells`` that belong to ``table``; ``exact`` holds the known values of a corpus."""
+    of_table = [cell for cell in cells if cell.table == table.id]
+    shown = by_cell(of_table)
     if not printed:
-        cells = [c for c in cells if c[0]["metric"] != EXCESS or exact]
-    columns = {(c[0]["corpus"], c[0]["metric"]): _column(paper, table, c[0]) for c in cells}
-    for sources in cells:
-        if sources[0]["unit"] and not columns[sources[0]["corpus"], sources[0]["metric"]].unit:
-            columns[sources[0]["corpus"], sources[0]["metric"]] = _column(paper, table, sources[0])
-    rows: dict[int, list[list[dict[str, Any]]]] = {}
-    for sources in cells:
-        rows.setdefault(sources[0]["row"], []).append(sources)
+        shown = [sources for sources in shown if sources[0].metric != EXCESS or exact]
+    columns = _columns(paper, table, [sources[0] for sources in shown])
+    rows: dict[int, list[list[Cell]]] = {}
+    for sources in shown:
+        rows.setdefault(sources[0].row, []).append(sources)
     shared = {position: _shared_reason(sources) for position, sources in rows.items()}
     marks = dict(zip(dict.fromkeys(filter(None, shared.values())), ascii_lowercase, strict=False))
     return TableView(
         id=table.id,
         heading=f"{table.printed}. {table.title}",
-        corpora=list(dict.fromkeys(corpus for corpus, _ in columns)),
-        metrics=list(dict.fromkeys(metric for _, metric in columns)),
-        columns=list(columns.values()),
+        corpora=list(dict.fromkeys(column.corpus for column in columns)),
+        metrics=list(dict.fromkeys(column.metric for column in columns)),
+        columns=columns,
         rows=[_row(sources, shared[position], marks) for position, sources in rows.items()],
+        cells=of_table,
         notes={mark: reason for reason, mark in marks.items()},
-        counts=printed_counts(cells),
+        counts=printed_counts(shown),
         reference=_reference(exact or {}),
         csv=csv,
         printed=printed,
     )
 
 
-def _column(paper: Paper, table: PrintedTable, cell: dict[str, Any]) -> Column:
-    metric = cell["metric"]
-    quantity = paper.quantity(table, metric)
+def _columns(paper: Paper, table: PrintedTable, cells: Sequence[Cell]) -> list[Column]:
+    """The columns of the cells; the unit is that of the first cell that has one."""
+    found: dict[tuple[str, str], Column] = {}
+    for cell in cells:
+        key = cell.corpus, cell.metric
+        if key not in found or (cell.unit and not found[key].unit):
+            found[key] = _column(paper, table, cell)
+    return list(found.values())
+
+
+def _column(paper: Paper, table: PrintedTable, cell: Cell) -> Column:
+    quantity = paper.quantity(table, cell.metric)
     better = quantity.better if quantity else "lower"
-    unit = "" if cell["unit"] == "none" else cell["unit"].removesuffix(" per text")
-    return Column(cell["corpus"], metric, metric_name(metric), ARROWS[better], unit)
+    unit = "" if cell.unit == "none" else cell.unit.removesuffix(" per text")
+    return Column(cell.corpus, cell.metric, metric_name(cell.metric), ARROWS[better], unit)
 
 
-def _shared_reason(cells: list[list[dict[str, Any]]]) -> str:
+def _shared_reason(cells: list[list[Cell]]) -> str:
     """Why a row was not run, if that holds for all its printed cells."""
-    reasons = {sources[0]["reason"] for sources in cells if sources[0]["reported"] is not None}
-    idle = all(source["verdict"] == "not run" for sources in cells for source in sources)
-    return str(reasons.pop()) if idle and len(reasons) == 1 else ""
+    reasons = {sources[0].reason for sources in cells if sources[0].reported is not None}
+    idle = all(source.verdict == "not run" for sources in cells for source in sources)
+    return reasons.pop() if idle and len(reasons) == 1 else ""
 
 
-def _row(cells: list[list[dict[str, Any]]], reason: str, marks: Mapping[str, str]) -> TableRow:
+def _row(cells: list[list[Cell]], reason: str, marks: Mapping[str, str]) -> TableRow:
     first = cells[0][0]
-    label, setting = row_name(first["label"], first["setting"])
-    return TableRow(label, setting, first["system"], reason, marks.get(reason, ""), cells)
+    label, setting = row_name(first.label, first.setting)
+    return TableRow(label, setting, first.system, reason, marks.get(reason, ""), cells)
 
 
 def row_name(label: str, setting: str) -> tuple[str, str]:

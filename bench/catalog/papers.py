@@ -16,7 +16,7 @@ from bench.catalog.reported import PrintedNumber, read_reported
 from bench.catalog.tables import Printed
 from bench.catalog.tiers import PaperTier, PaperTiers
 
-FILE, TABLES = "paper.yaml", "tables.yaml"
+FILE, TABLES, BIBTEX = "paper.yaml", "tables.yaml", "paper.bib"
 
 
 class StandIn(Model):
@@ -34,9 +34,6 @@ class Protocol(Model):
     authors: str
     year: int
     venue: str
-    citation: dict[str, str] = Field(
-        default_factory=dict, description="more fields of its BibTeX entry, and the entry's type"
-    )
     corpora: tuple[Name, ...]
     protocol: dict[str, Any]
     by_corpus: dict[Name, dict[str, Any]] = Field(default_factory=dict)
@@ -60,6 +57,7 @@ class Paper(Protocol, Printed):
     claims: dict[Name, Claim] = Field(default_factory=dict)
     tiers: dict[Name, PaperTier] = Field(default_factory=dict)
     reported: tuple[PrintedNumber, ...] = ()
+    bibtex: str = ""
 
     @property
     def reference_system(self) -> str:
@@ -80,7 +78,14 @@ def read_paper(folder: Path) -> Paper:
     for key, model in OPTIONAL.items():
         path = folder / f"{key}.yaml"
         parts[key] = validated(model, read_yaml(path), path).root if path.exists() else {}
-    return Paper.model_construct(**parts)
+    return Paper.model_construct(**parts, bibtex=_bibtex(folder / BIBTEX))
+
+
+def _bibtex(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"cannot read this file: {error}", where=path) from error
 
 
 def with_reported(paper: Paper, folder: Path) -> Paper:

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas
 from rich.console import Console
 from rich.text import Text
 
-from bench.analysis.compare import measured_elsewhere
+from bench.analysis.compare import Cell, measured_elsewhere
 from bench.analysis.numbers import fixed, visible
 from bench.analysis.tables import SIGNS, TableView, table_view
 from bench.base.errors import BenchError, unknown
@@ -56,22 +55,23 @@ def find_table(catalog: Catalog, name: str) -> tuple[str, PrintedTable]:
 def _views(material: Material, paper: str, table: PrintedTable) -> Iterator[tuple[str, TableView]]:
     """The table on each corpus that it prints, then on each other that has runs of its systems."""
     declared = material.catalog.paper(paper)
-    frame = material.comparisons[paper]
     for corpus in table.corpora:
-        yield corpus, table_view(declared, table, frame[frame["corpus"] == corpus], "", printed=True)
+        cells = [cell for cell in material.comparisons[paper] if cell.corpus == corpus]
+        yield corpus, table_view(declared, table, cells, "", printed=True)
     sources: dict[str, list[tuple[Any, str]]] = {}
     for origin, tier, of, corpus in material.settings:
         if of == paper and corpus not in table.corpora:
             sources.setdefault(corpus, []).append((origin, tier))
     for corpus, found in sources.items():
-        frames = [
-            measured_elsewhere(material.catalog, material.records, paper, corpus, source) for source in found
+        cells = [
+            cell
+            for source in found
+            for cell in measured_elsewhere(material.catalog, material.records, paper, corpus, source)
         ]
-        frame = pandas.concat(frames, ignore_index=True)
         record = material.records.corpus(paper, corpus)
         exact = record.summary.get("exact") if record else None
-        if frame.loc[frame["table"] == table.id, "measured"].notna().any():
-            yield corpus, table_view(declared, table, frame, "", exact, printed=False)
+        if any(cell.measured is not None for cell in cells if cell.table == table.id):
+            yield corpus, table_view(declared, table, cells, "", exact, printed=False)
 
 
 def _print_view(console: Console, material: Material, corpus: str, view: TableView) -> None:
@@ -80,7 +80,7 @@ def _print_view(console: Console, material: Material, corpus: str, view: TableVi
     rows: list[Row] = []
     for row in view.rows:
         label = " ".join(filter(None, (row.label, row.setting)))
-        cells = {(s["metric"], s["origin"], s["tier"]): s for sources in row.cells for s in sources}
+        cells = {(s.metric, s.origin, s.tier): s for sources in row.cells for s in sources}
         for origin, tier in dict.fromkeys((origin, tier) for _, origin, tier in cells):
             of_source = [cells.get((column.metric, origin, tier)) for column in view.columns]
             source = f"{origin} {tier}" if tier else ""
@@ -99,13 +99,13 @@ def _print_view(console: Console, material: Material, corpus: str, view: TableVi
         print_grid(console, rows, ("corpus", "row", "runs", *header))
 
 
-def _numbers(cell: dict[str, Any] | None) -> tuple[Text, Text, Text]:
+def _numbers(cell: Cell | None) -> tuple[Text, Text, Text]:
     """Ours, the printed number and the verdict of one cell; nothing where this source has no such cell."""
     if cell is None:
         return Text(), Text(), Text()
-    sign, css = SIGNS[cell["verdict"]]
+    sign, css = SIGNS[cell.verdict]
     return (
-        Text(visible(cell["measured"], cell["decimals"]), "bold"),
-        Text(fixed(cell["reported"], cell["decimals"])),
-        Text(f"{sign} {cell['verdict']}", VERDICT_STYLES[css]),
+        Text(visible(cell.measured, cell.decimals), "bold"),
+        Text(fixed(cell.reported, cell.decimals)),
+        Text(f"{sign} {cell.verdict}", VERDICT_STYLES[css]),
     )

@@ -8,11 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas
-
 from bench.analysis import audits, claims
 from bench.analysis.audits import Audited
-from bench.analysis.compare import PAPER_TIER, compare, measured_elsewhere
+from bench.analysis.compare import PAPER_TIER, Cell, compare, measured_elsewhere
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.tables import table_view
@@ -70,8 +68,8 @@ class Material:
         return [name for name in dict.fromkeys(names) if name in self.catalog.papers]
 
     @cached_property
-    def comparisons(self) -> dict[str, pandas.DataFrame]:
-        """The comparison with each paper's printed tables."""
+    def comparisons(self) -> dict[str, list[Cell]]:
+        """The cells of each paper's printed tables."""
         return {paper: compare(self.catalog, self.records, paper) for paper in self.papers}
 
     @cached_property
@@ -89,11 +87,11 @@ class Material:
         return noise_of(self.records)
 
     @property
-    def all_cells(self) -> Iterator[tuple[str, pandas.DataFrame]]:
+    def all_cells(self) -> Iterator[tuple[str, list[Cell]]]:
         """(paper, cells) of every table, on the printed corpora and on others."""
         yield from self.comparisons.items()
         for setting, found in self.elsewhere.items():
-            yield setting[2], found["frame"]
+            yield setting[2], found["cells"]
 
     @cached_property
     def elsewhere(self) -> dict[Setting, dict[str, Any]]:
@@ -180,14 +178,14 @@ def elsewhere(material: Material, setting: Setting) -> dict[str, Any]:
     record = material.records.corpus(paper_name, corpus, "own" if origin == "own" else "published")
     exact = dict(record.summary.get("exact") or {}) if record else {}
     source = ("own" if origin == "own" else "published", tier)
-    frame = measured_elsewhere(material.catalog, material.records, paper_name, corpus, source)  # type: ignore[arg-type]
+    cells = measured_elsewhere(material.catalog, material.records, paper_name, corpus, source)  # type: ignore[arg-type]
     views = [
-        table_view(declared, table, frame, f"tables/{slug(setting)}-{table.id}.csv", exact, printed=False)
+        table_view(declared, table, cells, f"tables/{slug(setting)}-{table.id}.csv", exact, printed=False)
         for table in declared.tables
-        if table.id in _asked(material, setting) and _says_something(frame[frame["table"] == table.id])
+        if table.id in _asked(material, setting) and _says_something(table.id, cells)
     ]
     attributes = _attributes(material, setting)
-    return {"setting": setting, "frame": frame, "views": views, "exact": exact, "attributes": attributes}
+    return {"setting": setting, "cells": cells, "views": views, "exact": exact, "attributes": attributes}
 
 
 def _attributes(material: Material, setting: Setting) -> dict[str, dict[str, float]]:
@@ -214,6 +212,6 @@ def _asked(material: Material, setting: Setting) -> Sequence[str]:
     return named or of_tier or [table.id for table in material.catalog.paper(paper).tables]
 
 
-def _says_something(frame: pandas.DataFrame) -> bool:
-    """A table of which nothing was measured is shown only if a run failed in it."""
-    return bool(frame["measured"].notna().any() or (frame["verdict"] == "failed").any())
+def _says_something(table: str, cells: Sequence[Cell]) -> bool:
+    """Whether anything was measured of a table, or a run failed in it."""
+    return any(c.measured is not None or c.verdict == "failed" for c in cells if c.table == table)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas
 import pyarrow
 from pyarrow import parquet
 
@@ -182,10 +181,8 @@ def _of_run(material: Material, run: RunRecord) -> dict[str, Any]:
 
 def compared(material: Material) -> Iterator[dict[str, Any]]:
     """Every cell of every table, on the printed corpora and on others."""
-    for paper, frame in material.all_cells:
-        for row in rows_of(frame):
-            files = [relative(Path(file), material.results) for file in row["files"]]
-            yield {"paper": paper} | row | {"files": files}
+    for paper, cells in material.all_cells:
+        yield from ({"paper": paper} | row for row in rows_of(cells, material.results))
 
 
 def _write(rows: list[dict[str, Any]], columns: Mapping[str, Column], path: Path) -> None:
@@ -216,7 +213,8 @@ def readable(found: Mapping[str, list[dict[str, str]]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def read_data(report: Path, file: Path) -> pandas.DataFrame:
-    """One of the files of a report; nulls are None."""
+def read_data(report: Path, file: Path) -> list[dict[str, Any]]:
+    """The rows of one of the files of a report; nulls, and columns that an older report lacks, are None."""
+    columns = MEASURED if file == MEASUREMENTS else COMPARED
     rows = parquet.read_table(report / file).to_pylist()
-    return pandas.DataFrame(rows, columns=list(MEASURED if file == MEASUREMENTS else COMPARED), dtype=object)
+    return [{name: row.get(name) for name in columns} for row in rows]

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas
-
 from bench.analysis.statistics import prediction_interval
 from bench.base.errors import BenchError
 from bench.report.data import CELLS, MEASUREMENTS, read_data
-from bench.report.export import rows_of
 
 GROUP = ("origin", "tier", "paper", "corpus", "system", "metric", "estimator")
 CELL = ("paper", "table", "row", "label", "setting", "corpus", "metric", "origin", "tier")
+Rows = list[dict[str, Any]]  # of a data file, as mappings from the names of its columns
 FLOOR, SEEDS, TEXTS, NONE = "noise floor", "spread over seeds", "interval over texts", "no interval"
 
 
@@ -101,7 +99,7 @@ def compare_reports(before: Path, after: Path) -> Comparison:
     )
 
 
-def _read(report: Path, file: Path) -> pandas.DataFrame:
+def _read(report: Path, file: Path) -> Rows:
     folder = report.parent if report.name == "index.html" else report
     if not (folder / file).is_file():
         raise BenchError(
@@ -119,15 +117,15 @@ def _read(report: Path, file: Path) -> pandas.DataFrame:
         ) from error
 
 
-def _quantities(frame: pandas.DataFrame) -> dict[tuple[str, ...], Quantity]:
-    rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows_of(frame):
+def _quantities(rows: Rows) -> dict[tuple[str, ...], Quantity]:
+    groups: dict[tuple[str, ...], Rows] = {}
+    for row in rows:
         if row["value"] is not None:
-            rows.setdefault(tuple(row[key] for key in GROUP), []).append(row)
-    return {group: _quantity(found) for group, found in rows.items()}
+            groups.setdefault(tuple(row[key] for key in GROUP), []).append(row)
+    return {group: _quantity(found) for group, found in groups.items()}
 
 
-def _quantity(rows: list[dict[str, Any]]) -> Quantity:
+def _quantity(rows: Rows) -> Quantity:
     values = [row["value"] for row in rows]
     mean = sum(values) / len(values)
     floors = [row["noise"] for row in rows if row["noise"] is not None]
@@ -142,7 +140,7 @@ def _quantity(rows: list[dict[str, Any]]) -> Quantity:
     return Quantity(mean, (high - low) / 2, TEXTS, 1)
 
 
-def _flips(before: pandas.DataFrame, after: pandas.DataFrame) -> Iterator[Flip]:
+def _flips(before: Rows, after: Rows) -> Iterator[Flip]:
     old, new = _verdicts(before), _verdicts(after)
     for cell, row in new.items():
         if cell in old and old[cell]["verdict"] != row["verdict"]:
@@ -155,8 +153,8 @@ def _flips(before: pandas.DataFrame, after: pandas.DataFrame) -> Iterator[Flip]:
             yield Flip(cell, lost[place]["verdict"], found[place]["verdict"], found[place]["reason"])
 
 
-def _verdicts(frame: pandas.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
-    return {tuple(row[key] for key in CELL): row for row in rows_of(frame) if row["reported"] is not None}
+def _verdicts(rows: Rows) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {tuple(row[key] for key in CELL): row for row in rows if row["reported"] is not None}
 
 
 def _by_place(

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pandas
-
 from bench.analysis import audits
 from bench.analysis.age import ages
 from bench.analysis.audits import Audited
@@ -80,8 +78,8 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
     lines = []
     for view in (view for view in views if view.counts):  # a table of ours alone has nothing to stand beside
         for corpus in view.corpora:
-            cells = [c[0] for row in view.rows for c in row.cells if c[0]["corpus"] == corpus]
-            lines.append((view, corpus, [c for c in cells if c["reported"] is not None]))
+            cells = [c[0] for row in view.rows for c in row.cells if c[0].corpus == corpus]
+            lines.append((view, corpus, [c for c in cells if c.reported is not None]))
     totals: Counter[str] = Counter()
     for view in views:
         totals.update(view.counts)
@@ -93,7 +91,7 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
         "counts": {name: sum(totals[word] for word in words) for name, words in GROUPS.items()},
         "printed": sum(totals.values()),
         "measured": sum(
-            c[0]["measured"] is not None and c[0]["reported"] is not None
+            c[0].measured is not None and c[0].reported is not None
             for view in views
             for row in view.rows
             for c in row.cells
@@ -105,19 +103,19 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
 
 def _printed(material: Material, paper: str) -> list[TableView]:
     declared = material.catalog.paper(paper)
-    frame = material.comparisons[paper]
+    cells = material.comparisons[paper]
     return [
-        table_view(declared, table, frame, f"tables/{paper}-{table.id}.csv", printed=True)
+        table_view(declared, table, cells, f"tables/{paper}-{table.id}.csv", printed=True)
         for table in declared.tables
     ]
 
 
-def tables(material: Material) -> Iterator[tuple[TableView, pandas.DataFrame]]:
-    """Every table with the frame that holds its cells: the printed ones, and those on other corpora."""
+def tables(material: Material) -> Iterator[TableView]:
+    """Every table: the printed ones, and those on other corpora."""
     for name in material.papers:
-        yield from ((view, material.comparisons[name]) for view in _printed(material, name))
+        yield from _printed(material, name)
     for found in material.elsewhere.values():
-        yield from ((view, found["frame"]) for view in found["views"])
+        yield from found["views"]
 
 
 def paper(material: Material, name: str) -> dict[str, Any]:

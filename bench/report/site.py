@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pandas
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
@@ -25,14 +24,9 @@ from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
 from bench.report.context import Group, Material, slug
 from bench.report.data import write_data
-from bench.report.export import (
-    latex_table,
-    write_bibtex,
-    write_csv,
-    write_records,
-    write_rows,
-)
+from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
+from bench.report.latex import latex_table
 from bench.store.records import load_records
 
 BIBTEX = Path("data/papers.bib")
@@ -133,13 +127,14 @@ class Site:
     def files(self) -> None:
         """Write what stands beside the pages for other programs: tables, claims, all data, the papers."""
         material = self.material
-        for view, frame in pages.tables(material):
-            self._table(view, frame)
+        for view in pages.tables(material):
+            self._table(view)
         for paper in material.papers:
             ledger = pages.ledger(material, paper)
             write_rows(claims.rows_of(material.claims[paper]), self.folder / ledger["csv"], material.results)
         write_data(material, self.folder)
-        write_bibtex({name: material.catalog.papers[name] for name in material.papers}, self.folder / BIBTEX)
+        entries = (material.catalog.papers[name].bibtex for name in material.papers)
+        write_text(self.folder / BIBTEX, "\n".join(filter(None, entries)))
 
     def _compare(self) -> None:
         """The compare page, with a script of data for each run and for each corpus whose texts may be shown."""
@@ -175,13 +170,12 @@ class Site:
         for found in self.material.audits[name]:
             self._audit(name, found)
 
-    def _table(self, view: TableView, frame: pandas.DataFrame) -> None:
+    def _table(self, view: TableView) -> None:
         """The files beside a table: the same cells as CSV, JSON and LaTeX."""
-        rows, path = frame[frame["table"] == view.id], self.folder / view.csv
-        write_csv(rows, path, self.material.results)
-        write_records(rows, path.with_suffix(".json"), self.material.results)
+        path = self.folder / view.csv
+        write_cells(view.cells, path, self.material.results)
         titles = {corpus: self.material.corpus_title(corpus) for corpus in view.corpora}
-        write_text(path.with_suffix(".tex"), latex_table(view, titles, rows))
+        write_text(path.with_suffix(".tex"), latex_table(view, titles))
 
     def _audit(self, name: str, found: audits.Audited) -> None:
         context = pages.audit(self.material, name, found)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pandas
 import pytest
 
-from bench.analysis.compare import by_cell, compare, measured_elsewhere, printed_counts
+from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, printed_counts
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import CATALOG, Catalog
 from bench.metrics import units
 from bench.planning.plan import Request, make_plan
-from bench.report.export import harmless, write_csv, write_rows
+from bench.report.export import harmless, write_cells, write_rows
 from bench.store.records import Records, load_records
 
 PAPER = "coupled-vae"
@@ -29,21 +30,18 @@ def records(results: Any, catalog: Catalog, **request: Any) -> Records:
     return load_records(results.root, make_plan(catalog, Request.model_validate(asked)).runs)
 
 
-def cell(frame: pandas.DataFrame, **where: Any) -> dict[str, Any]:
+def cell(cells: list[Cell], **where: Any) -> Cell:
     wanted = {"table": "table1", "corpus": "ptb", "setting": ""} | where
-    found = frame[[all(row[k] == v for k, v in wanted.items()) for _, row in frame.iterrows()]]
-    assert len(found) == 1
-    return dict(found.iloc[0])
+    (found,) = (c for c in cells if all(getattr(c, key) == value for key, value in wanted.items()))
+    return found
 
 
 def test_every_printed_number_has_a_cell(results: Any, catalog: Catalog) -> None:
-    frame = compare(catalog, records(results, catalog), PAPER)
-    assert set(frame["verdict"]) == {"not run"}
-    assert cell(frame, label="vMF-VAE", metric="nll")["reported"] == 103.6
-    assert (
-        cell(frame, label="VAE", metric="nll")["reason"] == "seed 0 not run: the corpus ptb is not prepared"
-    )
-    assert cell(frame, label="GRU-LM", metric="nll")["reason"] == "not part of this plan"
+    cells = compare(catalog, records(results, catalog), PAPER)
+    assert {c.verdict for c in cells} == {"not run"}
+    assert cell(cells, label="vMF-VAE", metric="nll").reported == 103.6
+    assert cell(cells, label="VAE", metric="nll").reason == "seed 0 not run: the corpus ptb is not prepared"
+    assert cell(cells, label="GRU-LM", metric="nll").reason == "not part of this plan"
 
 
 def test_the_printed_cells_are_the_rows_of_the_file_each_once(results: Any, catalog: Catalog) -> None:
@@ -52,28 +50,28 @@ def test_the_printed_cells_are_the_rows_of_the_file_each_once(results: Any, cata
         results.run(f"{prefix()}/{system}/seed0")
     results.run(f"{prefix('yelp13', 'quick')}/vae/seed0", origin="published/runs")
     asked = ("gru-lm", "vae", "coupled-vae", "dae")
-    frame = compare(catalog, records(results, catalog, systems=asked), PAPER)
+    cells = compare(catalog, records(results, catalog, systems=asked), PAPER)
     with (CATALOG / "papers" / PAPER / "reported.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     keys = ("table", "corpus", "label", "setting", "metric")
     names = {table.id: table.printed for table in catalog.paper(PAPER).tables}
-    printed = [c[0] for c in by_cell(frame) if c[0]["reported"] is not None]
-    shown = Counter((*(names.get(c[k], c[k]) for k in keys), c["reported"]) for c in printed)
+    printed = [c[0] for c in by_cell(cells) if c[0].reported is not None]
+    shown = Counter((*(names.get(getattr(c, k), getattr(c, k)) for k in keys), c.reported) for c in printed)
     assert shown == Counter((*(row[k] for k in keys), float(row["value"])) for row in rows)
     assert len(printed) == len(rows) == 609
     assert {row["table"] for row in rows} == {f"Table {n}" for n in (1, 2, 3, 4, 5, 6, 9)}
-    places = Counter((c["table"], c["row"], c["corpus"], c["metric"]) for c in printed)
+    places = Counter((c.table, c.row, c.corpus, c.metric) for c in printed)
     assert set(places.values()) == {1}
     for c in printed:
-        measured = c["verdict"] not in ("not run", "not measured", "failed")
-        assert measured == (c["measured"] is not None)
-        assert measured or c["reason"]
-    assert sum(c["measured"] is not None for c in printed) > 20
+        measured = c.verdict not in ("not run", "not measured", "failed")
+        assert measured == (c.measured is not None)
+        assert measured or c.reason
+    assert sum(c.measured is not None for c in printed) > 20
 
 
 def test_a_system_of_an_audit_has_no_row_in_a_printed_table(results: Any, catalog: Catalog) -> None:
     found = records(results, catalog, systems=("vae", "vae-as-released", "coupled-beta-1.4-vae"))
-    systems = set(compare(catalog, found, PAPER)["system"])
+    systems = {c.system for c in compare(catalog, found, PAPER)}
     assert "vae-as-released" not in systems
     assert "coupled-beta-1.4-vae" in systems
 
@@ -82,14 +80,14 @@ def test_three_seeds_beside_the_print(results: Any, catalog: Catalog) -> None:
     results.corpus()
     for seed in (0, 1, 2):
         results.run(f"{prefix()}/vae/seed{seed}", shift=0.1 * seed)  # 103.5, 103.6, 103.7
-    frame = compare(catalog, records(results, catalog, seeds=(0, 1, 2)), PAPER)
-    found = cell(frame, label="VAE", metric="nll")
-    assert found["measured"] == pytest.approx(103.6)
-    assert found["difference"] == pytest.approx(0.0)
-    assert (found["verdict"], found["seeds"], found["texts"]) == ("reproduced", [0, 1, 2], 200)
-    assert found["estimator"] == "importance-sampling-100"
-    assert found["files"][1].endswith(f"{prefix()}/vae/seed1/measurements.json")
-    assert cell(frame, label="VAE", metric="kl")["estimator"] == "monte-carlo"
+    cells = compare(catalog, records(results, catalog, seeds=(0, 1, 2)), PAPER)
+    found = cell(cells, label="VAE", metric="nll")
+    assert found.measured == pytest.approx(103.6)
+    assert found.difference == pytest.approx(0.0)
+    assert (found.verdict, found.seeds, found.texts) == ("reproduced", [0, 1, 2], 200)
+    assert found.estimator == "importance-sampling-100"
+    assert found.files[1].endswith(f"{prefix()}/vae/seed1/measurements.json")
+    assert cell(cells, label="VAE", metric="kl").estimator == "monte-carlo"
 
 
 def test_a_seed_that_failed_is_told_beside_the_others(results: Any, catalog: Catalog) -> None:
@@ -97,39 +95,39 @@ def test_a_seed_that_failed_is_told_beside_the_others(results: Any, catalog: Cat
     results.run(f"{prefix()}/vae/seed0")
     results.run(f"{prefix()}/vae/seed1", state="diverged", reason="NaN")
     results.run(f"{prefix()}/coupled-vae/seed0", state="diverged", reason="NaN at step 7")
-    frame = compare(catalog, records(results, catalog, seeds=(0, 1)), PAPER)
-    found = cell(frame, label="VAE", metric="nll")
-    assert (found["seeds"], found["failed_seeds"], found["planned"]) == ([0], [1], 2)
-    failed = cell(frame, label="Coupled-VAE", metric="nll")
-    assert (failed["verdict"], failed["reason"]) == ("failed", "seed 0 diverged: NaN at step 7")
+    cells = compare(catalog, records(results, catalog, seeds=(0, 1)), PAPER)
+    found = cell(cells, label="VAE", metric="nll")
+    assert (found.seeds, found.failed_seeds, found.planned) == ([0], [1], 2)
+    failed = cell(cells, label="Coupled-VAE", metric="nll")
+    assert (failed.verdict, failed.reason) == ("failed", "seed 0 diverged: NaN at step 7")
 
 
 def test_another_tier_is_shown_but_not_judged(results: Any, catalog: Catalog) -> None:
     results.corpus()
     results.run(f"{prefix(tier='quick')}/vae/seed0", shift=5)
     found = cell(compare(catalog, records(results, catalog, tier="quick"), PAPER), label="VAE", metric="nll")
-    assert (found["verdict"], found["tier"]) == ("not comparable", "quick")
-    assert found["difference"] == pytest.approx(4.9)
-    assert "the tier is quick" in found["reason"]
+    assert (found.verdict, found.tier) == ("not comparable", "quick")
+    assert found.difference == pytest.approx(4.9)
+    assert "the tier is quick" in found.reason
 
 
 def test_percent_and_ratio(results: Any, catalog: Catalog) -> None:
     results.corpus()
     results.run(f"{prefix()}/vae/seed0")  # Dist-1 is measured as the ratio 0.0468
-    frame = compare(catalog, records(results, catalog), PAPER)
-    percent = cell(frame, table="table6", label="VAE", metric="dist1")
-    ratio = cell(frame, table="table9", label="VAE", metric="dist1")
-    assert (percent["measured"], percent["reported"], percent["decimals"]) == (pytest.approx(4.68), 4.61, 2)
-    assert (ratio["measured"], ratio["reported"], ratio["decimals"]) == (pytest.approx(0.0468), 0.0461, 4)
-    assert percent["verdict"] == "undecided"  # no interval over texts
-    assert "illegible" in percent["note"]
+    cells = compare(catalog, records(results, catalog), PAPER)
+    percent = cell(cells, table="table6", label="VAE", metric="dist1")
+    ratio = cell(cells, table="table9", label="VAE", metric="dist1")
+    assert (percent.measured, percent.reported, percent.decimals) == (pytest.approx(4.68), 4.61, 2)
+    assert (ratio.measured, ratio.reported, ratio.decimals) == (pytest.approx(0.0468), 0.0461, 4)
+    assert percent.verdict == "undecided"  # no interval over texts
+    assert "illegible" in percent.note
 
 
 def test_a_row_may_be_measured_by_another_procedure_than_the_rest(results: Any, catalog: Catalog) -> None:
-    frame = compare(catalog, records(results, catalog), PAPER)
+    cells = compare(catalog, records(results, catalog), PAPER)
     for label, estimator in (("VAE", "leave-one-out"), ("Coupled-Lagging-VAE", "like-length")):
-        assert cell(frame, table="table2", label=label, metric="mi")["estimator"] == estimator
-    assert "at most 3.47" in cell(frame, table="table2", label="Lagging-VAE", metric="mi")["note"]
+        assert cell(cells, table="table2", label=label, metric="mi").estimator == estimator
+    assert "at most 3.47" in cell(cells, table="table2", label="Lagging-VAE", metric="mi").note
 
 
 def test_a_number_in_another_unit_than_the_printed_one_is_shown_and_not_judged(
@@ -142,15 +140,15 @@ def test_a_number_in_another_unit_than_the_printed_one_is_shown_and_not_judged(
     for found in content["measurements"]:
         found["unit"] = "bits per text" if found["metric"] == "nll" else found["unit"]
     write_json(path, content)
-    frame = compare(catalog, records(results, catalog), PAPER)
-    found = cell(frame, label="VAE", metric="nll")
-    assert found["verdict"] == "not comparable"
-    assert "measured in bits per text, printed in nats per text" in found["reason"]
-    assert (found["measured"], found["reported"]) == (pytest.approx(103.6), 103.6)
-    assert (found["unit"], found["difference"]) == ("bits per text", None)
-    other = cell(frame, label="VAE", metric="kl")
-    assert other["verdict"] != "not comparable"
-    assert other["unit"] == "nats per text"
+    cells = compare(catalog, records(results, catalog), PAPER)
+    found = cell(cells, label="VAE", metric="nll")
+    assert found.verdict == "not comparable"
+    assert "measured in bits per text, printed in nats per text" in found.reason
+    assert (found.measured, found.reported) == (pytest.approx(103.6), 103.6)
+    assert (found.unit, found.difference) == ("bits per text", None)
+    other = cell(cells, label="VAE", metric="kl")
+    assert other.verdict != "not comparable"
+    assert other.unit == "nats per text"
 
 
 def test_units_convert_both_ways_or_not_at_all() -> None:
@@ -167,8 +165,8 @@ def test_a_finished_run_without_the_measurement(results: Any, catalog: Catalog) 
     found = cell(
         compare(catalog, records(results, catalog), PAPER), table="table2", label="VAE", metric="bleu1"
     )
-    assert found["verdict"] == "not measured"
-    assert "precision-times-brevity" in found["reason"]
+    assert found.verdict == "not measured"
+    assert "precision-times-brevity" in found.reason
 
 
 def test_own_and_published_numbers_share_a_cell(results: Any, catalog: Catalog) -> None:
@@ -177,36 +175,36 @@ def test_own_and_published_numbers_share_a_cell(results: Any, catalog: Catalog) 
     results.run(f"{prefix()}/coupled-vae/seed0", state="diverged", reason="NaN")
     for system in ("vae", "coupled-vae", "beta-0.8-vae"):
         results.run(f"{prefix()}/{system}/seed0", origin="published/runs")
-    frame = compare(catalog, records(results, catalog), PAPER)
-    cells = by_cell(frame[frame["table"] == "table1"])
-    shown = {c[0]["label"]: c for c in cells if (c[0]["corpus"], c[0]["metric"]) == ("ptb", "nll")}
-    assert [s["origin"] for s in shown["VAE"]] == ["own", "published"]
-    assert [s["verdict"] for s in shown["Coupled-VAE"]] == ["failed", "undecided, close"]
-    assert [s["origin"] for s in shown["beta(0.8)-VAE"]] == ["published"]
-    assert sum(printed_counts(cells).values()) == 213  # the numbers of Table 1
-    assert printed_counts(cells)["failed"] == 3
+    cells = compare(catalog, records(results, catalog), PAPER)
+    found = by_cell(c for c in cells if c.table == "table1")
+    shown = {c[0].label: c for c in found if (c[0].corpus, c[0].metric) == ("ptb", "nll")}
+    assert [s.origin for s in shown["VAE"]] == ["own", "published"]
+    assert [s.verdict for s in shown["Coupled-VAE"]] == ["failed", "undecided, close"]
+    assert [s.origin for s in shown["beta(0.8)-VAE"]] == ["published"]
+    assert sum(printed_counts(found).values()) == 213  # the numbers of Table 1
+    assert printed_counts(found)["failed"] == 3
 
 
 def test_a_corpus_that_was_not_printed(results: Any, catalog: Catalog) -> None:
     results.corpus(corpus="generated-small")
     results.run(f"{prefix('generated-small', 'demo')}/vae/seed0")
     found = records(results, catalog, tier="demo", corpora=None, systems=("vae",))
-    assert set(compare(catalog, found, PAPER)["verdict"]) == {"not run"}
-    frame = measured_elsewhere(catalog, found, PAPER, "generated-small", ("own", "demo"))
-    assert set(frame["system"]) == {"vae"}
-    excess = cell(frame, corpus="generated-small", metric="excess_nll")
-    assert (excess["measured"], excess["reported"]) == (pytest.approx(13.5), None)
-    assert "not a corpus of the printed table" in excess["reason"]
+    assert {c.verdict for c in compare(catalog, found, PAPER)} == {"not run"}
+    cells = measured_elsewhere(catalog, found, PAPER, "generated-small", ("own", "demo"))
+    assert {c.system for c in cells} == {"vae"}
+    excess = cell(cells, corpus="generated-small", metric="excess_nll")
+    assert (excess.measured, excess.reported) == (pytest.approx(13.5), None)
+    assert "not a corpus of the printed table" in excess.reason
 
 
 def test_csv_holds_every_cell_and_no_formula(results: Any, catalog: Catalog, tmp_path: Any) -> None:
     results.corpus()
     results.run(f"{prefix()}/vae/seed0")
-    frame = compare(catalog, records(results, catalog), PAPER)
-    frame.loc[0, "label"] = "=1+1"
-    write_csv(frame, tmp_path / "t.csv", results.root)
+    cells = compare(catalog, records(results, catalog), PAPER)
+    cells[0] = replace(cells[0], label="=1+1")
+    write_cells(cells, tmp_path / "t.csv", results.root)
     back = pandas.read_csv(tmp_path / "t.csv")
-    assert len(back) == len(frame)
+    assert len(back) == len(cells)
     assert back["label"][0] == "'=1+1"
     assert f"runs/{prefix()}/vae/seed0/measurements.json" in set(back["files"])
     rows = [{"what": "=1", "by_seed": (0.1, 0.2), "files": [results.root / "a" / "b.json"], "n": None}]

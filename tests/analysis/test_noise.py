@@ -82,7 +82,7 @@ def test_the_floor_widens_a_verdict(results: Any, catalog: Catalog) -> None:
 
 
 def verdict(catalog: Catalog, found: Records) -> tuple[str, float | None]:
-    frame = compare(catalog, found, "coupled-vae")
     where = {"table": "table1", "label": "VAE", "corpus": "ptb", "metric": "nll", "origin": "own"}
-    cell = next(c for c in frame.to_dict("records") if all(c[k] == v for k, v in where.items()))
-    return cell["verdict"], cell["noise"]
+    cells = compare(catalog, found, "coupled-vae")
+    cell = next(c for c in cells if all(getattr(c, k) == v for k, v in where.items()))
+    return cell.verdict, cell.noise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import yaml
 from bench.base.errors import BenchError
 from bench.base.own import VARIABLE
 from bench.catalog.catalog import Catalog, load_catalog
+from bench.catalog.papers import read_paper
 from bench.planning.plan import Request, make_plan
 from bench.planning.resolve import check_tiers, find_run, resolve
 from bench.planning.targets import targets
@@ -193,6 +196,30 @@ def test_a_table_has_quantities_of_its_own(write: Write) -> None:
         1,
     )
     assert paper.quantity(paper.tables[0], "kl") is None
+
+
+def test_the_bibtex_entry_of_a_paper_is_a_file_of_its_folder(write: Write) -> None:
+    entry = "@misc{a2020,\n  title = {{T}},\n}\n"
+    catalog = write(of("a", "vae") | {"papers/a/paper.bib": entry} | of("b", "vae"))
+    assert (catalog.paper("a").bibtex, catalog.paper("b").bibtex) == (entry, "")
+    folder = Path(os.environ[VARIABLE]) / "papers" / "a"
+    (folder / "paper.bib").write_bytes(b"\xe9")
+    with pytest.raises(BenchError, match=r"cannot read this file(.|\n)*paper\.bib"):
+        read_paper(folder)
+
+
+def test_every_paper_of_the_catalog_has_one_whole_entry_in_ascii() -> None:
+    keys = []
+    for name, found in load_catalog().papers.items():
+        keys += re.findall(r"^@[a-z]+\{([a-z0-9]+),$", found.bibtex, re.MULTILINE)
+        assert found.bibtex.isascii(), name
+        assert found.bibtex.count("@") == 1, name
+        assert found.bibtex.count("{") == found.bibtex.count("}"), name
+        words = re.sub(r"^  (url|doi) = .*$", "", found.bibtex, flags=re.MULTILINE)
+        assert not re.search(r"(?<!\\)[&%_#$]", words), name
+        assert f"title = {{{{{found.title}}}}}," in found.bibtex, name
+        assert f"year = {{{found.year}}}," in found.bibtex, name
+    assert len(set(keys)) == len(load_catalog().papers)
 
 
 def test_a_system_is_checked_in_every_tier_and_told_what_its_relatives_have(write: Write) -> None:

@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,24 @@ import pytest
 from pyarrow import parquet
 from rich.console import Console
 
-from bench.analysis.compare import Cell
+from bench.analysis.compare import Cell, compare
+from bench.analysis.tables import row_name, table_view
 from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.cli.diff import show_diff
 from bench.cli.main import main
+from bench.metrics.measures import metrics
 from bench.planning.plan import Plan, Request, make_plan
 from bench.report.context import Material
 from bench.report.data import CELLS, COMPARED, DICTIONARY, MEASURED, MEASUREMENTS, read_data
 from bench.report.diff import compare_reports
-from bench.report.export import bibtex, latex
+from bench.report.latex import SYMBOLS, latex_table, symbols
 from bench.report.site import Site
 from bench.store.records import load_records
 from bench.store.texts import Measurement
 
 PAPER = "coupled-vae"
+HOSTILE = "50% of $x_i$ \\input{a} & #1~^ \u03b1 ≥ 1 < 2"
 VAE = f"paper/{PAPER}/ptb/vae"
 
 
@@ -78,15 +83,15 @@ def test_the_dictionary_names_every_column_and_nothing_else(reports: Path) -> No
 
 
 def test_the_data_file_holds_every_measurement_as_it_was_measured(reports: Path) -> None:
-    frame = read_data(reports / "after", MEASUREMENTS)
+    found = read_data(reports / "after", MEASUREMENTS)
     runs = sorted(reports.glob("runs/*/*/*/*/*/measurements.json"))
     runs += sorted(reports.glob("published/runs/*/*/*/*/*/measurements.json"))
     assert len(runs) == 3
     for path in runs:
-        rows = frame[frame["file"] == path.relative_to(reports).as_posix()].to_dict("records")
+        rows = [row for row in found if row["file"] == path.relative_to(reports).as_posix()]
         for row, m in zip(rows, json.loads(path.read_text())["measurements"], strict=True):
             assert {key: row[key] for key in m if key in row} == {k: v for k, v in m.items() if k in row}
-    one = frame[(frame["seed"] == 1) & (frame["metric"] == "nll")].iloc[0]
+    one = next(row for row in found if (row["seed"], row["metric"]) == (1, "nll"))
     assert (one["origin"], one["system"], one["steps"], one["seconds"]) == ("own", "vae", 60000, 812.0)
     assert one["older"].startswith("measured with version 2 of nll importance-sampling, now 1")
 
@@ -130,32 +135,40 @@ def test_latex_compares_no_tier_with_another(results: Any, catalog: Catalog) -> 
     write(results, catalog, asked, "mixed")
     text = (results.root / "mixed" / "tables" / f"{PAPER}-table1.tex").read_text()
     rows = {line.split(" & ")[0]: line.split(" & ")[1] for line in text.splitlines() if " & " in line}
-    assert rows["GRU-LM"] == r"\textbf{105.6}$^{a}$"
+    assert rows["GRU-LM"] == r"\textbf{105.6$^{a}$}"
     assert rows["VAE"] == "103.5$^{b}$"
-    assert rows["Coupled-VAE"] == r"\textbf{103.0}$^{b}$"
+    assert rows["Coupled-VAE"] == r"\textbf{103.0$^{b}$}"
     assert "$^{a}$ published runs, tier paper; $^{b}$ published runs, tier quick" in text
 
 
-def test_latex_runs_nothing_of_a_text() -> None:
-    assert latex(r"50% of $x_i$ \input{a} & #1~^") == (
-        r"50\% of \$x\_i\$ \textbackslash{}input\{a\} \& \#1\textasciitilde{}\textasciicircum{}"
+def test_latex_runs_nothing_of_a_text(results: Any, catalog: Catalog) -> None:
+    declared = catalog.paper(PAPER)
+    table = declared.tables[0]
+    cells = compare(catalog, load_records(results.root, {}), PAPER)
+    hostile = [replace(c, label=HOSTILE) for c in cells if c.row < 2]
+    view = table_view(declared, table, hostile, "", printed=True)
+    text = latex_table(view, dict.fromkeys(view.corpora, "R&D_1"))  # three of one title, and two like rows
+    rows = [line.split(" & ")[0] for line in text.splitlines() if line.startswith("50")]
+    safe = (
+        r"50\% of \$x\_i\$ \textbackslash input\{a\} \& \#1\textasciitilde \textasciicircum \space "
+        r"$\alpha$ $\geq$ 1 $<$ 2"
     )
+    assert rows == [safe, safe]
+    assert text.count(r"{c}{R\&D\_1}") == len(view.corpora) == 3
 
 
-def test_bibtex_of_every_paper(reports: Path, catalog: Catalog) -> None:
-    text = (reports / "before" / "data" / "papers.bib").read_text()
-    assert text.startswith("@inproceedings{wu2020coupledvae,")
-    assert "author = {Chen Wu and Prince Zizhuang Wang and William Yang Wang}," in text
-    assert "doi = {10.18653/v1/2020.acl-main.316}," in text
-    for name, paper in catalog.papers.items():
-        entry = bibtex(name, paper)
-        assert entry.count("{") == entry.count("}")
-        assert f"title = {{{{{paper.title}}}}}" in entry
-    plain = catalog.paper(PAPER).model_copy(update={"citation": {}})
-    assert "note = {ACL}" in bibtex("mine", plain)
-    nobody = bibtex("mine", plain.model_copy(update={"authors": " , "}))
-    assert nobody.startswith("@misc{2020mine,")
-    assert "author" not in nobody
+def test_latex_has_a_command_for_every_sign_of_the_catalog(catalog: Catalog) -> None:
+    texts = {entry.title for entry in catalog.corpora.values()} | {m.symbol for m in metrics().values()}
+    for paper in catalog.papers.values():
+        texts |= {" ".join(row_name(row.label, row.setting)) for table in paper.tables for row in table.rows}
+    for text in {*texts, " ".join(map(chr, SYMBOLS))}:
+        left = {character for character in symbols(text) if not character.isascii()}
+        assert all("LATIN" in unicodedata.name(character) for character in left), text
+        assert not re.search(r"(?<!\$)[<>|](?!\$)", symbols(text)), text
+
+
+def test_bibtex_holds_the_papers_of_the_report(reports: Path, catalog: Catalog) -> None:
+    assert (reports / "before" / "data" / "papers.bib").read_text() == catalog.paper(PAPER).bibtex
 
 
 def test_a_report_differs_from_itself_in_nothing(reports: Path) -> None:
