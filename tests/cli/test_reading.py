@@ -21,6 +21,7 @@ from bench.cli.console import terminal
 from bench.cli.differences import show_differences
 from bench.cli.main import main
 from bench.cli.texts import show_interpolation, show_texts
+from bench.store.shown import Shown, read_shown
 from tests.cli.conftest import CPU, PREPARED, RUN, Refused, python
 from tests.conftest import CORPUS
 from tests.made_up import DATA_HASH, TEXTS, Results
@@ -220,22 +221,26 @@ def test_the_own_run_stands_before_the_published_one_of_its_name(results: Result
     assert [number(x) for x in lines[4][1:3]] == [103.5, 105.5]
 
 
+def shown_of(here: Path) -> dict[str, Shown]:
+    path = here / "results" / "runs" / RUN / "texts.json"
+    return {one.kind: one for one in read_shown(read_json(path))}
+
+
 def test_texts_are_printed_as_they_were_decoded(here: Path, printed: Printed) -> None:
     at = ("--results", here / "results")
-    texts = read_json(here / "results" / "runs" / RUN / "texts.json")
-    assert printed("samples", RUN, *at) == [[text] for text in texts["samples"]]
-    assert printed("samples", RUN, *at, "--count", 1) == [[texts["samples"][0]]]
-    one = texts["reconstructions"][0]
-    index = str(one["index"])
-    assert printed("samples", RUN, *at, "--reconstructions", "--count", 1) == [
-        [index, "input", one["input"]],
-        [index, "centre", one["center"]],
-        *([index, "sampled", output] for output in one["outputs"]),
-    ]
-    path = texts["interpolations"][0]
-    rows = printed("samples", RUN, *at, "--interpolations", "--count", 1)
-    assert [row[2] for row in rows] == [path["from"], *path["steps"], path["to"]]
-    assert [rows[i][1] for i in (0, 1, 2, -1)] == ["from", "0.00", "0.17", "to"]
+    texts = shown_of(here)
+    assert printed("samples", RUN, *at) == texts["samples"].rows
+    assert printed("samples", RUN, *at, "--count", 1) == texts["samples"].rows[:1]
+    index, *cells = texts["reconstructions"].rows[0]
+    rows = printed("samples", RUN, *at, "--kind", "reconstructions", "--count", 1)
+    assert [row[0] for row in rows] == [str(index)] * len(cells)
+    assert [row[1] for row in rows[:3]] == ["input", "centre", "sample 1"]
+    assert [row[2] for row in rows] == cells
+    rows = printed("samples", RUN, *at, "--kind", "interpolations", "--count", 1)
+    assert [row[2] for row in rows] == texts["interpolations"].rows[0]
+    assert [row[1] for row in rows[:4]] == ["from", "to", "0.00", "0.17"]
+    kinds = printed("samples", RUN, *at, "--kind", "traversals", "--count", 1)
+    assert [row[1] for row in kinds[:4]] == ["from", "dimension", "step", "-2"]
 
 
 def test_a_text_moves_no_cursor_and_an_unpublished_one_is_told(results: Results, printed: Printed) -> None:
@@ -247,18 +252,18 @@ def test_a_text_moves_no_cursor_and_an_unpublished_one_is_told(results: Results,
     del content["files"]["texts.json"]
     write_json(folder / "run.json", content)
     assert printed("samples", VAE) == [["a [31mred word"]]
-    assert printed("samples", VAE, "--interpolations")[0] == ["1", "from", "(not published)"]
+    assert printed("samples", VAE, "--kind", "interpolations")[0] == ["1", "from", "(not published)"]
 
 
 def test_an_interpolation_repeats_that_of_the_evaluation(here: Path, printed: Printed) -> None:
-    known = read_json(here / "results" / "runs" / RUN / "texts.json")["interpolations"][0]
+    start, end, *steps = map(str, shown_of(here)["interpolations"].rows[0])
     at = ("--results", here / "results", *CPU)
-    rows = printed("interpolate", RUN, known["from"], known["to"], *at)
-    assert [row[1] for row in rows] == [known["from"], *known["steps"], known["to"]]
+    rows = printed("interpolate", RUN, start, end, *at)
+    assert [row[1] for row in rows] == [start, *steps, end]
     assert [row[0] for row in rows] == ["from", "0.00", "0.17", "0.33", "0.50", "0.67", "0.83", "1.00", "to"]
-    ends = printed("interpolate", RUN, known["from"], known["to"], "--count", 1, *at)
-    assert [row[1] for row in ends[1:4:2]] == [known["steps"][0], known["steps"][-1]]
-    assert printed("interpolate", RUN, "zebra", known["to"], *at)[0] == ["from", "<unk>"]
+    ends = printed("interpolate", RUN, start, end, "--count", 1, *at)
+    assert [row[1] for row in ends[1:4:2]] == [steps[0], steps[-1]]
+    assert printed("interpolate", RUN, "zebra", end, *at)[0] == ["from", "<unk>"]
 
 
 def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> None:
@@ -278,8 +283,10 @@ def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> Non
     (folder / "texts.json").write_text('{"samples": [], "reconstructions": [], "interpolations": []}')
     assert "this run has no samples" in refused("samples", RUN)
     (folder / "texts.json").write_text('{"samples": [], "reconstructions": [{"index": 1}]}')
-    for kind in ("--reconstructions", "--interpolations"):
-        assert "texts.json: not as expected: reconstructions.0.input" in refused("samples", RUN, kind)
+    for kind in ("reconstructions", "interpolations"):
+        assert "texts.json: not as expected: reconstructions.0.input" in refused(
+            "samples", RUN, "--kind", kind
+        )
     (folder / "texts.json").write_text("{")
     assert "texts.json: damaged JSON file" in refused("samples", RUN)
     (folder / "sentences.parquet").unlink()

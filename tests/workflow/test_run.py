@@ -147,9 +147,9 @@ def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: 
             {"prepare": 1, "train": 2, "evaluate": 2, "report": 1, "all": 1},
         ),
         (
-            "metrics/definitions.py",
-            '"KL(q(z|x) || p(z)) in closed form.", main=True',
-            '"KL(q(z|x) || p(z)) in closed form.", main=True, version=2',
+            "metrics/likelihood.py",
+            '@measure("likelihood", metrics',
+            '@measure("likelihood", version=2, metrics',
             {"evaluate": 2, "report": 1, "all": 1},
         ),
     ],
@@ -199,12 +199,13 @@ def test_a_raised_measure_keeps_what_was_measured(
     complete: Path, own_tree: Path, snakemake: Any, counts: Any, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(complete, tmp_path / "measured"))
-    path = own_tree / "bench" / "metrics" / "definitions.py"
+    path = own_tree / "bench" / "metrics" / "diversity.py"
     content, file = path.read_text(), run_folder(folder, "vae") / "measurements.json"
     before = read_json(file)["measurements"]
     marked = [m | {"definition": "measured before"} for m in before]
     write_json(file, read_json(file) | {"measurements": marked})
-    path.write_text(content.replace('in closed form.", main=True', 'in closed form.", main=True, version=2'))
+    assert '    "diversity",\n' in content
+    path.write_text(content.replace('    "diversity",\n', '    "diversity",\n    version=2,\n', 1))
     try:
         assert snakemake(folder, *asked(*SYSTEMS), tree=own_tree).returncode == 0
         assert counts(snakemake(folder, "--dry-run", *asked(*SYSTEMS), tree=own_tree)) == {}
@@ -212,7 +213,7 @@ def test_a_raised_measure_keeps_what_was_measured(
         path.write_text(content)
     after = read_json(file)["measurements"]
     again = [m["measure"] for m in after if m["definition"] != "measured before"]
-    assert again == ["kl analytic"]
+    assert again == ["diversity"] * 2
     assert sorted(m["measure"] for m in after) == sorted(m["measure"] for m in before)
 
 
