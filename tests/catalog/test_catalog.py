@@ -126,8 +126,8 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ("papers/coupled-vae/paper.yaml", "  yelp13:\n", "  yelp31:\n", "unknown corpus 'yelp31'"),
         (
             "papers/coupled-vae/paper.yaml",
-            "  vae-as-released: {opt",
-            "  vea: {opt",
+            "  vae-as-released: {groups",
+            "  vea: {groups",
             "system 'vea'",
         ),
         (

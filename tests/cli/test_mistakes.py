@@ -59,7 +59,7 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("report", "--tier", "dmeo"), ("unknown tier 'dmeo'",)),
     (("report", "--request", "{"), ("--request is not JSON", 'for example {"tier": "quick"}')),
     (("report", "--request", '{"teir": 1}'), ("unknown key 'teir'", "did you mean 'tier'")),
-    (("plan", "--seeds", "one"), ("seeds.0 is 'one'", "allowed: an integer")),
+    (("plan", "--seeds", "one"), ("'one' is no seed", "a range as 0-4")),
     (("plan", "--papers", "coupled"), ("unknown paper 'coupled'",)),
     (("publish", "../../etc"), ("is not the name of a run",)),
     (("publish", RUN.replace("seed0", "seed1")), ("there is no run.json of this run", "bench train")),

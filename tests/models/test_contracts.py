@@ -20,6 +20,7 @@ from bench.models.signals import Identity
 from bench.models.signals import SignalMap as MLP
 from bench.models.spaces import Euclidean, Sphere
 from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
+from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
 from bench.objectives.divergences import KL
 from bench.objectives.free_bits import FreeBits
@@ -28,7 +29,7 @@ from bench.objectives.mmd import MMD
 from bench.objectives.reconstruction import Reconstruction, TwinReconstruction
 from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
 from bench.training.aggressive import Aggressive
-from bench.training.procedures import Procedure, Standard
+from bench.training.procedures import Alternating, Procedure, Standard
 from bench.training.semi_amortised import SemiAmortised
 
 ENCODERS: list[type[Encoder]] = [GRUEncoder, LSTMEncoder]
@@ -42,9 +43,18 @@ PRIORS: list[type[Prior]] = [StandardNormal, UniformSphere]
 SPACES: list[type[Space]] = [Euclidean, Sphere]
 SIGNALS: list[type[SignalMap]] = [MLP, Identity]
 DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, CNNDecoder]
-TERMS: list[type[Term]] = [KL, FreeBits, MMD, Matching, Reconstruction, TwinReconstruction]
+TERMS: list[type[Term]] = [
+    KL,
+    FreeBits,
+    MMD,
+    Matching,
+    Reconstruction,
+    TwinReconstruction,
+    Discrimination,
+    Adversarial,
+]
 WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped]
-PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised]
+PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised, Alternating]
 
 
 def test_every_part_of_the_package_is_checked() -> None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from bench.analysis.compare import Cell, compare
 from bench.analysis.tables import row_name, table_view
 from bench.base.errors import BenchError
+from bench.base.upgrade import upgraded_record
 from bench.catalog.catalog import Catalog
 from bench.cli.diff import show_diff
 from bench.cli.main import main
@@ -89,7 +90,7 @@ def test_the_data_file_holds_every_measurement_as_it_was_measured(reports: Path)
     assert len(runs) == 3
     for path in runs:
         rows = [row for row in found if row["file"] == path.relative_to(reports).as_posix()]
-        for row, m in zip(rows, json.loads(path.read_text())["measurements"], strict=True):
+        for row, m in zip(rows, upgraded_record(json.loads(path.read_text()))["measurements"], strict=True):
             assert {key: row[key] for key in m if key in row} == {k: v for k, v in m.items() if k in row}
     one = next(row for row in found if (row["seed"], row["metric"]) == (1, "nll"))
     assert (one["origin"], one["system"], one["steps"], one["seconds"]) == ("own", "vae", 60000, 812.0)

@@ -294,7 +294,7 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
 
     assert edited("run.json", lambda c: c.update(data_hash="other")) == "train"
     assert edited("run.json", lambda c: c.update(versions={"train": 2})) == "train"
-    assert edited("measurements.json", lambda c: c["measures"].pop("kl analytic")) == "evaluate"
+    assert edited("measurements.json", lambda c: c["measures"].pop("likelihood")) == "evaluate"
     assert edited("measurements.json", lambda c: c.update(weights_sha256="other")) == "evaluate"
     (folder / "measurements.json").write_text("{")
     assert next_stage(run, results, wanted) == "evaluate"
