@@ -194,21 +194,6 @@ def test_the_options_of_every_part_are_those_that_its_class_takes(choice: str, k
     assert list(entry.options.model_fields) == [one.name for one in taken if one.kind is one.KEYWORD_ONLY]
 
 
-def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
-    marks = {
-        (choice, entry.kind, name): field.json_schema_extra
-        for choice, kinds in registry().items()
-        for entry in kinds.values()
-        for name, field in entry.options.model_fields.items()
-        if field.json_schema_extra
-    }
-    repeats = [{"repeats": "updates"}, {"repeats": "ascents"}]
-    names = [{"names": "terms"}, {"names": "groups"}]
-    for (choice, *_), mark in marks.items():
-        assert mark in {"procedure": [*repeats, *names], "term": names}[choice]
-    assert all(mark in marks.values() for mark in (*repeats, *names))
-
-
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_every_part_is_used_by_a_system_or_explained_in_the_documentation(choice: str, kind: str) -> None:
     used = {k for paper, system in RUNS for c, k in small_run(paper, system).used() if c == choice}

@@ -183,3 +183,18 @@ def test_marking_a_class_changes_nothing_but_checks_the_choice() -> None:
     assert part("weight", "some")(Some) is Some
     with pytest.raises(BenchError, match="did you mean 'weight'"):
         part("weigh", "some")
+
+
+def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
+    marks = {
+        (choice, entry.kind, name): field.json_schema_extra
+        for choice, kinds in registry().items()
+        for entry in kinds.values()
+        for name, field in entry.options.model_fields.items()
+        if field.json_schema_extra
+    }
+    repeats = [{"repeats": "updates"}, {"repeats": "ascents"}]
+    names = [{"names": "terms"}, {"names": "groups"}]
+    for (choice, *_), mark in marks.items():
+        assert mark in {"procedure": [*repeats, *names], "term": names}[choice]
+    assert all(mark in marks.values() for mark in (*repeats, *names))
