@@ -12,7 +12,7 @@ from bench.base.errors import BenchError
 from bench.metrics import measures as registry
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.measures import definitions, measure, measures, metrics, on_list
-from bench.metrics.needs import applicable, asked, check_needs, expected, offered, wanted
+from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, wanted
 from tests.conftest import tiny_settings
 
 EXACT = {"exact": {"entropy": 1.0}, "data_hash": "d"}
@@ -143,3 +143,19 @@ print([name for name in {HEAVY} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", measures())
+def test_every_measure_is_explained(name: str) -> None:
+    one = measures()[name]
+    check_needs(one)
+    assert one.gives or one.shows
+    assert (one.function.__doc__ or "").split("\n")[0].endswith(".")
+    assert {given.metric for given in one.gives} <= set(metrics())
+    assert all(given.cost and given.definition.endswith(".") for given in one.gives)
+
+
+def test_every_need_is_that_of_a_measure() -> None:
+    each = [need for one in measures().values() for need in one.needs]
+    each += [need for one in measures().values() for given in one.gives for need in given.needs]
+    assert set(NEEDS) <= set(each)
