@@ -184,7 +184,7 @@ def test_pairs_in_a_table_are_four_lines(checkout: Path, printed: str) -> None:
     folder = checkout / "results" / "corpora" / "coupled-vae" / "talk"
     summary = read_json(folder / "corpus.json")
     assert (summary["fields"], summary["decodes"]) == (["context", "response"], "response")
-    assert summary["labels"] == {"mood": ["calm", "glad"]}
+    assert summary["labels"] == {"style": ["calm", "glad"]}
     texts = (folder / "test.context.txt").read_text(encoding="utf-8").splitlines()
     assert texts[1] == "did the dog see it, too"
 
@@ -201,7 +201,7 @@ def test_a_new_metric_is_measured_and_explained(checkout: Path, printed: str) ->
     )
     (found,) = (m for m in run["measurements"] if m["metric"] == "sample_length")
     assert 0 < found["value"] <= 200
-    assert (found["unit"], found["validity"], found["texts"]) == ("words", "exact", 64)
+    assert (found["unit"], found["validity"], found["texts"]) == ("words", "exact", 320)
     methods = (checkout / "report-0" / "methods.html").read_text(encoding="utf-8")
     assert "Mean number of words in greedy samples from the prior." in methods
 

@@ -94,7 +94,7 @@ def test_the_data_file_holds_every_measurement_as_it_was_measured(reports: Path)
             assert {key: row[key] for key in m if key in row} == {k: v for k, v in m.items() if k in row}
     one = next(row for row in found if (row["seed"], row["metric"]) == (1, "nll"))
     assert (one["origin"], one["system"], one["steps"], one["seconds"]) == ("own", "vae", 60000, 812.0)
-    assert one["older"].startswith("measured with version 2 of nll importance-sampling, now 1")
+    assert one["older"].startswith("measured with version 2 of likelihood, now 1")
 
 
 def test_json_and_csv_hold_the_same_cells(reports: Path) -> None:

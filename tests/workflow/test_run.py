@@ -128,11 +128,16 @@ def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: 
     [
         (
             "models/posteriors.py",
-            '@part("posterior", "gaussian")',
-            '@part("posterior", "gaussian", version=2)',
+            '@part("posterior", "gaussian", ',
+            '@part("posterior", "gaussian", version=2, ',
             {"train": 1, "evaluate": 1, "report": 1, "all": 1},
         ),
-        ("models/posteriors.py", '@part("posterior", "vmf")', '@part("posterior", "vmf", version=2)', {}),
+        (
+            "models/von_mises_fisher.py",
+            '@part("posterior", "vmf", ',
+            '@part("posterior", "vmf", version=2, ',
+            {},
+        ),
         (
             "base/identity.py",
             '"evaluate": 1',
