@@ -194,7 +194,8 @@ def test_a_training_that_was_killed_ends_as_one_that_was_not(resumed: tuple[Path
     logged = [pandas.read_parquet(folder / "training.parquet") for folder in resumed]
     assert {"kl", "adversarial", "discrimination", "reconstruction"} <= set(logged[0].columns)
     timed = ["seconds", "tokens_per_second"]
-    pandas.testing.assert_frame_equal(*(table.drop(columns=timed) for table in logged))
+    first, second = (table.drop(columns=timed) for table in logged)
+    pandas.testing.assert_frame_equal(first, second)
 
 
 def test_it_is_measured_by_an_evaluator_and_found_in_the_report(

@@ -54,7 +54,7 @@ def latex_table(view: TableView, titles: Mapping[str, str]) -> str:
     lines = [list(_line(row, best, marks, printed=view.printed)) for row in view.rows]
     frame = pandas.DataFrame([[text for text, _ in line] for line in lines], columns=_header(view, titles))
     bold = pandas.DataFrame([[BOLD * strong for _, strong in line] for line in lines], columns=frame.columns)
-    styler = frame.style.hide(axis="index").hide(axis="columns", level=HIDDEN[view.printed])
+    styler = frame.style.hide(axis="index").hide(axis="columns", level=[*HIDDEN[view.printed]])
     styler.format_index(symbols, axis="columns", escape="latex")
     styler.format(symbols, subset=[frame.columns[0]], escape="latex")
     styler.apply(lambda _: bold, axis=None)
