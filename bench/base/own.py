@@ -77,13 +77,17 @@ def _files() -> dict[str, Path]:
 
 
 def imported() -> dict[str, str]:
-    """The sha256 of each of the user's own files that this process has imported, by folder, room and name.
+    """The sha256 of each file that this process has imported from the user's own folders, by folder, room and name.
 
-    As the file was when it was imported: it may have changed since.
+    As the file was when it was imported: it may have changed since. A folder that ``BENCH_CATALOG`` no longer names
+    does not count.
     """
     found = {}
+    folders = own_folders()
     for name in [name for name in sys.modules if name.startswith(PREFIX)]:
         if (place := getattr(sys.modules[name], "__file__", None)) is not None:
             file = Path(place)
+            if file.resolve().parents[1] not in folders:
+                continue
             found["/".join(file.parts[-3:])] = _DIGESTS.get(name) or sha256_file(file)
     return dict(sorted(found.items()))

@@ -57,16 +57,18 @@ def test_without_the_variable_there_are_none(monkeypatch: pytest.MonkeyPatch) ->
     assert own_files("parts") == []
 
 
-def test_a_part_of_a_users_own_is_known_built_and_recorded(own: Own) -> None:
+def test_a_part_of_a_users_own_is_known_built_and_recorded(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = own("mine", {"parts/twice-as.py": doubled("doubled"), "parts/helper.py": "DOUBLE = 2\n"})
     entry = lookup(CHOICE, "doubled")
     assert (entry.file, entry.about) == (folder / "parts" / "twice-as.py", "Twice the step.")
     assert build(CHOICE, "doubled", {"by": 3.0})(5) == 30
-    found = {name: digest for name, digest in imported().items() if name.startswith("mine/")}
+    found = imported()
     files = [folder / "parts" / name for name in ("helper.py", "twice-as.py")]
     assert found == {f"mine/parts/{file.name}": sha256_file(file) for file in files}
     files[1].write_text("changed since")
     assert imported()["mine/parts/twice-as.py"] == found["mine/parts/twice-as.py"]
+    monkeypatch.delenv(VARIABLE)
+    assert imported() == {}  # what another folder brought is no part of what runs without it
 
 
 def test_two_folders_may_have_files_of_one_name(
