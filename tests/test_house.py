@@ -50,7 +50,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports(module: str, *, at_once: bool) -> frozenset[str]:
-    """The modules of the package that one imports: when it is imported, or at any time."""
+    """The modules of the package that one imports: when it is imported, or at any time and for types too."""
     found = set()
     for node in _nodes(ast.parse(modules()[module].read_text(encoding="utf-8")), at_once):
         if isinstance(node, ast.Import):
@@ -62,11 +62,11 @@ def imports(module: str, *, at_once: bool) -> frozenset[str]:
 
 
 def _nodes(node: ast.AST, at_once: bool) -> Iterator[ast.AST]:
-    """The nodes below ``node`` that are executed; ``at_once``: when the module is imported."""
+    """The nodes below ``node``; ``at_once``: those alone that are executed when the module is imported."""
     for child in ast.iter_child_nodes(node):
         if at_once and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        if at_once and isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             continue
         yield child
         yield from _nodes(child, at_once)

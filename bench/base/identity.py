@@ -13,22 +13,38 @@ former default where a record is older than the setting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from bench.base.files import stable_hash
-from bench.base.registry import SINGLE, lookup
-
-if TYPE_CHECKING:
-    from bench.base.settings import Part, RunSettings
-    from bench.base.text_rules import TextRules
+from bench.base.registry import NONE, SINGLE, lookup
+from bench.base.text_rules import TextRules
 
 STAGES = {"prepare": 1, "train": 1, "evaluate": 1, "report": 1}
 
 Versions = Mapping[str, int]
 
 
-def training_identity(run: RunSettings, versions: Versions | None = None) -> str:
+class Run(Protocol):
+    """What is asked here of :class:`bench.base.settings.RunSettings`, which has its identity from this module."""
+
+    @property
+    def evaluation(self) -> Any:
+        """How it is measured."""
+
+    @property
+    def objective(self) -> Mapping[str, Any]:
+        """The terms of its objective."""
+
+    def used(self) -> Iterator[tuple[str, str]]:
+        """(choice, kind) of each of its parts."""
+
+    @property
+    def model_dump(self) -> Callable[..., dict[str, Any]]:
+        """The settings as JSON."""
+
+
+def training_identity(run: Run, versions: Versions | None = None) -> str:
     """Hash of what can change the trained weights: everything but how they are measured afterwards.
 
     ``versions`` are those of today by default; a record gives those that it was made with.
@@ -38,7 +54,7 @@ def training_identity(run: RunSettings, versions: Versions | None = None) -> str
     return _hash(settings, training_versions(run) if versions is None else versions)
 
 
-def identity(run: RunSettings) -> str:
+def identity(run: Run) -> str:
     """Hash of what can change the weights or the measurements of a run; each measure counts by itself."""
     return _hash(without_defaults(run), training_versions(run) | evaluation_versions())
 
@@ -48,7 +64,7 @@ def corpus_identity(entry: str, rules: TextRules, versions: Versions) -> str:
     return _hash({"entry": entry, "rules": rules.model_dump(mode="json", exclude_defaults=True)}, versions)
 
 
-def training_versions(run: RunSettings) -> dict[str, int]:
+def training_versions(run: Run) -> dict[str, int]:
     """Versions other than 1 of the parts of a run (``prior mixture``) and of the stage ``train``."""
     found = {f"{choice} {kind}": lookup(choice, kind).version for choice, kind in run.used()}
     return raised({"train": STAGES["train"], **found})
@@ -69,7 +85,7 @@ def raised(versions: Versions) -> dict[str, int]:
     return {name: version for name, version in versions.items() if version != 1}
 
 
-def without_defaults(run: RunSettings) -> dict[str, Any]:
+def without_defaults(run: Run) -> dict[str, Any]:
     """The settings that do not have their default value, as JSON."""
     found = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluation"})
     found["evaluation"] = run.evaluation.numbers()
@@ -82,9 +98,9 @@ def without_defaults(run: RunSettings) -> dict[str, Any]:
     }
 
 
-def _of_part(choice: str, part: Part) -> dict[str, Any]:
+def _of_part(choice: str, part: Any) -> dict[str, Any]:
     """The kind of a part, and its options that do not have their default value."""
-    if part.absent:
+    if part.kind == NONE:
         return {"kind": part.kind}
     options = lookup(choice, part.kind).options.model_validate(part.options)
     return {"kind": part.kind, "options": options.model_dump(mode="json", exclude_defaults=True)}

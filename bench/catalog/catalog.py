@@ -20,7 +20,8 @@ from bench.catalog.systems import FILE as SYSTEMS
 from bench.catalog.systems import SHARED, Key, System, Systems, read_systems
 from bench.catalog.tables import PrintedTable
 from bench.catalog.tiers import Budget, PaperTier, Tier, Tiers, budget
-from bench.corpora.entry import CorpusEntry, load_corpora
+from bench.corpora.entries import load_corpora
+from bench.corpora.entry import CorpusEntry
 
 CATALOG = Path(__file__).parent
 T = TypeVar("T")

@@ -19,17 +19,12 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.base.errors import BenchError, unknown
 from bench.base.own import import_all, own_files
 from bench.metrics.definitions import Definition, Kind, Listed, Metric
 
-if TYPE_CHECKING:
-    from bench.metrics.context import Context
-    from bench.metrics.record import Record
-
-Function = Callable[["Context", "Record"], None]
+Function = Callable[..., None]  # of a Context and a Record, whose modules know this one
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from bench.base.errors import BenchError
 from bench.base.registry import SINGLE
 from bench.base.settings import RunSettings
-from bench.corpora.entry import load_entry
+from bench.corpora.entries import load_entry
 from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared

@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.catalog.catalog import CATALOG, load_catalog
 from bench.cli import doctor
 from bench.cli.doctor import Finding, check, show
-from bench.corpora.entry import load_entry
+from bench.corpora.entries import load_entry
 
 PTB = load_entry(CATALOG / "corpora" / "ptb.yaml")
 

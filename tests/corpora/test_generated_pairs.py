@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.base.text_rules import TextRules
-from bench.corpora.entry import load_corpora
+from bench.corpora.entries import load_corpora
 from bench.corpora.generated import (
     _plan_frame,
     exact_facts,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.base.errors import BenchError
-from bench.corpora.entry import load_corpora
+from bench.corpora.entries import load_corpora
 from bench.corpora.raw import Treatments, decoded_lines, tokens
 from bench.corpora.readers import read
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.base.text_rules import TextRules
-from bench.corpora.entry import load_entry
+from bench.corpora.entries import load_entry
 from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared

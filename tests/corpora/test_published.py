@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.base.text_rules import TextRules
-from bench.corpora.entry import load_corpora
+from bench.corpora.entries import load_corpora
 from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared

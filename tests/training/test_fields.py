@@ -11,7 +11,7 @@ import torch
 
 from bench.base.errors import BenchError
 from bench.base.text_rules import TextRules
-from bench.corpora.entry import load_corpora
+from bench.corpora.entries import load_corpora
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared, Texts
 from bench.training.loop import Trainer

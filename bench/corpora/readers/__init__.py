@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,10 +18,8 @@ from bench.base.identity import corpus_versions
 from bench.base.own import import_all
 from bench.base.text_rules import TEXT
 from bench.base.validation import validated
+from bench.corpora.entry import CorpusEntry
 from bench.corpora.raw import RawCorpus
-
-if TYPE_CHECKING:
-    from bench.corpora.entry import CorpusEntry
 
 Files = Mapping[str, Path]
 
