@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.analysis.age import told
-from bench.analysis.noise import Noise, noise_of
-from bench.analysis.verdict import MEANINGS, Evidence, Limits, Word, judge
+from bench.analysis.margins import margin_of
+from bench.analysis.noise import noise_of
+from bench.analysis.spread import CommonSpreads, usable
+from bench.analysis.verdict import MEANINGS, Evidence, Limits, Margin, Word, judge
 from bench.catalog.catalog import Catalog
-from bench.catalog.papers import Paper
 from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.reported import PrintedNumber
 from bench.catalog.tables import PrintedRow, PrintedTable
@@ -77,6 +78,9 @@ class Cell:
     better: str | None = None
     noise: float | None = None
     noise_from: str = ""
+    margin: float | None = None
+    margin_from: str = ""
+    seeds_needed: int | None = None
     older: str = ""
 
 
@@ -93,9 +97,17 @@ class Place:
     reported: PrintedNumber | None
     printed_row: bool
     printed_unit: str
+    margin: Margin | None
 
 
 Source = tuple[Origin, str]  # origin and tier
+
+
+class Seen:
+    """The runs, and what they say together of chance: the noise floor and the spread over seeds."""
+
+    def __init__(self, records: Records) -> None:
+        self.records, self.noise, self.spreads = records, noise_of(records), CommonSpreads(records)
 
 
 def compare(catalog: Catalog, records: Records, paper_name: str) -> list[Cell]:
@@ -106,12 +118,12 @@ def compare(catalog: Catalog, records: Records, paper_name: str) -> list[Cell]:
     paper = catalog.paper(paper_name)
     audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
     ran = [system for system in _systems_of(records, paper_name) if system not in audited]
-    noise = noise_of(records)
+    seen = Seen(records)
     return [
         cell
         for table in paper.tables
-        for place in _places(paper, table, ran, table.corpora)
-        for cell in _cells(catalog, records, paper_name, place, noise)
+        for place in _places(catalog, paper_name, table, ran, table.corpora)
+        for cell in _cells(catalog, paper_name, place, seen)
     ]
 
 
@@ -123,12 +135,12 @@ def measured_elsewhere(
     origin, tier = source
     setting = (origin, tier, paper_name, corpus)
     systems = {run.parts[3] for run in records.runs if run.group[:4] == setting}
-    noise = noise_of(records)
+    seen = Seen(records)
     cells: list[Cell] = []
     for table in paper.tables:
-        for place in _places(paper, table, sorted(systems), (corpus,)):
+        for place in _places(catalog, paper_name, table, sorted(systems), (corpus,)):
             if place.row.system in systems:
-                cells += list(_cells(catalog, records, paper_name, place, noise, [source]))
+                cells += list(_cells(catalog, paper_name, place, seen, [source]))
     return cells
 
 
@@ -136,17 +148,26 @@ def _systems_of(records: Records, paper: str) -> list[str]:
     return list(dict.fromkeys(r.parts[3] for r in records.runs if r.parts[1] == paper))
 
 
-def _places(paper: Paper, table: PrintedTable, ran: Sequence[str], corpora: Sequence[str]) -> Iterator[Place]:
+def _places(
+    catalog: Catalog, paper_name: str, table: PrintedTable, ran: Sequence[str], corpora: Sequence[str]
+) -> Iterator[Place]:
     """Cells of a table in reading order; systems that no table of the paper has get a row at the end.
 
     A row that is printed twice has its numbers twice.
     """
+    paper = catalog.paper(paper_name)
     known = {row.system for t in paper.tables for row in t.rows}
     extra = [PrintedRow(label=system, system=system) for system in ran if system not in known]
     numbers: dict[tuple[str, ...], list[PrintedNumber]] = {}
     for number in (n for n in paper.reported if n.table == table.printed):
         numbers.setdefault((number.label, number.setting, number.corpus, number.metric), []).append(number)
     printed_units = {n.metric: n.unit for n in paper.reported if n.table == table.printed}
+    margins = {
+        (corpus, metric): margin_of(catalog, paper_name, table, corpus, metric)
+        for corpus in corpora
+        if corpus in table.corpora
+        for metric in table.columns
+    }
     earlier = Counter[tuple[str, str]]()
     for position, row in enumerate((*table.rows, *extra)):
         for corpus in corpora:
@@ -169,6 +190,7 @@ def _places(paper: Paper, table: PrintedTable, ran: Sequence[str], corpora: Sequ
                     here[0] if here else None,
                     of_table,
                     printed_units.get(metric, ""),
+                    margins.get((corpus, metric)),
                 )
         earlier[row.label, row.setting] += 1
 
@@ -180,14 +202,9 @@ def _columns(table: PrintedTable, printed: bool) -> tuple[str, ...]:
 
 
 def _cells(
-    catalog: Catalog,
-    records: Records,
-    paper: str,
-    place: Place,
-    noise: Noise,
-    sources: Sequence[Source] | None = None,
+    catalog: Catalog, paper: str, place: Place, seen: Seen, sources: Sequence[Source] | None = None
 ) -> Iterator[Cell]:
-    runs = [r for r in records.runs if r.parts[1:4] == (paper, place.corpus, place.row.system)]
+    runs = [r for r in seen.records.runs if r.parts[1:4] == (paper, place.corpus, place.row.system)]
     groups: dict[Source, list[RunRecord]] = {}
     for run in runs:
         groups.setdefault((run.origin, run.parts[0]), []).append(run)
@@ -196,14 +213,14 @@ def _cells(
     if not groups:
         groups = {("own", ""): []}
     for source, group in groups.items():
-        yield _cell(catalog, paper, place, source, group, noise)
+        yield _cell(catalog, paper, place, source, group, seen)
 
 
 def _cell(
-    catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], noise: Noise
+    catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], seen: Seen
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
-    found = [(run, m) for run in runs if (m := _usable(run, quantity))]
+    found = [(run, m) for run in runs if (m := usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -215,7 +232,8 @@ def _cell(
     over_texts = None
     if first and first.low is not None and first.high is not None:
         over_texts = (first.low * factor, first.high * factor)
-    floor = noise.of(runs[0].parts[:3], first.name, first.estimator) if first else None
+    floor = seen.noise.of(runs[0].parts[:3], first.name, first.estimator) if first else None
+    common = seen.spreads.of(runs[0].group[:4], quantity) if first else None
     result = judge(
         Evidence(
             values=values,
@@ -225,7 +243,9 @@ def _cell(
             over_texts=over_texts,
             absent=_absent(catalog, paper, place, runs),
             incomparable=_incomparable(catalog, place, source, first),
-            noise=floor.value * factor if floor else 0.0,
+            margin=place.margin,
+            spread=replace(common, variance=common.variance * factor**2) if common else None,
+            printed_runs=(reported.n if reported else None) or 1,
             limits=_limits(first, factor),
         )
     )
@@ -270,6 +290,9 @@ def _cell(
         better=quantity.better if place.metric != EXCESS else "lower",
         noise=floor.value * factor if floor else None,
         noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
+        margin=place.margin.value if place.margin else None,
+        margin_from=place.margin.source if place.margin else "",
+        seeds_needed=result.seeds_needed,
         older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
     )
 
@@ -288,14 +311,6 @@ def _decimals(place: Place, unit: str) -> int:
     scale = units.factor(unit, place.printed_unit or unit) or 1.0
     finer = round(math.log10(scale))
     return place.quantity.decimals + finer + (place.corpus not in place.table.corpora)
-
-
-def _usable(run: RunRecord, quantity: PrintedQuantity) -> Measurement | None:
-    """The measurement of a run by the estimator that repeats the paper's, if it gave a number."""
-    if run.state != "finished":
-        return None
-    found = run.find(quantity.metric, quantity.estimator, quantity.part)
-    return found if found and found.value is not None and math.isfinite(found.value) else None
 
 
 def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:

@@ -20,8 +20,6 @@ SIGNS: dict[Word, tuple[str, str]] = {
     "better": ("▲", "better"),
     "worse": ("▼", "worse"),
     "different": ("≠", "different"),
-    "undecided, close": ("≈", "close"),
-    "undecided, far": ("≉", "far"),
     "undecided": ("?", "undecided"),
     "not comparable": ("∥", "incomparable"),
     "failed": ("✕", "failed"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench.analysis.statistics import prediction_interval
+from scipy import stats
+
+from bench.analysis.spread import Spread, moderated, own_spread
 
 Limits = tuple[float | None, float | None]
 Word = Literal[
@@ -14,8 +17,6 @@ Word = Literal[
     "better",
     "worse",
     "different",
-    "undecided, close",
-    "undecided, far",
     "undecided",
     "not comparable",
     "failed",
@@ -26,15 +27,13 @@ Word = Literal[
 
 # What each verdict means: the legend of the report, in the order of the legend.
 MEANINGS: dict[Word, str] = {
-    "reproduced": "the printed number lies inside the 95 % prediction interval for one run, or our only run "
-    "agrees with it to the decimals printed (or within the noise floor)",
-    "better": "outside that interval, and ours is on the better side",
-    "worse": "outside that interval, and ours is on the worse side",
-    "different": "outside that interval, for a quantity of which neither more nor less is better",
-    "undecided, close": "one seed only; the printed number lies inside the 95 % interval over texts, "
-    "which does not see the spread over seeds",
-    "undecided, far": "one seed only; the printed number lies outside the 95 % interval over texts",
-    "undecided": "one seed only, and this quantity has no interval over texts",
+    "reproduced": "the 90 % interval of our number minus the printed one lies within the margin: a larger "
+    "difference is excluded at the level of 5 %",
+    "better": "that interval lies beyond the margin, and ours is on the better side",
+    "worse": "that interval lies beyond the margin, and ours is on the worse side",
+    "different": "that interval lies beyond the margin, for a quantity of which neither more nor less is better",
+    "undecided": "that interval reaches over the margin, or nothing is known of the spread over seeds; the cell says "
+    "how many more seeds would decide",
     "not comparable": "measured, but not under the paper's budget, not on the printed corpus or split, by an "
     "estimator that bounds nothing, or in another unit than the printed one",
     "failed": "the run was started and did not finish",
@@ -47,66 +46,87 @@ MEANINGS: dict[Word, str] = {
 GROUPS: dict[str, tuple[Word, ...]] = {
     "reproduced": ("reproduced",),
     "refuted": ("better", "worse", "different"),
-    "undecided": ("undecided, close", "undecided, far", "undecided"),
+    "undecided": ("undecided",),
     "not comparable": ("not comparable",),
     "failed": ("failed",),
     "not run": ("not run", "not measured"),
 }
 
-ROUNDING = 1e-9  # numbers that differ by less agree: guards the edge of an interval against float error
+ERROR = 0.05  # of each side of the interval: how often a difference on the margin gets either verdict
+UNKNOWN_SPREAD = "the spread over seeds is unknown: no system of this column has two runs that differ"
+MOST_SEEDS = 30  # more are not suggested
+NEVER = f"{MOST_SEEDS} more seeds would not: the printed number is too uncertain itself"
+ROUNDING = 1e-9  # guards the edge of the margin against float error
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far our number may lie from the printed one and still be the same, in the unit of the print."""
+
+    value: float
+    source: str
 
 
 @dataclass(frozen=True)
 class Evidence:
     """All that a verdict rests on. ``values``: one per finished seed, in the unit and scale of the print.
 
-    ``noise``: the noise floor, 0 where no run was repeated; ``limits``: between which the quantity must lie.
+    ``spread``: what the systems of the column have in common; ``printed_runs``: of how many runs the printed number is
+    the mean; ``limits``: between which the quantity must lie; ``over_texts``: the 95 % interval over texts of a single
+    run, for display.
     """
 
     values: Sequence[float]
     reported: float | None
     decimals: int
     better: Literal["lower", "higher"] | None = None
+    margin: Margin | None = None
+    spread: Spread | None = None
+    printed_runs: int = 1
     over_texts: tuple[float, float] | None = None
     absent: tuple[Word, str] | None = None
     incomparable: str | None = None
-    noise: float = 0.0
     limits: Limits = (None, None)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict with its reason and the 95 % interval beside the measured number."""
+    """A verdict with its reason and the 95 % interval beside the measured number.
+
+    ``seeds_needed``: how many more seeds would decide, at the difference and the spread seen; None where it is
+    decided or where no number up to ``MOST_SEEDS`` would.
+    """
 
     word: Word
     reason: str
     low: float | None = None
     high: float | None = None
     interval: str = ""
+    seeds_needed: int | None = None
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The verdict on one cell of a printed table.
+    """The verdict on one cell of a printed table: two one-sided tests of equivalence, and their mirror.
 
-    With n >= 2 seeds: the prediction interval for one run, mean +- t(0.975, n-1) s sqrt(1 + 1/n), widened by
-    half a unit of the last printed decimal and by the noise floor; the printed number inside it is
-    reproduced. With one seed only agreement to the printed decimals (or the noise floor) is; everything else
-    stays undecided, since texts do not show the spread over seeds. Of an interval that reaches beyond what the
-    quantity can be, only the possible part is shown.
+    The difference d of our mean over n seeds from the printed number, a mean over k runs (one where the paper names
+    no number), has the standard error sqrt(s^2 (1/k + 1/n) + u^2), with s the spread over seeds and
+    u^2 = (unit of the last printed decimal)^2 / 12. With t of its degrees of freedom at 95 %, reproduced is
+    d +- t SE inside the margin, refuted is d +- t SE wholly beyond it, each wrong in at most 5 % of cases where the
+    true difference is the margin; everything else is undecided (Schuirmann 1987).
     """
     if not evidence.values:
         word, reason = evidence.absent or ("not run", "no run")
         return Verdict(word, reason)
-    low, high, interval = _interval(evidence)
+    spread = moderated(own_spread(evidence.values), evidence.spread)
+    low, high, interval = _interval(evidence, spread)
+    needed = None
     if evidence.incomparable:
         word, reason = "not comparable", evidence.incomparable
     elif evidence.reported is None:
         word, reason = "not printed", MEANINGS["not printed"]
-    elif len(evidence.values) >= 2:
-        word, reason = _of_seeds(evidence, low, high)
     else:
-        word, reason = _of_one(evidence, low, high)
-    return Verdict(word, reason, low, high, interval)
+        word, reason, needed = _decided(evidence, spread)
+    return Verdict(word, reason, low, high, interval, needed)
 
 
 def half_unit(decimals: int) -> float:
@@ -114,17 +134,71 @@ def half_unit(decimals: int) -> float:
     return 0.5 * 10.0**-decimals
 
 
-def slack(evidence: Evidence) -> float:
-    """By how much each end is widened: the rounding of the print and the noise floor."""
-    return half_unit(evidence.decimals) + evidence.noise + ROUNDING
+def half_width(evidence: Evidence, spread: Spread, seeds: int) -> float:
+    """Half of the 90 % interval of our mean over so many seeds minus the printed number."""
+    rounding = 10.0 ** (-2 * evidence.decimals) / 12
+    error = math.sqrt(spread.variance * (1 / seeds + 1 / evidence.printed_runs) + rounding)
+    return float(stats.t.ppf(1 - ERROR, spread.freedom)) * error
 
 
-def _interval(evidence: Evidence) -> tuple[float | None, float | None, str]:
-    if len(evidence.values) >= 2:
-        seeds = len(evidence.values)
-        return _possible(
-            *prediction_interval(evidence.values), f"prediction for one run, from {seeds} seeds", evidence
-        )
+def _decided(evidence: Evidence, spread: Spread | None) -> tuple[Word, str, int | None]:
+    assert evidence.reported is not None
+    seeds = len(evidence.values)
+    difference = sum(evidence.values) / seeds - evidence.reported
+    if spread is None:
+        return "undecided", UNKNOWN_SPREAD, None
+    if evidence.margin is None:
+        return "undecided", "no margin is known: this column of the table compares no pair of systems", None
+    margin, half = evidence.margin.value, half_width(evidence, spread, seeds)
+    digits = evidence.decimals + 2
+    what = f"{difference:+.{digits}f} ± {half:.{digits}f}, {_whose(seeds, spread)}"
+    side = _side(abs(difference), half, margin)
+    if side == "within":
+        return "reproduced", f"{what}: within the margin", None
+    if side == "beyond":
+        return _refuted(evidence, difference), f"{what}: beyond the margin", None
+    needed = _seeds_needed(evidence, spread, abs(difference))
+    more = f"{needed} more seed{'s' if needed != 1 else ''} would decide" if needed else NEVER
+    return "undecided", f"{what}: reaches over the margin; {more}", needed
+
+
+def _side(distance: float, half: float, margin: float) -> Literal["within", "beyond", "over"]:
+    if distance + half <= margin + ROUNDING:
+        return "within"
+    return "beyond" if distance - half > margin + ROUNDING else "over"
+
+
+def _refuted(evidence: Evidence, difference: float) -> Word:
+    if evidence.better is None:
+        return "different"
+    return "better" if (difference < 0) == (evidence.better == "lower") else "worse"
+
+
+def _whose(seeds: int, spread: Spread) -> str:
+    """Whose spread it is: a single run is judged by that of others, and says so."""
+    if seeds == 1:
+        others = "another system" if spread.systems == 1 else f"{spread.systems} other systems"
+        return f"one run, judged by the spread of {others}"
+    return f"{seeds} seeds" + (f", spread shared with {spread.systems} systems" if spread.systems > 1 else "")
+
+
+def _seeds_needed(evidence: Evidence, spread: Spread, distance: float) -> int | None:
+    assert evidence.margin is not None
+    seeds = len(evidence.values)
+    for more in range(1, MOST_SEEDS + 1):
+        wider = replace(spread, freedom=spread.freedom + more)
+        if _side(distance, half_width(evidence, wider, seeds + more), evidence.margin.value) != "over":
+            return more
+    return None
+
+
+def _interval(evidence: Evidence, spread: Spread | None) -> tuple[float | None, float | None, str]:
+    """Where one further run would fall in 95 % of cases, from the seeds; of one run, its interval over texts."""
+    seeds = len(evidence.values)
+    if seeds >= 2 and spread is not None:
+        half = float(stats.t.ppf(0.975, spread.freedom)) * math.sqrt(spread.variance * (1 + 1 / seeds))
+        mean = sum(evidence.values) / seeds
+        return _possible(mean - half, mean + half, f"prediction for one run, from {seeds} seeds", evidence)
     if evidence.over_texts is not None:
         return _possible(*evidence.over_texts, "over texts, one seed", evidence)
     return None, None, ""
@@ -137,36 +211,3 @@ def _possible(low: float, high: float, name: str, evidence: Evidence) -> tuple[f
     outer = high if most is None else max(min(high, most), *evidence.values)
     cut = [f"{end:g}" for end, moved in ((least, inner > low), (most, outer < high)) if moved]
     return inner, outer, f"{name}; cut at {' and '.join(cut)}, its limit" if cut else name
-
-
-def _inside(reported: float, low: float | None, high: float | None, evidence: Evidence) -> bool:
-    if low is None or high is None:
-        return False
-    return low - slack(evidence) <= reported <= high + slack(evidence)
-
-
-def _of_seeds(evidence: Evidence, low: float | None, high: float | None) -> tuple[Word, str]:
-    reported, values = evidence.reported, evidence.values
-    assert reported is not None
-    if _inside(reported, low, high, evidence):
-        return "reproduced", "the printed number lies inside the 95 % prediction interval for one run"
-    if evidence.better is None:
-        return "different", MEANINGS["different"]
-    lower = sum(values) / len(values) < reported
-    word: Word = "better" if lower == (evidence.better == "lower") else "worse"
-    return word, MEANINGS[word]
-
-
-def _of_one(evidence: Evidence, low: float | None, high: float | None) -> tuple[Word, str]:
-    reported = evidence.reported
-    assert reported is not None
-    distance = abs(evidence.values[0] - reported)
-    if distance <= half_unit(evidence.decimals) + ROUNDING:
-        return "reproduced", "our only run agrees with the printed number to the decimals printed"
-    if distance <= slack(evidence):
-        return "reproduced", "our only run agrees with the printed number within rounding and noise floor"
-    if low is None:
-        return "undecided", MEANINGS["undecided"]
-    close = _inside(reported, low, high, evidence)
-    word: Word = "undecided, close" if close else "undecided, far"
-    return word, MEANINGS[word]

@@ -49,11 +49,14 @@ QuantityField = Annotated[Quantity, BeforeValidator(_metric_alone)]
 class PrintedQuantity(Quantity):
     """The quantity that repeats a printed one, and how it is printed.
 
-    With a null estimator it is the system's only one. ``better`` says which side of the print is the better one.
+    With a null estimator it is the system's only one. ``better`` says which side of the print is the better one;
+    ``margin`` how far a number may lie from a printed one and be the same, in the unit of the print (null: the median
+    difference of the pairs printed in that column).
     """
 
     decimals: int = Field(ge=0)
     better: Direction | None = None
+    margin: float | None = Field(None, gt=0)
 
 
 def estimators(metric: str) -> list[str]:

@@ -18,8 +18,6 @@ VERDICT_STYLES = {
     "better": "cyan",
     "worse": "red",
     "different": "magenta",
-    "close": "yellow",
-    "far": "yellow",
     "undecided": "yellow",
     "incomparable": "blue",
     "failed": "bold red",

@@ -12,6 +12,7 @@ from bench.metrics.definitions import base
 from bench.report.figures import Line, Picture, line_figure
 
 MEASURED = Path(__file__).parent / "measured" / "estimators.json"
+VERDICTS = Path(__file__).parent / "measured" / "verdicts.json"
 FOLLOWS = {  # errors that follow from another one's
     ("ppl", "importance-sampling"): "That of the NLL, over the targets of a text and times the perplexity.",
     ("excess_nll", "over-true-probability"): "That of the NLL: the true probability is exact.",
@@ -73,3 +74,28 @@ def without_figure(metric: str, estimator: str, validity: str) -> str:
     """What stands in place of a figure."""
     follows = FOLLOWS.get((metric, base(estimator)))
     return follows or UNTESTED["exact" if validity == "exact" else "other"]
+
+
+@functools.cache
+def operating_characteristics() -> Picture | None:
+    """How often the verdict rule calls a number reproduced or refuted, by the true difference and the seeds."""
+    found = read_json(VERDICTS)
+    lines = [
+        Line(
+            f"{curve['seeds']} seed{'s' if curve['seeds'] > 1 else ''}",
+            [point["shift"] / found["margin"] for point in curve["points"]],
+            [100 * point[word] for point in curve["points"]],
+            style=style,
+            faint=word == "refuted",
+        )
+        for style, curve in enumerate(found["curves"])
+        for word in ("reproduced", "refuted")
+    ]
+    caption = (
+        f"Simulated: the share of verdicts by the true difference, in margins. Spread over seeds {found['spread']}, "
+        f"margin {found['margin']}, {found['decimals']} decimal printed, {found['others']} other systems with two runs "
+        "each. Full lines: reproduced; faint lines: refuted; the rest is undecided."
+    )
+    return line_figure(
+        "verdict-rule", lines, caption, "true difference / margin", "% of verdicts", markers=True, legend=True
+    )

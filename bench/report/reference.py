@@ -11,6 +11,7 @@ from bench.analysis.compare import EXCESS
 from bench.analysis.numbers import MINUS
 from bench.analysis.signs import sign_tests
 from bench.analysis.statistics import mean_interval
+from bench.analysis.verdict import MOST_SEEDS
 from bench.corpora.entry import SAID
 from bench.metrics.definitions import base
 from bench.metrics.measures import definitions, on_list
@@ -135,6 +136,8 @@ def methods(material: Material) -> dict[str, Any]:
         "quantities": _quantities(material),
         "noise": material.noise,
         "calibration": estimators.measured()["provenance"],
+        "operating": estimators.operating_characteristics(),
+        "most_seeds": MOST_SEEDS,
     }
 
 

@@ -11,6 +11,7 @@ import pandas
 import pytest
 
 from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, printed_counts
+from bench.analysis.margins import margin_of
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import CATALOG, Catalog
 from bench.metrics import units
@@ -87,6 +88,7 @@ def test_three_seeds_beside_the_print(results: Any, catalog: Catalog) -> None:
     assert (found.verdict, found.seeds, found.texts) == ("reproduced", [0, 1, 2], 200)
     assert found.estimator == "importance-sampling-100"
     assert found.files[1].endswith(f"{prefix()}/vae/seed1/measurements.json")
+    assert (found.margin, found.seeds_needed) == (pytest.approx(0.5), None)
     assert cell(cells, label="VAE", metric="kl").estimator == "monte-carlo"
 
 
@@ -121,7 +123,8 @@ def test_percent_and_ratio(results: Any, catalog: Catalog) -> None:
     assert (percent.reported, percent.decimals) == (4.61, 2)
     assert ratio.measured == pytest.approx(0.0468)
     assert (ratio.reported, ratio.decimals) == (0.0461, 4)
-    assert percent.verdict == "undecided"  # no interval over texts
+    assert percent.verdict == "undecided"
+    assert (percent.margin, ratio.margin) == pytest.approx((0.90, 0.0090))
     assert "illegible" in percent.note
 
 
@@ -182,7 +185,7 @@ def test_own_and_published_numbers_share_a_cell(results: Any, catalog: Catalog) 
     found = by_cell(c for c in cells if c.table == "table1")
     shown = {c[0].label: c for c in found if (c[0].corpus, c[0].metric) == ("ptb", "nll")}
     assert [s.origin for s in shown["VAE"]] == ["own", "published"]
-    assert [s.verdict for s in shown["Coupled-VAE"]] == ["failed", "undecided, close"]
+    assert [s.verdict for s in shown["Coupled-VAE"]] == ["failed", "undecided"]
     assert [s.origin for s in shown["beta(0.8)-VAE"]] == ["published"]
     assert sum(printed_counts(found).values()) == 213  # the numbers of Table 1
     assert printed_counts(found)["failed"] == 3
@@ -216,3 +219,36 @@ def test_csv_holds_every_cell_and_no_formula(results: Any, catalog: Catalog, tmp
     assert (tmp_path / "r.csv").read_text().splitlines()[1] == "'=1,0.1 0.2,a/b.json,"
     assert harmless("-ln P") == "'-ln P"
     assert harmless("VAE") == "VAE"
+
+
+def test_the_margin_is_declared_or_the_median_difference_of_the_printed_pairs(catalog: Catalog) -> None:
+    paper = catalog.paper(PAPER)
+    tables = {table.id: table for table in paper.tables}
+    median = margin_of(catalog, PAPER, tables["table1"], "ptb", "nll")
+    assert median is not None
+    assert median.value == pytest.approx(0.5)  # of 0.5, 0.5, 0.8, 0.6, 0.3, 0.5, 0.7, 0.7, 0.5, 0.1, 0.1
+    assert "11 pairs" in median.source
+    assert margin_of(catalog, PAPER, tables["table3"], tables["table3"].corpora[0], "nll") is None
+    nll = paper.quantities["nll"].model_copy(update={"margin": 0.2})
+    declaring = paper.model_copy(update={"quantities": {**paper.quantities, "nll": nll}})
+    told = catalog.model_copy(update={"papers": {**catalog.papers, PAPER: declaring}})
+    declared = margin_of(told, PAPER, tables["table1"], "ptb", "nll")
+    assert declared is not None
+    assert (declared.value, declared.source) == (0.2, "declared by the paper's entry in the catalog")
+
+
+def test_one_run_is_judged_by_the_spread_of_the_other_systems(results: Any, catalog: Catalog) -> None:
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0", shift=0.1)  # 103.6, as printed
+    for seed in (0, 1, 2):
+        results.run(f"{prefix()}/coupled-vae/seed{seed}", shift=0.1 * seed)
+    asked = {"seeds": (0, 1, 2)}
+    cells = compare(catalog, records(results, catalog, **asked), PAPER)
+    found = cell(cells, label="VAE", metric="nll")
+    assert found.verdict == "reproduced"
+    assert "one run, judged by the spread of another system" in found.reason
+    for seed in (1, 2):
+        results.run(f"{prefix()}/coupled-vae/seed{seed}", state="diverged", reason="NaN")
+    found = cell(compare(catalog, records(results, catalog, **asked), PAPER), label="VAE", metric="nll")
+    assert found.verdict == "undecided"
+    assert "the spread over seeds is unknown" in found.reason

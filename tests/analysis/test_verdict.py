@@ -7,35 +7,52 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.verdict import GROUPS, MEANINGS, Evidence, half_unit, judge
+from bench.analysis.spread import Spread
+from bench.analysis.verdict import (
+    GROUPS,
+    MEANINGS,
+    MOST_SEEDS,
+    UNKNOWN_SPREAD,
+    Evidence,
+    Margin,
+    half_width,
+    judge,
+)
+from bench.base.files import read_json
+from bench.report.estimators import VERDICTS
+from benchmarks.verdicts import MARGIN, shares
 
-# Three seeds 9.9, 10.0, 10.1: mean 10, s 0.1, t(0.975, 2) 4.302653, half width 0.1 t sqrt(4/3) = 0.496828.
+# Three seeds 9.9, 10.0, 10.1: s 0.1, two degrees of freedom, t(0.95, 2) = 2.919986; one decimal is printed.
 SEEDS = [9.9, 10.0, 10.1]
-HALF = 0.1 * 4.302652729911275 * math.sqrt(4 / 3)
+HALF = 2.919985580353724 * math.sqrt(0.01 * (1 + 1 / 3) + 0.01 / 12)
+COMMON = Spread(0.01, 20.0, 8, 20)
+ONE = 1.7247182429207863 * math.sqrt(0.01 * 2 + 0.01 / 12)  # one run with the common spread, t(0.95, 20)
 
 
 def evidence(**fields: Any) -> Evidence:
     given: dict[str, Any] = {"values": SEEDS, "reported": 10.0, "decimals": 1, "better": "lower"}
-    return Evidence(**given | fields)
+    return Evidence(**given | {"margin": Margin(0.5, "made up")} | fields)
 
 
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
         ({}, "reproduced"),
-        ({"reported": 10.54}, "reproduced"),  # 10.4968 + 0.05: inside thanks to the rounding of the print
-        ({"reported": 10.54, "decimals": 2}, "better"),  # printed to two decimals it is outside
-        ({"reported": 9.4}, "worse"),
-        ({"reported": 10.6}, "better"),
-        ({"reported": 10.6, "better": "higher"}, "worse"),
-        ({"reported": 9.4, "better": "higher"}, "better"),
-        ({"reported": 9.4, "better": None}, "different"),
-        ({"values": [10.04]}, "reproduced"),
-        ({"values": [10.05]}, "reproduced"),  # exactly half a unit
-        ({"values": [10.06]}, "undecided"),
-        ({"values": [10.06], "over_texts": (9.0, 11.0)}, "undecided, close"),
-        ({"values": [12.0], "over_texts": (11.0, 13.0)}, "undecided, far"),
-        ({"values": [11.04], "over_texts": (10.05, 12.0)}, "undecided, close"),  # the edge, by rounding
+        ({"reported": 10.5 - HALF - 0.001}, "reproduced"),
+        ({"reported": 10.5 - HALF + 0.001}, "undecided"),
+        ({"reported": 10.5 + HALF - 0.001}, "undecided"),
+        ({"reported": 10.5 + HALF + 0.001}, "better"),
+        ({"reported": 9.0}, "worse"),
+        ({"reported": 11.0, "better": "higher"}, "worse"),
+        ({"reported": 9.0, "better": "higher"}, "better"),
+        ({"reported": 9.0, "better": None}, "different"),
+        ({"margin": None}, "undecided"),
+        ({"margin": Margin(0.3, "narrow")}, "undecided"),  # equal, but the interval is wider than the margin
+        ({"values": [10.0]}, "undecided"),  # nothing is known of the spread, however well it agrees
+        ({"values": [12.0]}, "undecided"),
+        ({"values": [10.0], "spread": COMMON}, "reproduced"),
+        ({"values": [10.5 - ONE + 0.001], "spread": COMMON}, "undecided"),
+        ({"values": [12.0], "spread": COMMON}, "worse"),
         ({"reported": None}, "not printed"),
         ({"incomparable": "tier quick"}, "not comparable"),
         ({"incomparable": "tier quick", "reported": None}, "not comparable"),
@@ -50,27 +67,67 @@ def test_verdict(fields: dict[str, Any], word: str) -> None:
     assert found.word in MEANINGS
 
 
+def test_more_noise_never_makes_a_number_reproduced() -> None:
+    quiet, noisy = evidence(), evidence(values=[9.0, 10.0, 11.0])
+    assert (judge(quiet).word, judge(noisy).word) == ("reproduced", "undecided")
+
+
+def test_the_reason_gives_difference_half_width_and_whose_spread_it_is() -> None:
+    reason = judge(evidence(reported=10.2)).reason
+    assert reason.startswith(f"-0.200 ± {HALF:.3f}, 3 seeds")
+    single = judge(evidence(values=[10.1], spread=COMMON))
+    assert f"+0.100 ± {ONE:.3f}, one run, judged by the spread of 8 other systems" in single.reason
+
+
+def test_an_undecided_cell_says_how_many_more_seeds_would_decide() -> None:
+    found = judge(evidence(reported=10.5 - HALF + 0.001))
+    assert found.seeds_needed is not None
+    enough = Spread(0.01, 2 + found.seeds_needed, 1, 2)
+    assert 0.5 - HALF + 0.001 + half_width(evidence(), Spread(0.01, 2, 1, 2), 3) > 0.5
+    assert abs(10.0 - (10.5 - HALF + 0.001)) + half_width(evidence(), enough, 3 + found.seeds_needed) <= 0.5
+    assert f"{found.seeds_needed} more seed" in found.reason
+
+
+def test_where_the_print_is_too_uncertain_no_number_of_seeds_is_promised() -> None:
+    found = judge(evidence(margin=Margin(0.1, "narrow")))
+    assert found.seeds_needed is None
+    assert f"{MOST_SEEDS} more seeds would not" in found.reason
+
+
+def test_a_printed_mean_over_several_runs_is_less_uncertain_than_a_single_one() -> None:
+    narrow = Margin(0.25, "narrow")
+    assert judge(evidence(margin=narrow)).word == "undecided"
+    assert judge(evidence(margin=narrow, printed_runs=10)).word == "reproduced"
+
+
+def test_runs_that_gave_one_number_decide_nothing() -> None:
+    assert judge(evidence(values=[10.0, 10.0])).reason == UNKNOWN_SPREAD
+
+
+@pytest.mark.parametrize(("seeds", "power"), [(1, 0.25), (3, 0.6)])
+def test_the_simulated_shares_are_those_of_the_rule_and_keep_its_error(seeds: int, power: float) -> None:
+    kept = read_json(VERDICTS)
+    (curve,) = [c["points"] for c in kept["curves"] if c["seeds"] == seeds]
+    near, edge, far = (next(p for p in curve if p["shift"] == shift) for shift in (0.0, MARGIN, 3 * MARGIN))
+    error = 0.05 + 3 * math.sqrt(0.05 * 0.95 / kept["repetitions"])
+    assert edge["reproduced"] <= error
+    assert edge["refuted"] <= error
+    assert near["reproduced"] > power
+    assert near["refuted"] <= error
+    assert far["refuted"] > 0.9
+    again = shares(0.0, seeds, 100)
+    assert again["reproduced"] == pytest.approx(near["reproduced"], abs=0.15)
+
+
 def test_the_interval_is_for_one_further_run() -> None:
     found = judge(evidence())
-    assert (found.low, found.high) == pytest.approx((10 - HALF, 10 + HALF))
+    half = 0.1 * 4.302652729911275 * math.sqrt(4 / 3)
+    assert (found.low, found.high) == pytest.approx((10 - half, 10 + half))
     assert found.interval == "prediction for one run, from 3 seeds"
 
 
 def test_the_reason_of_an_absent_number_is_passed_on() -> None:
     assert judge(evidence(values=[], absent=("failed", "out of memory"))).reason == "out of memory"
-
-
-def test_two_decimals_allow_half_a_hundredth() -> None:
-    assert half_unit(2) == pytest.approx(0.005)
-
-
-def test_the_noise_floor_widens_both_ends() -> None:
-    outside = evidence(reported=10.6, decimals=2)
-    assert judge(outside).word == "better"
-    assert judge(evidence(reported=10.6, decimals=2, noise=0.2)).word == "reproduced"
-    assert judge(evidence(values=[10.3], noise=0.3)).word == "reproduced"
-    assert "noise floor" in judge(evidence(values=[10.3], noise=0.3)).reason
-    assert judge(evidence(values=[10.3], noise=0.2)).word == "undecided"
 
 
 def test_an_interval_ends_where_the_quantity_does() -> None:
@@ -81,9 +138,6 @@ def test_an_interval_ends_where_the_quantity_does() -> None:
     both = judge(evidence(values=[2.0, 98.0], reported=50.0, limits=(0.0, 100.0)))
     assert (both.low, both.high) == (0.0, 100.0)
     assert both.interval.endswith("cut at 0 and 100, its limit")
-    inside = judge(evidence(limits=(0.0, None)))
-    assert inside.low == pytest.approx(10 - HALF)
-    assert inside.interval == "prediction for one run, from 3 seeds"
     impossible = judge(evidence(values=[-1.0, 2.0], limits=(0.0, None)))
     assert impossible.low == -1.0  # a number of ours that cannot be is not hidden
 
