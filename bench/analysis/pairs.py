@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from bench.analysis.histories import histories
 from bench.analysis.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
@@ -120,6 +121,15 @@ class Pairing:
     def corpus(self) -> str:
         """The corpus that all runs share."""
         return self.setting[3]
+
+    @cached_property
+    def histories(self) -> dict[str, str]:
+        """For each system the first one that shares a training history with it, which may be itself."""
+        return histories(self.runs)
+
+    def witness(self, systems: Sequence[str]) -> tuple[str, ...]:
+        """What systems testify as: comparisons of the same trainings are one witness."""
+        return tuple(self.histories.get(system, system) for system in systems)
 
     def find(
         self, run: RunRecord, metric: str, estimator: str | None = None, part: str | None = None

@@ -15,6 +15,7 @@ from bench.analysis.statistics import holm
 class SignTest:
     """In how many of the pairs (baseline and other, on one corpus) the other is higher, and how likely that is.
 
+    Pairs that share a training history count once, by their mean; ``pairs`` is their number, each counted.
     ``p``: of a two-sided binomial test against one half, pairs without a difference left out. ``corrected``: the same
     for all tests of its source together (Holm).
     """
@@ -24,6 +25,7 @@ class SignTest:
     higher: int
     lower: int
     equal: int
+    pairs: int
     corpora: tuple[str, ...]
     seeds: tuple[int, int]
     texts: tuple[int, int] | None
@@ -40,7 +42,8 @@ class SignTest:
 @dataclass(frozen=True)
 class _Counts:
     metric: str
-    means: tuple[float, ...]
+    means: tuple[float, ...]  # one for each witness
+    pairs: int
     corpora: tuple[str, ...]
     seeds: tuple[int, ...]
     texts: tuple[int, ...]
@@ -55,6 +58,7 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
 
     Each pair counts once, by the mean over its seeds: runs of one system are no independent witnesses. Neither are
     variants of one pair; so each baseline counts with the first system that the paper compares with it, and no other.
+    Nor are pairs that share a training history on both sides: they count once, by the mean of their differences.
     """
     by_source: dict[tuple[str, str], list[Pairing]] = {}
     for (origin, tier, _, _), pairing in pairings.items():
@@ -67,18 +71,21 @@ def sign_tests(pairings: Mapping[Setting, Pairing], metrics: Sequence[str]) -> l
 
 
 def _counts(metric: str, pairings: Sequence[Pairing]) -> _Counts | None:
-    means, corpora, seeds, texts = [], [], [], []
+    found: dict[tuple[str, ...], list[float]] = {}
+    corpora, seeds, texts = [], [], []
     for pairing in pairings:
         for pair in printed_pairs(pairing.catalog, pairing.setting[2]).items():
             terms = [Term(system, metric) for system in pair]
             if (difference := pairing.contrast(terms).difference) is not None:
-                means.append(difference.mean)
+                witness = (*pairing.setting, *pairing.witness(pair))
+                found.setdefault(witness, []).append(difference.mean)
                 corpora.append(pairing.corpus)
                 seeds.append(difference.seeds)
                 texts += [difference.texts] if difference.texts is not None else []
-    if not means:
+    if not found:
         return None
-    return _Counts(metric, tuple(means), tuple(dict.fromkeys(corpora)), tuple(seeds), tuple(texts))
+    means = tuple(sum(of) / len(of) for of in found.values())
+    return _Counts(metric, means, len(seeds), tuple(dict.fromkeys(corpora)), tuple(seeds), tuple(texts))
 
 
 def _tests(source: tuple[str, str], counts: Sequence[_Counts]) -> list[SignTest]:
@@ -91,6 +98,7 @@ def _tests(source: tuple[str, str], counts: Sequence[_Counts]) -> list[SignTest]
             source,
             found.metric,
             *found.sides(),
+            found.pairs,
             found.corpora,
             (min(found.seeds), max(found.seeds)),
             (min(found.texts), max(found.texts)) if found.texts else None,
