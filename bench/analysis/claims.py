@@ -4,8 +4,9 @@ A claim falls into findings: one difference each, on one corpus. With two seeds 
 95 % interval lies on the claimed side, does not hold if it lies on the other, and is undecided if it reaches
 over; with one seed it is undecided, since texts do not show the spread over seeds. The shape of a curve takes three
 seeds: how far a maximum exceeds the start is never negative, and Student's t over two such numbers means little. A
-claim holds if all of its findings on the corpora of which it speaks do, and does not hold if one does not; findings
-on other corpora are shown beside them and decide nothing.
+claim holds if all of its findings on the corpora of which it speaks do, and does not hold if one does not, corrected
+for their number; findings on other corpora are shown beside them and decide nothing. How many comparisons lie on the
+claimed side is told beside the verdict.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from bench.analysis.compare import PAPER_TIER
-from bench.analysis.findings import MEANINGS, Finding, Word, decide, together
+from bench.analysis.findings import MEANINGS, Finding, Share, Word, corrected, decide, share_of, together
 from bench.analysis.numbers import MINUS, metric_name
 from bench.analysis.pairs import Contrast, Pairing, Setting, of_differences, term_of
 from bench.analysis.shapes import shape_findings
@@ -40,7 +41,7 @@ class Ruling:
     @property
     def word(self) -> Word:
         """The verdict, from the corpora of which the claim speaks; no other corpus decides it."""
-        found = together(finding.word for finding in self.findings if finding.decides)
+        found = together(corrected([finding for finding in self.findings if finding.decides]))
         measured = any(finding.word != "not run" for finding in self.findings)
         return "undecided" if found == "not run" and measured else found
 
@@ -77,7 +78,12 @@ class Ruling:
     def corpora(self) -> dict[str, Word]:
         """The verdict of each corpus alone."""
         names = dict.fromkeys(finding.corpus for finding in self.findings)
-        return {name: together(f.word for f in self.findings if f.corpus == name) for name in names}
+        return {name: together(corrected([f for f in self.findings if f.corpus == name])) for name in names}
+
+    @property
+    def share(self) -> Share | None:
+        """The share of comparisons on the claimed side; None for fewer than two."""
+        return share_of(self.counted)
 
     @property
     def seeds(self) -> str:
@@ -180,6 +186,7 @@ def _finding(pairing: Pairing, contrast: Contrast, what: str, above: bool | None
         unit=contrast.unit,
         estimator=contrast.estimator,
         files=contrast.files,
+        witness=(pairing.corpus, *pairing.witness(systems)),
     )
 
 
@@ -255,6 +262,7 @@ def rows_of(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
                 "tier": ruling.source[1],
                 "verdict": ruling.word,
                 "budget": ruling.budget,
+                "share": str(ruling.share or ""),
             }
             for finding in ruling.findings:
                 yield about | source | _row(finding)
@@ -271,6 +279,7 @@ def _row(finding: Finding) -> dict[str, object]:
         "effect": d.mean if d else None,
         "low": d.low if d else None,
         "high": d.high if d else None,
+        "p": finding.p,
         "unit": finding.unit,
         "seeds": d.seeds if d else 0,
         "by_seed": d.by_seed if d else (),

@@ -40,4 +40,5 @@ def _effect(ruling: Ruling) -> str:
     counts = ", ".join(f"{number} {word}" for word, number in ruling.counts.items())
     towards, against = ruling.leans
     leans = f" ({towards} towards, {against} against)" if towards or against else ""
-    return f"{len(ruling.counted)} differences: {counts}{leans}"
+    share = f"; {ruling.share}" if ruling.share else ""
+    return f"{len(ruling.counted)} differences: {counts}{leans}{share}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from bench.analysis.claims import Judged, findings_on, judge_claims, rows_of
-from bench.analysis.findings import MEANINGS, Finding, Word, decide, together
+from bench.analysis.findings import MEANINGS, Finding, Word, corrected, decide, share_of, together
 from bench.analysis.numbers import MINUS
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.shapes import SHAPES, curve
-from bench.analysis.statistics import Difference
+from bench.analysis.statistics import Difference, difference
 from bench.catalog.catalog import Catalog
 from bench.catalog.claims import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
@@ -307,3 +308,51 @@ def test_the_ledger_of_the_paper(catalog: Catalog) -> None:
     assert (finding["tier"], finding["corpus"], finding["seeds"]) == ("paper", "ptb", 3)
     assert finding["by_seed"] == pytest.approx((1.01,) * 3)
     assert len(finding["files"]) == 6  # type: ignore[arg-type]
+
+
+def finding(mean: float, half: float, above: bool = True, seeds: int = 3, **fields: Any) -> Finding:
+    found = Difference((mean,) * seeds, mean - half, mean + half, None)
+    decision = decide(found, above)
+    fields = {"systems": (f"{mean} {half}",)} | fields
+    return Finding("ptb", "made up", **vars(decision), difference=found, **fields)
+
+
+def test_the_probability_is_below_five_percent_where_the_interval_does_not_reach_zero() -> None:
+    for half, below in ((0.999, True), (1.001, False)):
+        for mean in (1.0, -1.0):
+            p = finding(mean, half).p
+            assert p is not None
+            assert (p < 0.05) == below
+            assert p == pytest.approx(0.05, rel=0.01)
+    assert finding(1.0, 0.5, seeds=1).p is None
+
+
+def test_one_of_many_differences_on_the_other_side_refutes_nothing() -> None:
+    against = finding(-1.0, 0.9)
+    assert together(corrected([against])) == "does not hold"
+    assert together(corrected([against, *[finding(0.5, 0.9)] * 32])) == "undecided"
+    assert together(corrected([finding(-1.0, 0.01), *[finding(0.5, 0.9)] * 32])) == "does not hold"
+    assert together(corrected([finding(1.0, 0.9)] * 33)) == "holds"  # each has to, which needs no correction
+
+
+def test_a_true_claim_of_many_differences_is_refuted_in_at_most_five_percent_of_cases() -> None:
+    """No effect, three seeds, 33 differences: uncorrected, one contradicts in more than half of the cases."""
+    random = np.random.default_rng(5)
+    refuted, uncorrected = 0, 0
+    for values in random.normal(size=(100, 33, 3)):
+        found = [replace(finding(0.0, 1.0), **vars(decide(difference(v, None), True))) for v in values]
+        refuted += together(corrected(found)) == "does not hold"
+        uncorrected += together(f.word for f in found) == "does not hold"
+    assert refuted <= 10
+    assert uncorrected > 40
+
+
+def test_the_share_counts_the_same_trainings_once() -> None:
+    same = [finding(mean, 2.0, witness=("ptb", "vae", "coupled-vae")) for mean in (-0.1, -0.2, 0.3)]
+    others = [finding(mean, 2.0) for mean in (0.4, 0.5, 0.6)]
+    found = share_of([*same, *others])
+    assert found is not None
+    assert (found.towards, found.of) == (3, 4)
+    assert found.interval == pytest.approx((0.1941, 0.9937), abs=1e-4)
+    assert str(found) == "3 of 4 comparisons on the claimed side: 75 % [19, 99]"
+    assert share_of(same) is None
