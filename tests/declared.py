@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+from bench.base.files import stable_hash
 from bench.catalog.catalog import load_catalog
 from bench.planning.plan import systems_of
+from bench.planning.resolve import resolve
 
 CATALOG = load_catalog()
 
@@ -25,3 +28,25 @@ def of_papers() -> dict[str, list[str]]:
 
 OF_PAPERS = of_papers()
 RUNS = [(paper, system) for paper, systems in OF_PAPERS.items() for system in systems]
+
+
+def unlike(runs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first of those systems that differ in nothing but the size of numbers: all of them take the same steps."""
+    found: dict[str, tuple[str, str]] = {}
+    for paper, system in runs:
+        settings = resolve(CATALOG, "demo", paper, "generated-tiny", system, 0)
+        found.setdefault(stable_hash(_kind(settings.model_dump(mode="json", exclude=NAMES))), (paper, system))
+    return list(found.values())
+
+
+def _kind(value: Any) -> Any:
+    """Settings of which a number says only whether it is 0."""
+    if isinstance(value, dict):
+        return {key: _kind(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_kind(inner) for inner in value]
+    return value != 0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+NAMES = {"paper", "system", "evaluation"}
+UNLIKE = unlike(RUNS)

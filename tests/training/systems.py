@@ -1,14 +1,13 @@
-"""Every system of the catalog that can be built, as a run that is small enough for a test of each."""
+"""Systems of the catalog, one of each kind that can be built, as runs that are small enough for a test of each."""
 
 from __future__ import annotations
 
 from bench.base.settings import RunSettings
-from bench.catalog.catalog import load_catalog
 from bench.planning.resolve import resolve
 from tests.conftest import CORPUS, TINY
+from tests.declared import CATALOG, UNLIKE
 
-CATALOG = load_catalog()
-BUILT = [name for name in CATALOG.systems.known("coupled-vae") if not CATALOG.missing("coupled-vae", name)]
+BUILT = [system for paper, system in UNLIKE if paper == "coupled-vae"]
 CONVOLUTIONS = [name for name in BUILT if "cnn" in name]
 LAGGING = [name for name in BUILT if "lagging" in name]
 
