@@ -249,7 +249,9 @@ class Samples:
 def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, OverTexts] | None:
     """Values (texts, k) whose sums give the measurement, and how; None where it is no function of such sums."""
     known = definitions().get((measured.metric, base(measured.estimator)))
-    combined = known.over if known else Mean("")  # a column that this version does not know was averaged
+    combined = (
+        known.over if known else Mean("", partial=True)
+    )  # a column that this version does not know was averaged
     if isinstance(combined, Mean | Perplexity):
         combined = None if measured.column is None else replace(combined, column=measured.column)
     if combined is None or not {*combined.columns, "words"} <= set(table):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 from bench.base.errors import BenchError
 
@@ -21,8 +22,30 @@ VARIABLES = {
 
 
 def mirror() -> str | None:
-    """``BENCH_MIRROR``, or None."""
-    return _text("BENCH_MIRROR")
+    """``BENCH_MIRROR``, or None; see :func:`mirror_of`."""
+    text = _text("BENCH_MIRROR")
+    return None if text is None else mirror_of(text)
+
+
+def mirror_of(text: str) -> str:
+    """A mirror as it is used: a base URL of http or https without a slash at its end, or the path of a folder.
+
+    The scheme may be in capitals; ``file://`` is a folder. Raises :class:`BenchError` for any other scheme.
+    """
+    text = text.strip()
+    scheme, colon, rest = text.partition("://")
+    if not colon:
+        return text
+    if scheme.lower() in ("http", "https"):
+        return f"{scheme.lower()}://{rest.rstrip('/')}"
+    if scheme.lower() == "file" and unquote(rest).startswith("/"):
+        return unquote(rest)
+    raise _wrong("BENCH_MIRROR", text, "https://...", "http://...", "a folder")
+
+
+def allowed_cores() -> int:
+    """The cores that this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache() -> Path | None:
@@ -60,6 +83,7 @@ def graphs() -> bool:
 
 def check() -> None:
     """Raise :class:`BenchError` for the first variable whose value is wrong."""
+    mirror()
     checkpoint_seconds()
     graphs()
 

@@ -45,7 +45,7 @@ class Finding:
 
 def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Finding]:
     """Everything, in the order in which it is needed. Looks only: nothing is installed or downloaded."""
-    mirror = mirror or environment.mirror()
+    mirror = environment.mirror_of(mirror) if mirror else environment.mirror()
     findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
     findings += check_variables(environment.unknown_variables())
     findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
@@ -201,12 +201,12 @@ def check_device() -> Finding:
     if torch.version.cuda is not None and shutil.which("nvidia-smi"):
         remedy = f"the driver must support CUDA {torch.version.cuda}: see nvidia-smi"
         return Finding("device", "warn", "CPU, although there is an NVIDIA driver", remedy)
-    return Finding("device", "ok", f"CPU, {os.cpu_count()} cores")
+    return Finding("device", "ok", f"CPU, {environment.allowed_cores()} cores")
 
 
 def check_mirror(mirror: str, catalog: Catalog) -> Finding:
     """Whether the mirror is there, and how much of the catalog a folder holds."""
-    if _is_url(mirror):
+    if "://" in mirror:
         try:
             answer = requests.head(mirror, timeout=5, allow_redirects=True)
         except requests.RequestException as error:
@@ -222,10 +222,6 @@ def check_mirror(mirror: str, catalog: Catalog) -> Finding:
     files = {f.path: f for entry in catalog.corpora.values() for f in entry.files if f.local is None}
     held = sum(_is_whole(folder / path, file) for path, file in files.items())
     return Finding("mirror", "ok" if held else "warn", f"{held} of {len(files)} files in {mirror}")
-
-
-def _is_url(place: str) -> bool:
-    return place.startswith(("http://", "https://"))
 
 
 def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Finding:
@@ -254,7 +250,7 @@ def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:
         return "own file" if file.local.is_file() else None
     if _is_whole(cache / file.path, file):
         return "cache"
-    if mirror is not None and _is_url(mirror):
+    if mirror is not None and "://" in mirror:
         return "download"
     if mirror is not None and _is_whole(Path(mirror).expanduser() / file.path, file):
         return "mirror"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.base.environment import allowed_cores
 from bench.cli import options as o
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _packed(catalog: Catalog, options: o.Parsed) -> Plan:
 def _workers(options: o.Parsed) -> Workers:
     from bench.planning.pack import Workers
 
-    cores = os.cpu_count() or 1
+    cores = allowed_cores()
     count = options.workers or min(cores, 8)  # a worker keeps a core busy with telling a GPU what to do
     return Workers(count, options.device, options.threads or max(1, cores // count), options.minutes)
 

@@ -50,7 +50,7 @@ def fetch(
     are used where they are), else downloaded. Raises :class:`BenchError` naming the file, every source
     that was tried with its fault, and where the file could be put by hand.
     """
-    mirror = mirror or environment.mirror()
+    mirror = environment.mirror_of(mirror) if mirror else environment.mirror()
     cache = default_cache() if cache is None else Path(cache)
     return {file.path: fetch_file(file, mirror, cache, progress) for file in entry.files}
 
@@ -89,8 +89,8 @@ def _sources(
     target = cache / file.path
     if target.exists():
         yield f"cache {target}", lambda: _checked(file, target, cache)
-    if mirror is not None and mirror.startswith(("http://", "https://")):
-        url = f"{mirror.rstrip('/')}/{file.path}"
+    if mirror is not None and "://" in mirror:
+        url = f"{mirror}/{file.path}"
         yield f"mirror {url}", lambda: _download(url, file, target, cache, progress)
     elif mirror is not None:
         there = Path(mirror).expanduser().absolute() / file.path

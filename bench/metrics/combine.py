@@ -38,7 +38,7 @@ class OverTexts(Protocol):
         ...
 
     def per_text(self, table: Table) -> Values:
-        """Values (texts, k) whose sums over texts give the number; texts without a value are left out."""
+        """Values (texts, k) whose sums over texts give the number; NaN for a text without a value."""
         ...
 
     def of_sums(self, sums: Values, texts: int) -> Values:
@@ -52,10 +52,15 @@ class OverTexts(Protocol):
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over texts of a column, to a power, with its normal interval."""
+    """The mean over texts of a column, to a power, with its normal interval.
+
+    A text without a value (NaN) leaves the whole number without one, as in every other statistic; only of a
+    ``partial`` column, which some texts cannot have or were not asked for, the others are left out and not counted.
+    """
 
     column: str
     power: int = 1
+    partial: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -65,8 +70,8 @@ class Mean:
     def per_text(self, table: Table) -> Values:
         """Values (texts, 1)."""
         values = np.asarray(table[self.column], dtype=np.float64)
-        kept: Values = values[~np.isnan(values)] ** self.power
-        return kept[:, None]
+        kept: Values = values[~np.isnan(values)] if self.partial else values
+        return kept[:, None] ** self.power
 
     def of_sums(self, sums: Values, texts: int) -> Values:
         """The sum over the number of texts."""
@@ -108,8 +113,9 @@ class Perplexity:
         rate = losses.sum() / targets.sum()
         residual = (losses - rate * targets).std(ddof=1) / targets.mean() if len(losses) > 1 else math.nan
         error = float(residual / math.sqrt(len(losses)))
-        ends = math.exp(rate - Z * error), math.exp(rate + Z * error)
-        return Summary(math.exp(rate), float(math.exp(rate) * error), *ends, len(losses))
+        with np.errstate(over="ignore"):  # a perplexity without end is none, and is left out of the record
+            value, low, high = (float(np.exp(end)) for end in (rate, rate - Z * error, rate + Z * error))
+        return Summary(value, value * error, low, high, len(losses))
 
 
 @dataclass(frozen=True)

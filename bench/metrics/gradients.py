@@ -53,7 +53,7 @@ def _definitions() -> Iterator[Definition]:
                 f"{text} {how}",
                 main=mode == "squared-training-mode",
                 cost=cost,
-                over=Mean(f"{metric}_{which}", 2 if average == "squared" else 1),
+                over=Mean(f"{metric}_{which}", 2 if average == "squared" else 1, partial=True),
                 needs=needs,
             )
 
@@ -91,6 +91,8 @@ def gradients(context: Context, record: Record) -> None:
         )
         for metric, values in norms.items():
             column = record.columns[f"{metric}_{mode}"] = np.full(texts, np.nan)
-            column[chosen] = values
+            column[chosen] = np.where(
+                np.isnan(values), np.inf, values
+            )  # a gradient that is none is not left out
             record.add(metric, f"norm-{mode}-mode")
             record.add(metric, f"squared-{mode}-mode")

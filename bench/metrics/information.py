@@ -22,7 +22,7 @@ _MI = (
         "Too high, without limit: it can exceed the KL, which no mutual information can. Too low where texts of a"
         " block are more alike than any of the split.",
         cost="a density for each code of a text and each text of its block",
-        over=Mean("mi_leave_one_out"),
+        over=Mean("mi_leave_one_out", partial=True),
     ),
     Definition(
         "mi",
@@ -42,7 +42,7 @@ _MI = (
         "Self-included, in mixtures of 32 texts of like length, as the code of Lagging-VAE estimates it.",
         "Too low: it cannot exceed ln 32 = 3.47, and texts of like length may be alike.",
         cost="a density for each code of a text and each text of its batch",
-        over=Mean("mi_like_length"),
+        over=Mean("mi_like_length", partial=True),
     ),
     Definition(
         "mi",

@@ -19,6 +19,7 @@ from bench.models.second_order import second_order
 
 # Of float32 probabilities held at once: what stays in a processor's cache; elsewhere a step's in one go.
 _BLOCK_BYTES = {"cpu": 4 << 20, "other": 512 << 20}
+_RAREST = 1e-30  # below, float32 soon has no normal number for a probability
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
@@ -70,12 +71,22 @@ def _softmax_in_place(logits: Tensor, targets: Tensor, row_weights: Tensor | Non
         size = len(chosen)
         torch.softmax(raw[:size].copy_(logits[part]), -1, out=probabilities[:size])
         right = probabilities[:size].gather(1, chosen)
-        losses[part] = -right.squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+        losses[part] = _losses(raw[:size], probabilities[:size], chosen, right).squeeze(1)
         if row_weights is not None:
             probabilities[:size].scatter_(1, chosen, right - 1)
             torch.mul(probabilities[:size], row_weights[part, None], out=raw[:size])
             logits[part] = raw[:size]
     return losses
+
+
+def _losses(logits: Tensor, probabilities: Tensor, targets: Tensor, right: Tensor) -> Tensor:
+    """-ln of the probabilities ``right`` (rows, 1) of the targets; by the logits where those would underflow.
+
+    The likeliest word has the probability 1 / sum exp(logit - largest), from which ln sum exp(logit) follows.
+    """
+    rarest = -(right.clamp_min(_RAREST).log())
+    most, largest = probabilities.amax(1, keepdim=True), logits.amax(1, keepdim=True)
+    return torch.where(right < _RAREST, largest - most.log() - logits.gather(1, targets), rarest)
 
 
 def weighted_cross_entropy(

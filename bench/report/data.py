@@ -134,7 +134,9 @@ COMPARED: dict[str, Column] = {
     "better": MEASURED["better"],
     "noise": Column(REAL, "noise floor in the unit of the print; null where no run was repeated"),
     "noise_from": Column(TEXT, "how many repetitions it rests on, and on which devices"),
-    "margin": Column(REAL, "how far a number may lie from the printed one and be the same; null where unknown"),
+    "margin": Column(
+        REAL, "how far a number may lie from the printed one and be the same; null where unknown"
+    ),
     "margin_from": Column(TEXT, "where the margin comes from"),
     "seeds_needed": Column(WHOLE, "how many more seeds would decide; null where decided or where none would"),
     "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),

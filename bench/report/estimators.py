@@ -97,5 +97,11 @@ def operating_characteristics() -> Picture | None:
         "each. Full lines: reproduced; faint lines: refuted; the rest is undecided."
     )
     return line_figure(
-        "verdict-rule", lines, caption, "true difference / margin", "% of verdicts", markers=True, legend="below"
+        "verdict-rule",
+        lines,
+        caption,
+        "true difference / margin",
+        "% of verdicts",
+        markers=True,
+        legend="below",
     )

@@ -40,8 +40,31 @@ def test_what_is_set_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("HTTPS://host/a/", "https://host/a"),
+        ("http://host//", "http://host"),
+        ("file:///my%20files", "/my files"),
+        (" folder ", "folder"),
+        ("/a/b", "/a/b"),
+    ],
+)
+def test_a_mirror_is_a_folder_or_an_address_however_it_is_written(
+    value: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_MIRROR", value)
+    assert environment.mirror() == environment.mirror_of(value) == meant
+
+
+def test_the_cores_that_are_allowed_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert environment.allowed_cores() == 1
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
-    [("BENCH_CHECKPOINT_SECONDS", value) for value in ("soon", "-1", "nan", "inf")]
+    [("BENCH_MIRROR", "ftp://host"), ("BENCH_MIRROR", "file://host/a")]
+    + [("BENCH_CHECKPOINT_SECONDS", value) for value in ("soon", "-1", "nan", "inf")]
     + [("BENCH_GRAPHS", "no")],
 )
 def test_a_wrong_value_is_one_message_of_every_command(

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,22 @@ def test_a_measure_that_is_added_is_measured_alone_and_gives_the_same_files(
     assert all(content["measures"][other] == before["measures"][other] for other in others)
     for file in ("sentences.parquet", "texts.json", "histograms.json", "latents.safetensors"):
         assert (folder / file).read_bytes() == complete[file], file
+
+
+def test_a_measure_without_a_number_costs_no_other(
+    copied: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = json.loads(without(copied, "diversity")["measurements.json"])
+    measure = _Evaluation._measure
+
+    def failing(self: _Evaluation, one: Measure, *rest: Any) -> None:
+        measure(self, replace(one, function=lambda *_: math.exp(1e4)), *rest)
+
+    monkeypatch.setattr(_Evaluation, "_measure", failing)
+    content = evaluate(copied, corpora)
+    assert content["measures"]["diversity"]["absent"]
+    others = [number for number in complete["measurements"] if number["measure"] != "diversity"]
+    assert content["measurements"] == others
 
 
 def test_a_paper_that_selects_measures_gets_those_alone(copied: Path, corpora: Path) -> None:

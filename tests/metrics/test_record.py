@@ -32,7 +32,7 @@ def nll(estimator: str) -> Definition:
 
 GIVES = (
     *map(nll, ESTIMATORS),
-    Definition("norm", "squared", "none", "exact", "-", over=Mean("norm", 2)),
+    Definition("norm", "squared", "none", "exact", "-", over=Mean("norm", 2, partial=True)),
     Definition("ppl", "exact", "none", "exact", "-", over=Perplexity("nll")),
     Definition("share", "counted", "ratio", "exact", "-", over=OfCounts(("hits", "tries"), share)),
     Definition("carried", "probe", "nats per text", "lower bound", "-"),

@@ -50,12 +50,21 @@ def test_it_can_be_differentiated_twice_where_that_is_asked_for() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_a_certain_word_costs_nothing_and_an_impossible_one_is_finite() -> None:
+def test_a_certain_word_costs_nothing_and_an_impossible_one_its_distance() -> None:
     weight, bias = torch.zeros(3, 2), torch.tensor([0.0, 200.0, 0.0])
     losses = token_losses(torch.zeros(2, 2), weight, bias, torch.tensor([1, 0]))
-    assert losses[0] == 0
-    assert torch.isfinite(losses[1])
-    assert losses[1] > 80
+    assert losses.tolist() == [0.0, 200.0]
+
+
+@pytest.mark.parametrize("gap", [60.0, 69.0, 70.0, 88.0, 104.0, 1000.0, 12_000.0])
+def test_a_loss_is_right_where_its_probability_underflows(gap: float) -> None:
+    bias, targets = torch.tensor([0.0, gap, gap]), torch.tensor([0])
+    expected = F.cross_entropy(bias.double()[None], targets).float()
+    features, weight = torch.zeros(1, 2), torch.zeros(3, 2)
+    torch.testing.assert_close(token_losses(features, weight, bias, targets)[0], expected)
+    features, weight, bias = (value.requires_grad_() for value in (features, weight, bias))
+    total, _ = weighted_cross_entropy(features, weight, bias, targets, torch.ones(1))
+    torch.testing.assert_close(total, expected)
 
 
 def test_bfloat16_products_leave_the_loss_within_a_thousandth() -> None:
