@@ -24,7 +24,7 @@ from bench.base.errors import BenchError, unknown
 from bench.base.own import import_all, own_files
 from bench.metrics.definitions import Definition, Kind, Listed, Metric
 
-Function = Callable[..., None]  # of a Context and a Record, whose modules know this one
+Function = Callable[..., object]  # of a Context and a Record, whose modules know this one
 
 
 @dataclass(frozen=True)
