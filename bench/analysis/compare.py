@@ -330,7 +330,7 @@ def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord
         return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
     quantity = place.quantity
     by = f" by the estimator {quantity.estimator}" if quantity.estimator else ""
-    return "not measured", f"the run finished, but this system has no {quantity.metric}{by}"
+    return "not measured", f"the run finished without a measurement of {quantity.metric}{by}"
 
 
 def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Measurement | None) -> str | None:

@@ -18,6 +18,7 @@ from bench.metrics.definitions import Kind
 from bench.metrics.measures import kinds, on_list
 from bench.planning.targets import audit_target
 from bench.report import curves, describe, formulas, rundata
+from bench.report.answers import answers
 from bench.report.context import Group, Material, not_printed, slug
 from bench.report.export import relative
 from bench.store.provenance import code_version
@@ -97,6 +98,7 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
             for c in row.cells
         ),
         "ledger": ledger(material, name),
+        "answers": answers(material.claims[name]),
         "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
     }
 

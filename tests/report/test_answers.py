@@ -1,0 +1,51 @@
+"""What the first screen says of a paper's claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.analysis.claims import Judged, Ruling
+from bench.analysis.findings import Finding, Word
+from bench.analysis.statistics import Difference
+from bench.report.answers import LACKS, answers
+
+
+def finding(word: Word, leans: bool | None = None, seeds: int = 0) -> Finding:
+    found = Difference((0.1,) * seeds, -1.0, 1.0, None) if seeds else None
+    return Finding("ptb", "nll of b less that of a", word, "", ("a", "b"), leans, found)
+
+
+def claim(key: str, *findings: Finding) -> Judged:
+    ruling = Ruling(("own", "paper"), findings)
+    about: Any = None
+    return Judged(key, about, ("a", "b"), (ruling,) if findings else ())
+
+
+def test_an_answer_says_what_is_decided_what_leans_and_what_would_decide() -> None:
+    told = answers(
+        [
+            claim("yes", finding("holds", True, 3)),
+            claim("no", finding("does not hold", False, 3), finding("not run")),
+            claim("few", finding("undecided", True, 1), finding("not run")),
+            claim("wide", finding("undecided", False, 4)),
+            claim("mixed", finding("undecided", True, 4), finding("undecided", False, 4)),
+            claim("untested"),
+        ]
+    )
+    assert [answer.source for answer in told] == [("own", "paper")]
+    (answer,) = told
+    assert {word: [c.key for c in found] for word, found in answer.decided.items()} == {
+        "holds": ["yes"],
+        "does not hold": ["no"],
+    }
+    assert {side: [c.key for c in found] for side, found in answer.leaning.items()} == {
+        "towards": ["few"],
+        "against": ["wide"],
+    }
+    assert (answer.open, answer.untested) == (3, 1)
+    assert dict(answer.lacks) == {LACKS[0]: 1, LACKS[1]: 1, LACKS[2]: 2}
+    assert "own budget" in answer.budget
+
+
+def test_no_runs_no_answer() -> None:
+    assert answers([claim("untested")]) == []
