@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.analysis.claims import Judged, Ruling, Source
 from bench.analysis.compare import PAPER_TIER
-from bench.analysis.findings import SEEDS
+from bench.analysis.findings import SEEDS, corrected
 
 LACKS = ("systems or corpora that were not run", "a second seed", "more seeds or texts")
 
@@ -64,10 +64,11 @@ def _side(ruling: Ruling) -> str:
 def _lacks(ruling: Ruling) -> set[str]:
     """What the differences that decide nothing yet would need."""
     found = set()
-    for finding in (f for f in ruling.findings if f.decides):
-        if finding.word == "not run":
+    deciding = [finding for finding in ruling.findings if finding.decides]
+    for finding, word in zip(deciding, corrected(deciding), strict=True):
+        if word == "not run":
             found.add(LACKS[0])
-        elif finding.word == "undecided":
+        elif word == "undecided":
             few = finding.difference is not None and finding.difference.seeds < SEEDS
             found.add(LACKS[1] if few else LACKS[2])
     return found

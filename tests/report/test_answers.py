@@ -10,9 +10,9 @@ from bench.analysis.statistics import Difference
 from bench.report.answers import LACKS, answers
 
 
-def finding(word: Word, leans: bool | None = None, seeds: int = 0) -> Finding:
+def finding(word: Word, leans: bool | None = None, seeds: int = 0, p: float | None = None) -> Finding:
     found = Difference((0.1,) * seeds, -1.0, 1.0, None) if seeds else None
-    return Finding("ptb", "nll of b less that of a", word, "", ("a", "b"), leans, found)
+    return Finding("ptb", "nll of b less that of a", word, "", ("a", "b"), leans, difference=found, p=p)
 
 
 def claim(key: str, *findings: Finding) -> Judged:
@@ -29,6 +29,7 @@ def test_an_answer_says_what_is_decided_what_leans_and_what_would_decide() -> No
             claim("few", finding("undecided", True, 1), finding("not run")),
             claim("wide", finding("undecided", False, 4)),
             claim("mixed", finding("undecided", True, 4), finding("undecided", False, 4)),
+            claim("chance", finding("does not hold", False, 3, 0.04), finding("holds", True, 3, 0.04)),
             claim("untested"),
         ]
     )
@@ -42,8 +43,8 @@ def test_an_answer_says_what_is_decided_what_leans_and_what_would_decide() -> No
         "towards": ["few"],
         "against": ["wide"],
     }
-    assert (answer.open, answer.untested) == (3, 1)
-    assert dict(answer.lacks) == {LACKS[0]: 1, LACKS[1]: 1, LACKS[2]: 2}
+    assert (answer.open, answer.untested) == (4, 1)
+    assert dict(answer.lacks) == {LACKS[0]: 1, LACKS[1]: 1, LACKS[2]: 3}
     assert "own budget" in answer.budget
 
 
