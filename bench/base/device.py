@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["auto", "float32", "bfloat16"]
+BFLOAT16_SINCE = (8, 0)  # the compute capability of CUDA devices that multiply bfloat16 natively
 
 
 def choose_device(name: str) -> torch.device:
@@ -33,6 +34,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         if device.type == "cuda":
+            exact_float32()
             torch.cuda.set_stream(torch.cuda.Stream(device))
     except RuntimeError as error:
         raise BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"]) from error
@@ -44,10 +46,19 @@ def product_type(device: torch.device, precision: Precision) -> torch.dtype:
     import torch
 
     if precision == "auto":
-        if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        if device.type == "cuda":  # older ones have the type, but emulate its products
+            native = torch.cuda.get_device_capability(device) >= BFLOAT16_SINCE
+            return torch.bfloat16 if native else torch.float32
         return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def exact_float32() -> None:
+    """Let products in float32 on CUDA keep all 24 bits of a number; the library would give cuDNN's only 11 (TF32)."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,7 +1,8 @@
 """An encoder and a decoder of one LSTM layer each (He et al. 2019, released code).
 
-The recurrence is the library's. On the CPU it runs in float32 whatever autocast says: in bfloat16 it rounds
-the state as well, trains hardly faster, and fails on processors without the instructions.
+The recurrence is the library's, and runs in float32 whatever autocast says. On the CPU bfloat16 rounds the state as
+well, trains hardly faster, and fails on processors without the instructions; on CUDA the library would take float16
+in place of bfloat16, whose range is too small for gradients that are not scaled.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ def run(lstm: nn.LSTM, inputs: Tensor, state: Tensor | None = None) -> tuple[Ten
     """Hidden states (time, batch, H) over inputs (time, batch, features), and the state after them.
 
     A state (batch, 2H) is the hidden state and the cell side by side; None is zero. Both results have the
-    type of the inputs.
+    type of the inputs. Gradients are had in evaluation mode too.
     """
+    lstm.train(
+        torch.is_grad_enabled()
+    )  # cuDNN keeps what a gradient needs in this mode alone; it drops nothing
     first = None if state is None else tuple(half.contiguous()[None] for half in state.chunk(2, dim=-1))
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(inputs.device.type, enabled=False):
         states, last = lstm(inputs, first)
     return states.to(inputs.dtype), torch.cat(last, dim=-1)[0].to(inputs.dtype)
 

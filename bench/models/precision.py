@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.models.second_order import second_order
@@ -23,6 +23,13 @@ def product_dtype(device: torch.device) -> torch.dtype:
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return torch.float32
+
+
+def in_words(model: nn.Module, dtype: torch.dtype) -> str:
+    """In which types the products of a model run where ``dtype`` is asked for, as a run records it."""
+    asked = f"{str(dtype).removeprefix('torch.')} products"
+    library = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    return f"{asked}, LSTM in float32" if library and dtype != torch.float32 else asked
 
 
 def filled(values: Tensor, dtype: torch.dtype, *, columns: int = 0) -> Tensor:

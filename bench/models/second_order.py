@@ -21,7 +21,7 @@ def twice_differentiable(device: torch.device) -> Iterator[None]:
     """A context in which what is computed on ``device`` can be differentiated twice; nothing is rounded."""
     token = _active.set(True)
     try:
-        with torch.autocast(device.type, enabled=False), cudnn.flags(enabled=False):
+        with torch.autocast(device.type, enabled=False), cudnn.flags(enabled=False, allow_tf32=False):
             yield
     finally:
         _active.reset(token)

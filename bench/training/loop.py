@@ -53,8 +53,19 @@ class Interrupted(BaseException):
 class Trainer:
     """One run in progress. ``train()`` takes it to its last step, from wherever it stands."""
 
-    def __init__(self, settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device) -> None:
-        """``folder`` holds the resumable state; the caller holds its lock."""
+    def __init__(
+        self,
+        settings: RunSettings,
+        corpus: Prepared,
+        folder: Path,
+        device: torch.device,
+        *,
+        without_recordings: str | None = None,
+    ) -> None:
+        """``folder`` holds the resumable state; the caller holds its lock.
+
+        ``without_recordings`` says why no update is recorded, where a device could.
+        """
         self.settings, self.folder, self.device = settings, folder, device
         self.checkpoint_seconds = environment.checkpoint_seconds()
         self.data_hash = corpus.data_hash
@@ -66,7 +77,7 @@ class Trainer:
         self.plateau = Plateau()
         self.dtype = product_type(device, settings.training.precision)
         self.reporter = Reporter(settings.name, settings.training.steps)
-        self.update = self._update()
+        self.update = self._update(without_recordings)
         self.texts = {
             "train": Collator(corpus.splits["train"], device, multiple=self.update.multiple),
             "valid": Collator(corpus.splits["valid"], device),
@@ -81,11 +92,14 @@ class Trainer:
         self.log = Log(self.progress)
         self.weights: dict[str, float] = {}  # of the terms, at the last step
 
-    def _update(self) -> Update:
+    def _update(self, without_recordings: str | None) -> Update:
         parts = self.model, self.objective, self.stepper, self.dtype
-        if replayable(self.device) and recordable(self.model, self.objective, self.procedure):
+        could = replayable(self.device) and recordable(self.model, self.objective, self.procedure)
+        if could and without_recordings is None:
             return ReplayedUpdate(*parts, say=self.reporter.say)
-        return Update(*parts)
+        update = Update(*parts)
+        update.fell_back = without_recordings
+        return update
 
     def _resume(self) -> None:
         try:

@@ -22,6 +22,7 @@ from bench.base.locks import locked
 from bench.base.outputs import RUNS, STATE, claim
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
+from bench.models.precision import in_words
 from bench.store.freshness import (
     STATUS,
     WEIGHTS,
@@ -99,9 +100,9 @@ def _trained(
     settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device, runs: Path
 ) -> tuple[Trainer, str | None]:
     """The run at its last step, or where its loss diverged, with the reason."""
-    accumulation = None
+    accumulation, without = None, None
     while True:
-        trainer = Trainer(settings, corpus, folder, device)
+        trainer = Trainer(settings, corpus, folder, device, without_recordings=without)
         if not begun_as_now(trainer.progress.begun_with, runs):
             start = trainer.settings.start
             trainer.reporter.say(f"starts again from its first step: {start} has other weights now")
@@ -118,14 +119,23 @@ def _trained(
             trainer.reporter.say(f"diverged: {error}")
             return trainer, str(error)
         except OutOfMemory as error:
-            accumulation = {"parts": trainer.smaller_parts(), "reason": str(error)}
-            trainer.reporter.say(f"{error}: goes on with each batch in {accumulation['parts']} parts")
+            if trainer.update.recordings:  # with their memory a whole batch may fit
+                without = str(error)
+                trainer.reporter.say(f"{error}, recordings held: goes on without CUDA graphs")
+            else:
+                accumulation = {"parts": trainer.smaller_parts(), "reason": str(error)}
+                trainer.reporter.say(f"{error}: goes on with each batch in {accumulation['parts']} parts")
         else:
             return trainer, None
         del trainer  # with its memory, before another is made
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        _release(device)
+
+
+def _release(device: torch.device) -> None:
+    """Give back the memory of what is used no more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _begin(trainer: Trainer, runs: Path) -> None:
@@ -191,9 +201,10 @@ def _write(
         },
         "provenance": {
             **provenance(device=str(trainer.device), threads=threads or torch.get_num_threads()),
-            "precision": f"{str(trainer.dtype).removeprefix('torch.')} products",
+            "precision": in_words(trainer.model, trainer.dtype),
             "accumulation": progress.accumulation,
             "replayed_updates": trainer.update.replays,  # since the last resume
+            "without_graphs": trainer.update.fell_back,  # why, where updates should have been replayed
             "started": progress.started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },

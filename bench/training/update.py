@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
+from packaging.version import Version
 from torch import Tensor
 
 from bench.base import environment
@@ -30,6 +31,14 @@ WARM = 3  # updates of a shape before one is recorded; the first makes what stay
 MOST = 400  # shapes that are recorded; each takes some megabytes of the device
 
 Result = TypeVar("Result")
+
+
+def registers_generators(version: str) -> bool:
+    """Whether a recording of this torch is told its generators: from 2.14 on it finds them, and says so."""
+    return Version(version) < Version("2.14.0.dev0")
+
+
+REGISTERS_GENERATORS = registers_generators(torch.__version__)
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,13 @@ class Step:
 class Update:
     """Clipped gradients of the terms of a turn for a batch, and steps of optimisers, with products in ``dtype``.
 
-    ``multiple`` is that of the places of its batches, ``replays`` counts updates that came from a recording.
+    ``multiple`` is that of the places of its batches, ``replays`` counts updates that came from a recording,
+    and ``fell_back`` says why there are none where there should be.
     """
 
     multiple = 1
     replays = 0
+    fell_back: str | None = None  # why recordings were given up
 
     def __init__(
         self, model: TextModel, objective: Objective, stepper: Stepper, dtype: torch.dtype = torch.float32
@@ -63,6 +74,11 @@ class Update:
         self.model, self.objective, self.stepper = model, objective, stepper
         self.device, self.dtype = model.embedding.weight.device, dtype
         self._objectives = {ALL: objective}
+
+    @property
+    def recordings(self) -> int:
+        """How many recordings are held, with their memory."""
+        return 0
 
     def products(self) -> torch.autocast:
         """The context of one update: what it keeps of the weights in a narrow type must not outlive them."""
@@ -152,6 +168,11 @@ class ReplayedUpdate(Update):
         self.replays += 1
         return recording(step.batch)
 
+    @property
+    def recordings(self) -> int:
+        """How many recordings are held, with their memory."""
+        return len(self._recordings)
+
     def _record(self, shape: tuple[object, ...], step: Step, turn: Turn) -> _Recording | None:
         """A recording of this update, which is not made by that; None if it failed."""
         batch = step.batch.copy()
@@ -161,11 +182,13 @@ class ReplayedUpdate(Update):
                 lambda: self.make(replace(step, batch=batch), turn), self._noise.generators, self._pool
             )
         except RuntimeError as error:
-            if out_of_memory(error):
-                raise
+            first = cause(error)
+            if out_of_memory(first):
+                raise first from None
             self.works, self._noise = False, None
             self.forget()
-            self._say(f"goes on without CUDA graphs: {str(error).splitlines()[0]}")
+            self.fell_back = next(iter(str(first).splitlines()), type(first).__name__)
+            self._say(f"goes on without CUDA graphs: {self.fell_back}")
             return None
         self._recordings[shape] = recording = _Recording(batch, terms, norm, replay)
         return recording
@@ -195,11 +218,19 @@ def record(
     the function does what cannot be recorded, such as to read from the device, and on the default stream.
     """
     graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
+    if REGISTERS_GENERATORS:
+        for generator in generators:
+            graph.register_generator_state(generator)
     with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
         result = function()
     return result, graph.replay, graph.pool()
+
+
+def cause(error: BaseException) -> BaseException:
+    """What went wrong first: the end of a failed recording is an error too, which hides it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def replayable(device: torch.device) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from bench.models.lstm import LSTMDecoder, LSTMEncoder
+from bench.models.lstm import LSTMDecoder, LSTMEncoder, run
 from bench.models.noise import Noise
-from bench.models.precision import products
+from bench.models.precision import in_words, products
 
 TIME, BATCH, SAMPLES, SIZE, HIDDEN = 6, 4, 3, 5, 7
 LENGTHS = torch.tensor([6, 1, 4, 2])
@@ -162,6 +165,74 @@ def test_autocast_on_the_cpu_rounds_the_first_cell_and_not_the_recurrence() -> N
         assert got.dtype == torch.float32
         # Operands and outcome of the one product are rounded to 8 significant bits: relative errors of 2^-9.
         assert 0 < (got - want).square().mean().sqrt() < 0.01 * want.square().mean().sqrt()
+
+
+class Types(TorchDispatchMode):
+    """The types of what reaches the library's recurrence, on a device that only knows shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: dict[str, set[torch.dtype]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        tensors = [t for t in tree_leaves(args) if isinstance(t, Tensor) and t.is_floating_point()]
+        self.found.setdefault(func.overloadpacket.__name__, set()).update(t.dtype for t in tensors)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["cuda", "xpu", "cpu"])
+def test_autocast_is_off_where_the_recurrence_is_on_whatever_device(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA's autocast gives cuDNN's LSTM float16 whatever narrow type it is told."""
+    turned_off: list[str] = []
+
+    def autocast(kind: str, *, enabled: bool) -> contextlib.AbstractContextManager[None]:
+        turned_off.extend([kind] * (not enabled))
+        return contextlib.nullcontext()
+
+    class Elsewhere(Tensor):
+        device = torch.device(name)
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    inputs = torch.zeros(2, 1, SIZE).as_subclass(Elsewhere)
+    monkeypatch.setattr(nn.LSTM, "forward", lambda self, x, first: (x, (x[:1], x[:1])))
+    run(nn.LSTM(SIZE, SIZE), inputs)
+    assert turned_off == [name]
+
+
+def test_the_types_that_reach_the_library_are_those_that_are_recorded() -> None:
+    model = LSTMDecoder(SIZE, SIZE, hidden=HIDDEN)
+    with Types() as seen, products(torch.device("cpu"), torch.bfloat16):
+        model(
+            torch.randn(TIME, BATCH, SIZE), torch.randn(BATCH, SIZE), REAL, None, "decoder"
+        ).sum().backward()
+    recurrent = {name: types for name, types in seen.found.items() if "rnn" in name or "lstm" in name}
+    assert recurrent
+    assert set().union(*recurrent.values()) == {torch.float32}
+    assert torch.bfloat16 in seen.found["mm"]
+    assert in_words(model, torch.bfloat16) == "bfloat16 products, LSTM in float32"
+    assert in_words(model, torch.float32) == "float32 products"
+    assert in_words(nn.Linear(2, 2), torch.bfloat16) == "bfloat16 products"
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_the_library_is_told_that_gradients_are_wanted_in_evaluation_mode_too(
+    gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuDNN refuses the gradient of a recurrence that it was not told to be trained."""
+    told: list[bool] = []
+    library = torch._VF.lstm  # type: ignore[attr-defined]
+
+    def lstm(*arguments: Any) -> Any:
+        told.append(arguments[6])
+        return library(*arguments)
+
+    monkeypatch.setattr(torch._VF, "lstm", lstm)
+    ours = decoder().eval()
+    with torch.set_grad_enabled(gradients):
+        ours(torch.randn(TIME, BATCH, SIZE, dtype=torch.float64), signal_of(SIZE), REAL, None, "decoder")
+    assert told == [gradients]
 
 
 def encoder(bidirectional: bool) -> LSTMEncoder:

@@ -22,6 +22,8 @@ from bench.planning.resolve import resolve
 from bench.store.freshness import state_folder
 from bench.training.loop import Trainer
 from bench.training.run import train_run
+from bench.training.turns import ALL, Turn
+from bench.training.update import Step, Update
 from tests.conftest import CORPUS
 
 CPU = torch.device("cpu")
@@ -112,6 +114,36 @@ def test_a_run_that_meets_the_end_of_memory_goes_on_in_parts(
     weights = [load_file(tmp_path / w / "runs" / settings.name / "model.safetensors") for w in done]
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_recordings_are_given_up_before_a_batch_is_taken_in_parts(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory ends while recordings are held: without them a whole batch fits, of a system that has no parts too."""
+    made: list[Update] = []
+
+    class Holding(Update):
+        recordings = 1
+
+        def __call__(self, step: Step, turn: Turn = ALL) -> tuple[Terms, torch.Tensor]:
+            if step.number > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(step, turn)
+
+    original = Trainer._update
+
+    def update(self: Trainer, without: str | None) -> Update:
+        if without is None:
+            made.append(Holding(self.model, self.objective, self.stepper, self.dtype))
+            return made[-1]
+        return original(self, without)
+
+    monkeypatch.setattr(Trainer, "_update", update)
+    where = (corpora, tmp_path / "runs", tmp_path / "state")
+    told = train_run(few("wae"), *where, device="cpu", threads=1)["provenance"]
+    assert len(made) == 1
+    assert told["accumulation"] is None
+    assert told["without_graphs"] == "out of memory at step 3"
 
 
 def test_it_goes_on_from_its_checkpoint_and_remembers(

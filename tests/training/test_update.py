@@ -7,6 +7,7 @@ step takes from Python and not from that memory (a weight, a rate, a seed, a sha
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,47 @@ def test_a_recording_that_fails_is_told_once_and_nothing_is_lost(
     one.update.forget()
     assert same(advanced(one, 20), advanced(other, 20))
     assert said == ["goes on without CUDA graphs: operation not permitted when stream is capturing"]
+    assert one.update.fell_back == "operation not permitted when stream is capturing"
+
+
+@pytest.mark.parametrize(
+    "first", [ValueError("a tensor was looked at\nand more"), torch.OutOfMemoryError("all used")]
+)
+def test_the_cause_of_a_failed_recording_is_not_hidden_by_its_end(
+    first: Exception, corpus: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a recording that went wrong raises too: that says only that something did before."""
+
+    def ends(*_: Any) -> Any:
+        try:
+            raise first
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(updates, "record", ends)
+    trainer = built("vae", corpus, tmp_path)
+    if isinstance(first, ValueError):
+        assert advanced(trainer).update.fell_back == "a tensor was looked at"
+    else:
+        with pytest.raises(OutOfMemory):
+            advanced(trainer)
+
+
+@pytest.mark.parametrize(("version", "named"), [("2.11.0", 2), ("2.14.1+cu130", 0)])
+def test_generators_are_named_only_to_a_library_that_asks(
+    version: str, named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[torch.Generator] = []
+
+    class Graph:
+        register_generator_state, replay, pool = told.append, None, lambda self: None
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    monkeypatch.setattr(updates, "REGISTERS_GENERATORS", updates.registers_generators(version))
+    updates.record(lambda: None, [torch.Generator(), torch.Generator()], None)
+    assert len(told) == named
 
 
 def test_a_recording_without_memory_is_the_step_without_memory(
