@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_bfloat16_is_chosen_only_where_it_is_not_emulated(
 
 
 def test_products_in_float32_keep_their_bits() -> None:
-    libraries = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    libraries: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [library.allow_tf32 for library in libraries]
     try:
         for library in libraries:

@@ -222,7 +222,7 @@ def test_the_library_is_told_that_gradients_are_wanted_in_evaluation_mode_too(
 ) -> None:
     """cuDNN refuses the gradient of a recurrence that it was not told to be trained."""
     told: list[bool] = []
-    library = torch._VF.lstm  # type: ignore[attr-defined]
+    library = torch._VF.lstm
 
     def lstm(*arguments: Any) -> Any:
         told.append(arguments[6])
