@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from bench.base.registry import part
+from bench.models.distributions import DiagonalGaussian
 from bench.models.forward import Forward
 
 
@@ -31,3 +32,19 @@ class KL:
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,)."""
         return kl_terms(forward).sum(-1)
+
+
+@part("term", "deviation_kl", needs={"gaussian": "it is a function of the standard deviations"})
+class DeviationKL:
+    """KL(N(m, diag s^2) || N(m, I)): it draws deviations to 1 and leaves means alone.
+
+    The sum over dimensions of (s^2 - 1)/2 - ln s (Bahuleyan et al. 2019, equation 17; their equation 18 leaves the
+    constant out).
+    """
+
+    def __call__(self, forward: Forward) -> Tensor:
+        """Per text (batch,)."""
+        latent = forward.main.latent
+        if not isinstance(latent, DiagonalGaussian):
+            raise TypeError("only a Gaussian code has standard deviations")
+        return (0.5 * ((2 * latent.log_std).exp() - 1) - latent.log_std).sum(-1)

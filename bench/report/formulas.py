@@ -69,6 +69,7 @@ def _matching(part: Part) -> str:
 
 FORMULAS: dict[str, Callable[[Part], str]] = {
     "kl": lambda part: KL,
+    "deviation_kl": lambda part: r"\mathrm{KL}(q(z \mid x) \,\|\, \mathcal{N}(\mu(x), I))",
     "free-bits": _free_bits,
     "mmd": lambda part: r"\mathrm{MMD}^2(q(z), p(z))",
     "matching": _matching,

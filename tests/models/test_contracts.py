@@ -22,7 +22,7 @@ from bench.models.spaces import Euclidean, Sphere
 from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
-from bench.objectives.divergences import KL
+from bench.objectives.divergences import KL, DeviationKL
 from bench.objectives.free_bits import FreeBits
 from bench.objectives.matching import Matching
 from bench.objectives.mmd import MMD
@@ -45,6 +45,7 @@ SIGNALS: list[type[SignalMap]] = [MLP, Identity]
 DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, CNNDecoder]
 TERMS: list[type[Term]] = [
     KL,
+    DeviationKL,
     FreeBits,
     MMD,
     Matching,

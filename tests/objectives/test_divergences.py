@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 
 from bench.models.distributions import DiagonalGaussian, Point
 from bench.models.priors import StandardNormal
-from bench.objectives.divergences import KL, kl_terms
+from bench.objectives.divergences import KL, DeviationKL, kl_terms
 from tests.plain import known, numbers
 
 PRIOR = StandardNormal(3)
@@ -79,3 +79,22 @@ def test_a_prior_without_a_closed_form_is_measured_by_the_code(gaussian: Diagona
     values = torch.stack([KL()(known(gaussian, z[:, i], density[:, i], prior)) for i in some], dim=1)
     error = values.std(1) / math.sqrt(values.shape[1])
     assert ((values.mean(1) - exact).abs() < 4 * error).all()  # 4 s.e., six texts
+
+
+def test_the_kl_of_deviations_equals_the_library_and_has_no_gradient_of_the_mean() -> None:
+    torch.manual_seed(0)
+    mean = torch.randn(6, 3, requires_grad=True)
+    log_std = (torch.randn(6, 3) * 0.7).requires_grad_()
+    std = log_std.exp()
+    term = DeviationKL()(known(DiagonalGaussian(mean, log_std), mean))
+    torch.testing.assert_close(term, kl_divergence(Normal(mean, std), Normal(mean, 1.0)).sum(-1))
+    of_mean, of_std = torch.autograd.grad(term.sum(), (mean, log_std), allow_unused=True)
+    assert of_mean is None
+    torch.testing.assert_close(of_std, std.square() - 1)
+
+
+def test_deviations_of_one_cost_nothing_and_a_point_has_none() -> None:
+    mean = torch.full((2, 3), 5.0)
+    assert DeviationKL()(known(DiagonalGaussian(mean, torch.zeros(2, 3)), mean)).tolist() == [0.0, 0.0]
+    with pytest.raises(TypeError, match="Gaussian"):
+        DeviationKL()(known(Point(mean), mean))

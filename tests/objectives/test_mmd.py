@@ -85,3 +85,32 @@ def test_one_text_has_no_estimate() -> None:
     assert penalty.shape == ()
     assert float(penalty) == 0
     assert not penalty.requires_grad
+
+
+# The mean over batches of 128 codes of 100 dimensions against as many of N(0, I), and the deviation of one batch,
+# computed without this code: shift and scale of the codes, constant, mean, deviation.
+TABLE = [
+    (0.0, 0.0, 400.0, 1.245, 0.011),
+    (0.0, 0.5, 400.0, 0.360, 0.009),
+    (0.0, 2.0, 400.0, 0.508, 0.013),
+    (0.5, 1.0, 400.0, 0.261, 0.013),
+    (1.0, 1.0, 400.0, 0.909, 0.020),
+    (0.0, 1.0, 400.0, 0.0, 0.0024),
+    (0.0, 0.0, 200.0, 1.930, 0.013),
+    (0.0, 0.5, 200.0, 0.448, 0.010),
+    (0.0, 2.0, 200.0, 0.533, 0.014),
+    (0.5, 1.0, 200.0, 0.269, 0.012),
+    (1.0, 1.0, 200.0, 0.924, 0.019),
+    (0.0, 1.0, 200.0, 0.0, 0.0025),
+]
+
+
+@pytest.mark.parametrize(("shift", "scale", "constant", "mean", "deviation"), TABLE)
+def test_it_has_the_known_values_of_known_distributions(
+    shift: float, scale: float, constant: float, mean: float, deviation: float
+) -> None:
+    batches, penalty = 10, MMD(constant=constant)
+    codes = normal(2, batches, 128, 100, seed=3).float()
+    found = [float(penalty.between(scale * x + shift, y)) for x, y in zip(*codes, strict=True)]
+    # Four standard errors, and the rounding of the table.
+    assert sum(found) / batches == pytest.approx(mean, abs=4 * deviation / math.sqrt(batches) + 0.0005)
