@@ -100,6 +100,13 @@ def claim(folder: Path, kind: Kind) -> Path:
     return folder
 
 
+def require_ours(folder: Path, kind: Kind) -> None:
+    """Raise :class:`BenchError` for a folder with content that :func:`claim` would refuse; nothing is made."""
+    place = Path(os.path.realpath(folder))
+    if place.is_dir() and not _is_ours(place, folder.absolute(), kind):
+        _refuse(place, kind, folder)
+
+
 def claim_file(path: Path, said: str, ours: Callable[[Path], bool]) -> None:
     """Raise :class:`BenchError` where there is something at ``path`` that is neither empty nor ``ours``."""
     if not path.exists():

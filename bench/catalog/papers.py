@@ -73,12 +73,20 @@ def read_paper(folder: Path) -> Paper:
 
     Names of systems, corpora, tables and tiers are not checked here, see :mod:`bench.catalog.names`.
     """
-    parts = dict(validated(Protocol, read_yaml(folder / FILE), folder / FILE))
+    parts = dict(validated(Protocol, _protocol(folder / FILE), folder / FILE))
     parts |= dict(validated(Printed, read_yaml(folder / TABLES), folder / TABLES))
     for key, model in OPTIONAL.items():
         path = folder / f"{key}.yaml"
         parts[key] = validated(model, read_yaml(path), path).root if path.exists() else {}
     return Paper.model_construct(**parts, bibtex=_bibtex(folder / BIBTEX))
+
+
+def _protocol(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    if "citation" in content:
+        what = f"citation: {str(content['citation'])[:80]!r}, which is no key any more"
+        raise BenchError(what, where=path, remedy=f"put the entry as BibTeX into {BIBTEX} beside it")
+    return content
 
 
 def _bibtex(path: Path) -> str:

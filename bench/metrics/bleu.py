@@ -71,7 +71,7 @@ def _definitions() -> Iterator[Definition]:
         "sacrebleu",
         "percent",
         "exact",
-        "Cumulative corpus BLEU of the same reconstructions by sacrebleu, without its tokeniser.",
+        "Cumulative corpus BLEU of the same reconstructions by sacrebleu, without its tokeniser and smoothing.",
         better="higher",
         main=True,
         cost=_COST,
@@ -80,6 +80,7 @@ def _definitions() -> Iterator[Definition]:
 
 @measure(
     "bleu",
+    version=2,  # without smoothing
     needs=("posterior",),
     metrics=(
         Metric("bleu1", "BLEU-1", 0, 100, place=90, lists=("overview", "sign tests")),
@@ -101,5 +102,5 @@ def bleu(context: Context, record: Record) -> None:
         for metric, estimator, *_ in _STATISTICS:
             record.add(metric, estimator + suffix, samples=samples)
     whole = corpus_counts(context.reconstructions(), references, MAX_NGRAM_ORDER)
-    score = BLEU.compute_bleu(**whole, smooth_method="exp").score
+    score = BLEU.compute_bleu(**whole, smooth_method="none").score
     record.add("bleu", "sacrebleu", score, texts=len(references), samples=samples)

@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.base.device import product_type
 from bench.base.errors import BenchError
 from bench.base.files import read_json
 from bench.base.seeds import derive_seed
@@ -31,6 +30,7 @@ from bench.metrics.needs import offered
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
+from bench.models.precision import full_precision
 from bench.store.freshness import WEIGHTS
 from bench.training.composition import Composition
 
@@ -84,10 +84,13 @@ class Context:
         return self.likelihoods_by(self.infer)
 
     def likelihoods_by(self, infer: Infer) -> dict[str, np.ndarray]:
-        """Columns of the likelihoods of the texts with the posteriors of ``infer``."""
-        dtype = product_type(self.device, self.settings.training.precision)
+        """Columns of the likelihoods of the texts with the posteriors of ``infer``.
+
+        In float32 on every device, whatever the training multiplied in: no value depends on where it is made.
+        """
         names = self.noise("codes")
-        return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer, dtype=dtype)
+        with full_precision():
+            return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer)
 
     @cached_property
     def latent(self) -> Latent:

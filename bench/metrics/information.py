@@ -39,8 +39,8 @@ _MI = (
         "like-length",
         NATS,
         "lower bound",
-        "Self-included, in mixtures of 32 texts of like length, as the code of Lagging-VAE estimates it.",
-        "Too low: it cannot exceed ln 32 = 3.47, and texts of like length may be alike.",
+        "Self-included, in mixtures of at most 32 texts of equal length, as the code of Lagging-VAE estimates it.",
+        "Too low: it cannot exceed ln 32 = 3.47, less where fewer texts have a length; such texts may be alike.",
         cost="a density for each code of a text and each text of its batch",
         over=Mean("mi_like_length", partial=True),
     ),
@@ -49,7 +49,8 @@ _MI = (
         "aggregate",
         NATS,
         "lower bound",
-        "KL minus KL(q(z) || p(z)), with q(z) the mixture over all texts of the split, own text included.",
+        "Mean of ln q(z|x) - ln q(z), with q(z) the mixture over all texts of the split, own text included; the"
+        " known KL is a control variate.",
         "Too low: it cannot exceed ln(texts in the split); nearer than the estimate on blocks.",
         main=True,
         cost="a density for each code of a text and each text of the split",
@@ -69,6 +70,7 @@ _UNITS = Definition(
 
 @measure(
     "information",
+    version=2,  # no lengths mixed in a mixture of like length; the aggregate never exceeds ln n
     needs=("density", "prior"),
     metrics=(
         Metric("mi", "MI", 0, place=70, lists=("overview", "pairs", "sign tests")),

@@ -125,7 +125,7 @@ _ESTIMATED = (
 )
 
 
-@measure("likelihood", metrics=_METRICS, gives=(*_EXACT, *_ESTIMATED))
+@measure("likelihood", version=2, metrics=_METRICS, gives=(*_EXACT, *_ESTIMATED))  # in float32
 def likelihood(context: Context, record: Record) -> None:
     """All that the likelihoods of the texts give: for a deterministic code, only the reconstruction."""
     record.columns |= context.likelihoods
@@ -148,6 +148,7 @@ def likelihood(context: Context, record: Record) -> None:
 
 @measure(
     "excess",
+    version=2,  # in float32; of pairs, given the context
     needs=("likelihood", "exact corpus"),
     metrics=[Metric("excess_nll", "NLL \u2212 entropy", place=30, lists=("overview",))],
     gives=[
@@ -156,7 +157,8 @@ def likelihood(context: Context, record: Record) -> None:
             "over-true-probability",
             NATS,
             "upper bound",
-            "Mean of NLL + ln p(x) with the true probability: the divergence from the language.",
+            "Mean of NLL + ln p(x) with the true probability, of pairs that given the context: the divergence from the"
+            " language.",
             "Too high where the NLL is importance-sampled; exact for a language model.",
             "lower",
             main=True,
@@ -170,7 +172,8 @@ def excess(context: Context, record: Record) -> None:
     truth = context.corpus.attributes(record.split)
     if truth is None:
         raise TypeError("a corpus whose true probabilities are known has a table of them")
-    record.columns["true_log_probability"] = truth["log_probability"].to_numpy(dtype=float)
+    given = "conditional_log_probability" if "conditional_log_probability" in truth else "log_probability"
+    record.columns["true_log_probability"] = truth[given].to_numpy(dtype=float)
     record.columns["excess_nll"] = context.likelihoods["nll"] + record.columns["true_log_probability"]
     samples = None if context.model.encoder is None else context.wanted.samples
     record.add("excess_nll", "over-true-probability", samples=samples)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.base.errors import BenchError, unknown
-from bench.base.own import import_all, own_files
+from bench.base.own import file_of, import_all, own_files
 from bench.metrics.definitions import Definition, Kind, Listed, Metric
 
 Function = Callable[..., object]  # of a Context and a Record, whose modules know this one
@@ -83,12 +83,19 @@ def _place(function: Function) -> tuple[str, str]:
     return function.__module__, function.__qualname__
 
 
+def _said(function: Function) -> str:
+    """Where a user finds a function: of an own file the file, else the module."""
+    module, name = _place(function)
+    file = file_of(module)
+    return f"{file}: {name}" if file is not None else f"{module}.{name}"
+
+
 def _check_names(made: Measure, other: Measure) -> None:
     for what, names in (("name", _names), ("metric", _metrics), ("estimator", _estimators), ("kind", _kinds)):
         if both := names(made) & names(other):
             raise BenchError(
                 f"two measures have the {what} {sorted(both)[0]!r}",
-                where=f"{'.'.join(_place(other.function))} and {'.'.join(_place(made.function))}",
+                where=f"{_said(other.function)} and {_said(made.function)}",
                 remedy="rename one of them",
             )
 

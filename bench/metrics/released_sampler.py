@@ -31,6 +31,7 @@ _OF: tuple[tuple[str, str, str, str, Literal["lower"] | None, OverTexts], ...] =
 
 @measure(
     "released-sampler",
+    version=2,
     needs=("released sampler",),
     gives=[
         Definition(

@@ -12,7 +12,7 @@ import pandas
 from bench.analysis.compare import Cell
 from bench.base.files import write_json, write_with
 
-LISTS = ("seeds", "values", "failed_seeds", "files")
+LISTS = ("seeds", "values", "failed_seeds", "marks", "files")
 TEXTS = ("label", "setting", "reason", "note", "bias", "definition")
 
 

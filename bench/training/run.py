@@ -19,7 +19,7 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.identity import training_versions
 from bench.base.locks import locked
-from bench.base.outputs import RUNS, STATE, claim
+from bench.base.outputs import RUNS, STATE, claim, require_ours
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
 from bench.models.precision import in_words
@@ -67,6 +67,7 @@ def train_run(
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
     corpus.require_one_vocabulary()
+    require_ours(state, STATE)  # before ``out`` is marked
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:

@@ -209,11 +209,12 @@ def test_csv_holds_every_cell_and_no_formula(results: Any, catalog: Catalog, tmp
     results.corpus()
     results.run(f"{prefix()}/vae/seed0")
     cells = compare(catalog, records(results, catalog), PAPER)
-    cells[0] = replace(cells[0], label="=1+1")
+    cells[0] = replace(cells[0], label="=1+1", marks=["exact", "tie"])
     write_cells(cells, tmp_path / "t.csv", results.root)
     back = pandas.read_csv(tmp_path / "t.csv")
     assert len(back) == len(cells)
     assert back["label"][0] == "'=1+1"
+    assert back["marks"][0] == "exact tie"
     assert f"runs/{prefix()}/vae/seed0/measurements.json" in set(back["files"])
     rows = [{"what": "=1", "by_seed": (0.1, 0.2), "files": [results.root / "a" / "b.json"], "n": None}]
     write_rows(rows, tmp_path / "r.csv", results.root)

@@ -224,6 +224,12 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
             "unknown corpus 'yahu'(.|\n)*stand_ins: yahoo-lite",
         ),
         (
+            "papers/coupled-vae/paper.yaml",
+            "\nyear:",
+            "\ncitation: Wu et al.\nyear:",
+            "citation: 'Wu et al.'(.|\n)*paper.bib",
+        ),
+        (
             "papers/coupled-vae/claims.yaml",
             "metrics: [ppl]",
             "metrics: [pppl]",

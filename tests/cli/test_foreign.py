@@ -107,7 +107,7 @@ def test_a_file_or_a_folder_of_another_kind_is_refused(
     assert "there is a file where " in refused(*FOLDERS[command], "file", leaves=command != "state")
     other = "results/runs" if command not in ("train", "unpack", "pack") else PREPARED
     said = "a folder of runs" if other.endswith("runs") else "a prepared corpus"
-    assert f"this folder is {said}, not " in refused(*FOLDERS[command], other, leaves=command != "state")
+    assert f"this folder is {said}, not " in refused(*FOLDERS[command], other)
 
 
 @pytest.mark.parametrize("name", ["results", ".", "..", "results/corpora", "results/runs", "results/state"])

@@ -19,6 +19,7 @@ from bench.corpora.prepared import Prepared
 from bench.corpora.vocabulary import EOS, GO, PAD, UNK
 from bench.estimators import likelihood
 from bench.estimators.likelihood import conditional_losses, text_likelihoods
+from bench.metrics.context import Context
 from bench.models.distributions import DiagonalGaussian
 from bench.models.forward import Forward
 from bench.models.model import TextModel
@@ -197,6 +198,31 @@ def test_the_budget_changes_nothing(system: str, runs: Path, corpus: Prepared, t
         for name, values in wanted.items():
             # Products of other shapes sum in another order: a few units of the last place of float32.
             np.testing.assert_allclose(found[name], values, rtol=3e-6, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("system", ["gru-lm", "vae"])
+def test_padding_changes_no_text(system: str) -> None:
+    model, texts = small_model(system), [[4, 5, 6], [7], [8, 8], [4, 5, 6, 7, 8, 4, 5, 6, 7, 8, 4, 4]]
+    together = text_likelihoods(model, collator(texts), 5, "test")
+    for number in range(len(texts)):
+        alone = text_likelihoods(model, collator(texts[: number + 1]), 5, "test", rows=1)
+        for name, values in alone.items():
+            assert values[number] == pytest.approx(together[name][number], abs=1e-5), name
+
+
+@pytest.mark.parametrize("system", ["gru-lm", "vae"])
+def test_evaluation_is_in_float32_whatever_was_trained_in(
+    system: str, runs: Path, corpus: Prepared, test_texts: Collator
+) -> None:
+    settings = tiny_settings(system)
+    narrow = settings.model_copy(
+        update={"training": settings.training.model_copy(update={"precision": "bfloat16"})}
+    )
+    context = Context(narrow, corpus, runs / settings.name, torch.device("cpu"))
+    names = context.noise("codes")
+    wanted = text_likelihoods(context.model, test_texts, context.wanted.samples, *names)
+    for name, values in context.likelihoods.items():
+        np.testing.assert_array_equal(values, wanted[name], err_msg=name)
 
 
 @pytest.mark.parametrize("system", ["gru-lm", "vae"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,13 @@ def test_names_are_unique(
     measures()
     with pytest.raises(BenchError, match=message):
         measure(name, gives=gives, metrics=of)(lambda context, record: None)
+
+
+def test_a_clash_names_the_file_of_a_users_own_measure(marked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    measures()
+    monkeypatch.setattr(registry, "file_of", {__name__: Path("mine/measures/a.py")}.get)
+    with pytest.raises(BenchError, match=r"bench\.metrics\.likelihood\.likelihood and mine/measures/a\.py: "):
+        measure("likelihood")(lambda context, record: None)
 
 
 def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(marked: None) -> None:
