@@ -15,6 +15,13 @@ from typing import Any
 from bench.base.errors import BenchError
 
 
+def _umask() -> int:
+    """The permissions that this process gives to nobody but the owner; they can only be read by setting them."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it onto ``path`` if the body succeeds.
@@ -32,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        part.chmod(0o644)
+        part.chmod(0o666 & ~_umask())  # a temporary file is made for its owner alone
         with open(part, "rb") as handle_:
             os.fsync(handle_.fileno())
         os.replace(part, os.path.realpath(named))  # where a link leads now: it may have been set aside

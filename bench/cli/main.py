@@ -7,6 +7,7 @@ packages are imported by the command that needs them, so that ``bench --help`` i
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns 0 if it succeeded, 2 for a mistake that the message explains, 128 and the signal's number when stopped.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a sign that the terminal lacks is named, and ends nothing
+            stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
     try:
         environment.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,8 +162,11 @@ class _Evaluation:
     def _measure(self, measure: Measure, context: Context, words: np.ndarray, results: Results) -> None:
         began = time.perf_counter()
         record = Record(measure, SPLIT, words, derive_seed(*context.noise("bootstrap")))
-        with contextlib.suppress(ArithmeticError):  # one number without end must not cost the others
+        try:
             measure.function(context, record)
+        except ArithmeticError as error:  # one number without end must not cost the others
+            what = f"the measure {measure.name} gives no more numbers: {type(error).__name__}: {error}"
+            print(f"{self.settings.name} {what}", file=sys.stderr, flush=True)
         given = record.given()
         lacking = [one for one in expected(measure, context.met) if (one.metric, one.estimator) not in given]
         made = {

@@ -50,7 +50,16 @@ def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         assert not path.exists()
         assert part.parent == path.parent  # a rename must not cross disks
     assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_file_has_the_permissions_that_the_umask_leaves(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,19 @@ def test_a_terminal_is_coloured_unless_it_must_not_be(
     assert plain.startswith("Table 1. Language modelling: Penn Treebank")
     assert "? undecided" in plain
     assert "\t" not in plain
+
+
+def test_signs_that_a_terminal_lacks_end_no_command(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.run(VAE)
+    monkeypatch.chdir(results.root.parent)
+    for command in ("list systems", "show table coupled-vae/1", "show claims"):
+        ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr(sys, "stdout", ascii_only)
+        assert main(command.split()) == 0
+        ascii_only.flush()
+        assert b"\\u" in ascii_only.buffer.getvalue()
 
 
 def test_the_claims_have_a_row_for_each_tier_that_tests_them(

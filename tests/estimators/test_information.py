@@ -110,7 +110,7 @@ def test_batches_of_equal_length_mix_no_lengths() -> None:
     assert found[[1, 4, 5, 7]].tolist() == pytest.approx([0] * 4)  # alone of their lengths
     for together in ([0, 3, 6], [9, 10], [2, 8]):  # at most three of a length
         rows = torch.tensor(together)
-        wanted = looped(q.map(lambda values, rows=rows: values[rows]), codes[rows], block=3)
+        wanted = looped(DiagonalGaussian(q.mean[rows], q.log_std[rows]), codes[rows], block=3)
         torch.testing.assert_close(found[rows], wanted.self_included, rtol=1e-6, atol=1e-5)
 
 
