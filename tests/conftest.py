@@ -82,6 +82,13 @@ def raise_measure(patch: pytest.MonkeyPatch, name: str) -> None:
     patch.setattr("bench.metrics.measures._known", _known.__wrapped__)
 
 
+def first_measures(patch: pytest.MonkeyPatch) -> None:
+    """Give every measure its first version, as in records that are older than versions."""
+    for name, made in measures().items():
+        patch.setitem(_MARKED, name, replace(made, version=1))
+    patch.setattr("bench.metrics.measures._known", _known.__wrapped__)
+
+
 @pytest.fixture(scope="session")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of prepared corpora that holds the tiny generated one."""

@@ -13,7 +13,9 @@ import pytest
 
 from bench.base.files import sha256_file, write_json
 from bench.base.settings import RunSettings
+from bench.base.upgrade import upgraded_row
 from bench.catalog.catalog import Catalog, load_catalog
+from bench.metrics.measures import measures
 from bench.planning.plan import Plan, Request, make_plan
 from bench.planning.resolve import resolve
 from bench.store.freshness import state_folder
@@ -30,7 +32,7 @@ EXACT = {
 
 
 def measurement(metric: str, estimator: str, value: float, **fields: Any) -> Fields:
-    return {
+    row: Fields = {
         "metric": metric,
         "estimator": estimator,
         "value": value,
@@ -48,6 +50,7 @@ def measurement(metric: str, estimator: str, value: float, **fields: Any) -> Fie
         "definition": f"The {metric} of a test text.",
         "main": True,
     } | fields
+    return row | {"version": measures()[upgraded_row(row)["measure"]].version}
 
 
 class Results:

@@ -49,10 +49,11 @@ def test_a_raised_part(both: Any, catalog: Catalog, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_raised_measure(both: Any, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(measures(), "likelihood", replace(measures()["likelihood"], version=2))
+    today = measures()["likelihood"]
+    monkeypatch.setitem(measures(), "likelihood", replace(today, version=today.version + 1))
     for run in load(both, catalog):
         assert run.state == "finished"
-        assert told(run) == "measured with version 1 of likelihood, now 2"
+        assert told(run) == f"measured with version {today.version} of likelihood, now {today.version + 1}"
 
 
 def test_a_version_that_a_record_has_and_today_has_not(both: Any, catalog: Catalog) -> None:

@@ -14,6 +14,7 @@ from bench.base.identity import STAGES
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import load_catalog
 from bench.metrics.evaluate import evaluate_run
+from bench.metrics.measures import measures
 from bench.metrics.needs import asked, wanted
 from bench.planning.resolve import find_run
 from bench.store.freshness import (
@@ -25,7 +26,7 @@ from bench.store.freshness import (
 )
 from bench.store.records import load_records
 from bench.training.run import train_run
-from tests.conftest import raise_measure, raise_version, tiny_settings
+from tests.conftest import first_measures, raise_measure, raise_version, tiny_settings
 
 CATALOG = load_catalog()
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,7 @@ def test_a_raised_stage(results: Path, monkeypatch: pytest.MonkeyPatch, name: st
 def test_a_record_from_before_versions_counts_as_version_1(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    first_measures(monkeypatch)
     folder = results / "runs" / RUN.name
     edit(folder / "run.json", identity="old", training_identity=None, versions=None)
     new = dict.fromkeys(("versions", "evaluation", "measures"))
@@ -167,8 +169,12 @@ def test_what_cannot_be_read_any_more_is_measured_anew(results: Path, corpora: P
 
 
 def test_the_published_runs_are_current() -> None:
-    """Of today's catalog, of today's versions, with all measures that they were asked for."""
+    """Of today's catalog, trained by today's versions, with all measures that they were asked for.
+
+    Some of these have been raised since; the report says so of each number.
+    """
     assert len(PUBLISHED) == 42
+    raised = {name for name, measure in measures().items() if measure.version > 1}
     for path in PUBLISHED:
         record, measured = read_json(path), read_json(path.with_name("measurements.json"))
         run = find_run(CATALOG, record["name"])
@@ -176,7 +182,10 @@ def test_the_published_runs_are_current() -> None:
         summary = read_json(
             ROOT / "results" / "published" / "corpora" / run.paper / run.corpus / "corpus.json"
         )
-        assert not to_measure(measured, wanted(run, summary)), path
+        assert set(to_measure(measured, wanted(run, summary))) <= raised, path
     shown = load_records(ROOT / "results", {}).runs
     assert len(shown) == len(PUBLISHED)
-    assert [run.name for run in shown if ages(run) or run.faults or run.state != "finished"] == []
+    assert [run.name for run in shown if run.faults or run.state != "finished"] == []
+    assert {(age.stage, age.name) for run in shown for age in ages(run)} <= {
+        ("evaluate", name) for name in raised
+    }
