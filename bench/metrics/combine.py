@@ -16,6 +16,7 @@ import numpy as np
 Values = np.ndarray[Any, Any]
 Table = Any  # columns by name, a mapping or a frame: one value for each text
 Z = 1.959963984540054  # 95 % of a normal distribution lie within
+_LARGEST = 300.0  # of an exponent that is still a number
 DRAWS = 1000  # resamplings of the texts behind an interval
 
 
@@ -52,7 +53,7 @@ class OverTexts(Protocol):
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over texts of a column, to a power, with its normal interval.
+    """The mean over texts of a column, to a power, with its normal interval: of squares, on a log scale.
 
     A text without a value (NaN) leaves the whole number without one, as in every other statistic; only of a
     ``partial`` column, which some texts cannot have or were not asked for, the others are left out and not counted.
@@ -79,10 +80,13 @@ class Mean:
         return mean
 
     def summary(self, values: Values, seed: int) -> Summary:
-        """Mean, standard error, mean plus and minus 1.96 standard errors."""
+        """Mean, standard error, mean plus and minus 1.96 standard errors; of squares, those of its logarithm."""
         column = values[:, 0]
         mean = float(column.mean())
         error = float(column.std(ddof=1) / math.sqrt(len(column))) if len(column) > 1 else math.nan
+        if self.power == 2 and mean > 0:  # few large squares make the error large, yet no end can be below 0
+            factor = math.exp(min(Z * error / mean, _LARGEST))
+            return Summary(mean, error, mean / factor, mean * factor, len(column))
         return Summary(mean, error, mean - Z * error, mean + Z * error, len(column))
 
 

@@ -60,6 +60,7 @@ def _definitions() -> Iterator[Definition]:
 
 @measure(
     "gradients",
+    version=2,  # intervals of squared norms are above 0
     needs=("posterior",),
     metrics=(
         Metric("grad_norm_rec", "∂rec/∂e", 0, place=150),
