@@ -152,7 +152,9 @@ def test_a_raised_measure_is_measured_again_alone(
     after = evaluate_run(RUN, corpora, results / "runs", device="cpu", threads=1)
     assert stage(results) is None
     again = [m for m in after["measurements"] if m["value"] != -1.0]
-    assert again == [m | {"version": m["version"] + 1} for m in before["measurements"] if m["measure"] == "gradients"]
+    assert again == [
+        m | {"version": m["version"] + 1} for m in before["measurements"] if m["measure"] == "gradients"
+    ]
     assert len(after["measurements"]) == len(before["measurements"])
     assert after["earlier"] == [before["provenance"]]
     assert [(folder / name).read_bytes() for name in TABLES] == [tables[name] for name in TABLES]
