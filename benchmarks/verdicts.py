@@ -20,7 +20,7 @@ from bench.analysis.spread import common_spread
 from bench.analysis.verdict import GROUPS, Evidence, Margin, judge
 from bench.base.files import write_json
 from bench.base.seeds import derive_seed
-from bench.store.provenance import code_version
+from bench.store.provenance import provenance
 
 OUT = Path("bench/report/measured/verdicts.json")
 # In nats: as the NLL of Penn Treebank over seeds, and what its table calls an improvement.
@@ -28,7 +28,7 @@ SPREAD, MARGIN, DECIMALS = 0.15, 0.5, 1
 SHIFTS = tuple(0.25 * step for step in range(7))
 SEEDS = (1, 2, 3, 5)
 OTHERS = 10  # systems of the same column with two runs each
-REPETITIONS = 500
+REPETITIONS = 1000
 
 
 def shares(shift: float, seeds: int, repetitions: int = REPETITIONS) -> dict[str, float]:
@@ -61,8 +61,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     out = parser.parse_args().out
     settings = {"spread": SPREAD, "margin": MARGIN, "decimals": DECIMALS, "others": OTHERS}
-    provenance = {"program": "benchmarks/verdicts.py", "code_version": code_version()[0]}
-    write_json(out, provenance | {"repetitions": REPETITIONS} | settings | {"curves": curves()})
+    made = provenance(threads=1)
+    kept = {key: made[key] for key in ("code_version", "dirty", "python", "device")}
+    about = {"program": "benchmarks/verdicts.py", "provenance": kept, "repetitions": REPETITIONS}
+    write_json(out, about | settings | {"curves": curves()})
 
 
 if __name__ == "__main__":

@@ -27,8 +27,7 @@ from bench.analysis.statistics import Values
 from bench.catalog.catalog import Catalog
 from bench.catalog.claims import Claim, Differences, Interaction, Sensitivity, Trend
 from bench.catalog.quantities import Pair, Quantity
-
-Source = tuple[str, str]  # origin and tier
+from bench.store.records import Source
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from bench.catalog.reported import PrintedNumber
 from bench.catalog.tables import PrintedRow, PrintedTable
 from bench.metrics import units
 from bench.metrics.measures import metrics
-from bench.store.records import Origin, Records, RunRecord, State
+from bench.store.records import Origin, Records, RunRecord, Source, State
 from bench.store.texts import Measurement
 
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
@@ -98,9 +98,6 @@ class Place:
     printed_row: bool
     printed_unit: str
     margin: Margin | None
-
-
-Source = tuple[Origin, str]  # origin and tier
 
 
 class Seen:

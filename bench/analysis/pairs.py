@@ -18,11 +18,11 @@ from bench.catalog.quantities import Quantity
 from bench.metrics.combine import Mean, OverTexts, Perplexity
 from bench.metrics.definitions import base
 from bench.metrics.measures import definitions, on_list
-from bench.store.records import Records, RunRecord
+from bench.store.records import Origin, Records, RunRecord
 from bench.store.texts import Measurement
 
 SENTENCES = "sentences.parquet"
-Setting = tuple[str, str, str, str]  # origin, tier, paper, corpus
+Setting = tuple[Origin, str, str, str]  # origin, tier, paper, corpus
 Combination = Callable[[Values], Values]  # from values (terms, ...) to one (...)
 
 
@@ -249,9 +249,8 @@ class Samples:
 def _per_text(measured: Measurement, table: pandas.DataFrame) -> tuple[Values, OverTexts] | None:
     """Values (texts, k) whose sums give the measurement, and how; None where it is no function of such sums."""
     known = definitions().get((measured.metric, base(measured.estimator)))
-    combined = (
-        known.over if known else Mean("", partial=True)
-    )  # a column that this version does not know was averaged
+    # A column that this version does not know was averaged.
+    combined = known.over if known else Mean("", partial=True)
     if isinstance(combined, Mean | Perplexity):
         combined = None if measured.column is None else replace(combined, column=measured.column)
     if combined is None or not {*combined.columns, "words"} <= set(table):

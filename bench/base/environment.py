@@ -40,7 +40,11 @@ def mirror_of(text: str) -> str:
         return f"{scheme.lower()}://{rest.rstrip('/')}"
     if scheme.lower() == "file" and unquote(rest).startswith("/"):
         return unquote(rest)
-    raise _wrong("BENCH_MIRROR", text, "https://...", "http://...", "a folder")
+    raise BenchError(
+        f"the mirror is {text!r}",
+        allowed=("https://...", "http://...", "file:///...", "a folder"),
+        remedy="correct --mirror, the key mirror or BENCH_MIRROR",
+    )
 
 
 def allowed_cores() -> int:

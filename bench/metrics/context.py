@@ -30,7 +30,6 @@ from bench.metrics.needs import offered
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
-from bench.models.precision import full_precision
 from bench.store.freshness import WEIGHTS
 from bench.training.composition import Composition
 
@@ -89,8 +88,7 @@ class Context:
         In float32 on every device, whatever the training multiplied in: no value depends on where it is made.
         """
         names = self.noise("codes")
-        with full_precision():
-            return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer)
+        return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer)
 
     @cached_property
     def latent(self) -> Latent:

@@ -19,7 +19,7 @@ from bench.models.second_order import second_order
 
 # Of float32 probabilities held at once: what stays in a processor's cache; elsewhere a step's in one go.
 _BLOCK_BYTES = {"cpu": 4 << 20, "other": 512 << 20}
-_RAREST = 1e-30  # below, float32 soon has no normal number for a probability
+_RAREST = 1e-30  # a probability below it is taken from the logits: float32 has normal numbers down to 1e-38
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
@@ -84,9 +84,9 @@ def _losses(logits: Tensor, probabilities: Tensor, targets: Tensor, right: Tenso
 
     The likeliest word has the probability 1 / sum exp(logit - largest), from which ln sum exp(logit) follows.
     """
-    rarest = -(right.clamp_min(_RAREST).log())
+    usual = -right.clamp_min(_RAREST).log()
     most, largest = probabilities.amax(1, keepdim=True), logits.amax(1, keepdim=True)
-    return torch.where(right < _RAREST, largest - most.log() - logits.gather(1, targets), rarest)
+    return torch.where(right < _RAREST, largest - most.log() - logits.gather(1, targets), usual)
 
 
 def weighted_cross_entropy(

@@ -24,9 +24,8 @@ def run(lstm: nn.LSTM, inputs: Tensor, state: Tensor | None = None) -> tuple[Ten
     A state (batch, 2H) is the hidden state and the cell side by side; None is zero. Both results have the
     type of the inputs. Gradients are had in evaluation mode too.
     """
-    lstm.train(
-        torch.is_grad_enabled()
-    )  # cuDNN keeps what a gradient needs in this mode alone; it drops nothing
+    # cuDNN keeps what a gradient needs in this mode alone; the mode changes nothing else, for nothing is dropped here.
+    lstm.train(torch.is_grad_enabled())
     first = None if state is None else tuple(half.contiguous()[None] for half in state.chunk(2, dim=-1))
     with torch.autocast(inputs.device.type, enabled=False):
         states, last = lstm(inputs, first)

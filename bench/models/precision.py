@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,17 +16,6 @@ _ROUND = 64  # rows of a product in bfloat16 on the CPU are filled up to a multi
 def products(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """A context in which products on ``device`` run in ``dtype`` (bfloat16 or float32)."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
-
-
-@contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """A context in which recurrences and convolutions on a GPU do not round their factors to 10 bits (TF32)."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def product_dtype(device: torch.device) -> torch.dtype:

@@ -17,9 +17,9 @@ from bench.analysis.tables import table_view
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report import describe
-from bench.store.records import CorpusRecord, Records, RunRecord
+from bench.store.records import CorpusRecord, Origin, Records, RunRecord
 
-Group = tuple[str, str, str, str, str]  # origin, tier, paper, corpus, system
+Group = tuple[Origin, str, str, str, str]  # origin, tier, paper, corpus, system
 ATTRIBUTE = "attribute_information"  # of each attribute, on generated corpora
 
 
@@ -131,7 +131,7 @@ class Material:
         """What was measured under a paper's protocol."""
         return {setting: pairing for setting, pairing in self.pairings.items() if setting[2] == paper}
 
-    def runs_of(self, origin: str, tier: str, paper: str, corpus: str, system: str) -> list[RunRecord]:
+    def runs_of(self, origin: Origin, tier: str, paper: str, corpus: str, system: str) -> list[RunRecord]:
         """The runs of a group, whatever became of them."""
         return self.attempts.get((origin, tier, paper, corpus, system), [])
 
@@ -175,10 +175,9 @@ def elsewhere(material: Material, setting: Setting) -> dict[str, Any]:
     """The tables of a paper, measured on a corpus that it did not print."""
     origin, tier, paper_name, corpus = setting
     declared = material.catalog.paper(paper_name)
-    record = material.records.corpus(paper_name, corpus, "own" if origin == "own" else "published")
+    record = material.records.corpus(paper_name, corpus, origin)
     exact = dict(record.summary.get("exact") or {}) if record else {}
-    source = ("own" if origin == "own" else "published", tier)
-    cells = measured_elsewhere(material.catalog, material.records, paper_name, corpus, source)  # type: ignore[arg-type]
+    cells = measured_elsewhere(material.catalog, material.records, paper_name, corpus, (origin, tier))
     views = [
         table_view(declared, table, cells, f"tables/{slug(setting)}-{table.id}.csv", exact, printed=False)
         for table in declared.tables

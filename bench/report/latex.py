@@ -8,9 +8,10 @@ from string import ascii_lowercase
 
 import pandas
 
-from bench.analysis.compare import Cell, Source
+from bench.analysis.compare import Cell
 from bench.analysis.numbers import DASH, MINUS, PRIME
 from bench.analysis.tables import TableRow, TableView
+from bench.store.records import Source
 
 BOLD = "textbf: --rwrap;"
 # Levels of the header that are not shown, by whether the table was printed.

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.analysis import audits
 from bench.analysis.age import ages
+from bench.analysis.answers import answers
 from bench.analysis.audits import Audited
 from bench.analysis.numbers import metric_name, significant, visible
 from bench.analysis.pairs import Setting, paired
@@ -18,7 +19,6 @@ from bench.metrics.definitions import Kind
 from bench.metrics.measures import kinds, on_list
 from bench.planning.targets import audit_target
 from bench.report import curves, describe, formulas, rundata
-from bench.report.answers import answers
 from bench.report.context import Group, Material, not_printed, slug
 from bench.report.export import relative
 from bench.store.provenance import code_version

@@ -34,6 +34,7 @@ from bench.store.texts import Measurement, document_fault, reasons, table_fault
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
 Origin = Literal["own", "published"]
+Source = tuple[Origin, str]  # of runs: origin and tier
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 TEXTS = "texts.json"
 DOCUMENTS = (TEXTS, "histograms.json")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bench.analysis.aggregate import aggregates, interquartile_mean, profile, stratified_interval
-from bench.analysis.pairs import Pairing
+from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.signs import sign_tests
 from bench.analysis.statistics import holm
 from bench.catalog.catalog import Catalog
@@ -34,7 +34,7 @@ def worlds(catalog: Catalog, corpus: str, shift: float, seeds: int = 1) -> Pairi
 
 
 def test_every_pair_counts_once_over_systems_and_corpora(catalog: Catalog) -> None:
-    found = {
+    found: dict[Setting, Pairing] = {
         ("own", "paper", "coupled-vae", "ptb"): worlds(catalog, "ptb", -1.0, seeds=2),
         ("own", "paper", "coupled-vae", "yahoo"): worlds(catalog, "yahoo", -2.0),
     }
@@ -67,7 +67,7 @@ def test_pairs_without_a_difference_decide_nothing(catalog: Catalog) -> None:
 
 
 def test_relative_perplexity_over_corpora(catalog: Catalog) -> None:
-    found = {
+    found: dict[Setting, Pairing] = {
         ("own", "paper", "coupled-vae", corpus): pairing(
             catalog,
             run("gru-lm", corpus=corpus, values={"ppl": base}),

@@ -56,6 +56,17 @@ def test_a_mirror_is_a_folder_or_an_address_however_it_is_written(
     assert environment.mirror() == environment.mirror_of(value) == meant
 
 
+@pytest.mark.parametrize("value", ["ftp://host", "file://host/a"])
+def test_a_mirror_of_another_scheme_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_MIRROR", value)
+    assert main(["list", "tiers"]) == 2
+    message = capsys.readouterr().err
+    assert f"the mirror is '{value}'" in message
+    assert "--mirror, the key mirror or BENCH_MIRROR" in message
+
+
 def test_the_cores_that_are_allowed_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
     assert environment.allowed_cores() == 1
@@ -63,8 +74,7 @@ def test_the_cores_that_are_allowed_count(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("BENCH_MIRROR", "ftp://host"), ("BENCH_MIRROR", "file://host/a")]
-    + [("BENCH_CHECKPOINT_SECONDS", value) for value in ("soon", "-1", "nan", "inf")]
+    [("BENCH_CHECKPOINT_SECONDS", value) for value in ("soon", "-1", "nan", "inf")]
     + [("BENCH_GRAPHS", "no")],
 )
 def test_a_wrong_value_is_one_message_of_every_command(

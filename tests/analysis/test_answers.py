@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.analysis.answers import LACKS, answers
 from bench.analysis.claims import Judged, Ruling
 from bench.analysis.findings import Finding, Word
 from bench.analysis.statistics import Difference
-from bench.report.answers import LACKS, answers
 
 
 def finding(word: Word, leans: bool | None = None, seeds: int = 0, p: float | None = None) -> Finding:

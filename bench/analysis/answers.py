@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.claims import Judged, Ruling, Source
+from bench.analysis.claims import Judged, Ruling
 from bench.analysis.compare import PAPER_TIER
 from bench.analysis.findings import SEEDS, corrected
+from bench.store.records import Source
 
 LACKS = ("systems or corpora that were not run", "a second seed", "more seeds or texts")
 
