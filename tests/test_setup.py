@@ -221,6 +221,10 @@ def test_a_new_environment_is_marked_and_a_file_is_not_removed(tmp_path: Path) -
     assert (tmp_path / "file").read_text() == "mine"
 
 
+# What `make test ARGS=...` hands to the tests, and they would hand to a `make` of their own.
+OF_MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "CORES", "WORKERS", "TORCH"}
+
+
 def test_make_works_below_a_path_with_blanks(tmp_path: Path) -> None:
     """With a Python that only notes what it is asked, in a folder and at a path of that kind."""
     tree, tools = tmp_path / "a tree", tmp_path / "my tools"
@@ -236,7 +240,8 @@ def test_make_works_below_a_path_with_blanks(tmp_path: Path) -> None:
     )
     for name in ("python", "cmake", "g++"):
         command(tools, name, f"{note}\n{make}" if name == "python" else "exit 0")
-    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": str(tools / "python")}
+    ours = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    environment = ours | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": str(tools / "python")}
     for target in ("all", "test"):
         done = subprocess.run(
             ["make", target], cwd=tree, capture_output=True, text=True, check=False, env=environment

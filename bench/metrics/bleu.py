@@ -13,9 +13,9 @@ from bench.metrics.measures import measure
 from bench.metrics.ngrams import (
     COUNTS,
     bleu_counts,
-    corpus_counts,
     cumulative_bleu2,
     precision_times_brevity,
+    unsmoothed_bleu,
 )
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ def _definitions() -> Iterator[Definition]:
 )
 def bleu(context: Context, record: Record) -> None:
     """BLEU with and without the unknown word, and that of sacrebleu."""
-    from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
-
     references, samples = context.references, context.reconstructed
     for suffix in ("", "-unmasked"):
         by_text = context.reconstructions(unknown=bool(suffix))
@@ -101,6 +99,5 @@ def bleu(context: Context, record: Record) -> None:
             record.columns[f"bleu_{column}{suffix.replace('-', '_')}"] = values
         for metric, estimator, *_ in _STATISTICS:
             record.add(metric, estimator + suffix, samples=samples)
-    whole = corpus_counts(context.reconstructions(), references, MAX_NGRAM_ORDER)
-    score = BLEU.compute_bleu(**whole, smooth_method="none").score
+    score = unsmoothed_bleu(context.reconstructions(), references)
     record.add("bleu", "sacrebleu", score, texts=len(references), samples=samples)

@@ -51,6 +51,14 @@ def corpus_counts(
     return {"correct": correct, "total": total, "sys_len": lengths[0], "ref_len": lengths[1]}
 
 
+def unsmoothed_bleu(outputs: Iterable[Iterable[Words]], references: Iterable[Words]) -> float:
+    """BLEU of all ``outputs`` of each reference by sacrebleu (0 to 100): 0 where no four words in a row are right."""
+    from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
+
+    counts = corpus_counts(outputs, references, MAX_NGRAM_ORDER)
+    return float(BLEU.compute_bleu(**counts, smooth_method="none").score)
+
+
 def precision_times_brevity(counts: np.ndarray, n: int) -> np.ndarray:
     """n-gram precision x brevity penalty in percent, from summed counts (..., 6) of :func:`bleu_counts`.
 

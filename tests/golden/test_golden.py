@@ -92,7 +92,9 @@ def test_what_a_system_can_do_happens_in_the_golden_runs() -> None:
     clipped = {norm > clips[run] for run, values in KEPT.items() for norm in values["training gradient_norm"]}
     assert clipped == {True, False}
     for metric in COUNTS:
-        assert len(set(itertools.chain(*of(f"measured {metric}")))) > 2, metric
+        # Few steps teach hardly a system four words in a row, without which this BLEU is 0.
+        least = 2 if metric == "bleu sacrebleu" else 3
+        assert len(set(itertools.chain(*of(f"measured {metric}")))) >= least, metric
 
 
 GOLDEN: golden.Values = {"training kl": [1.0, 2.0], "measured bleu2 cumulative": [4.0], "digest": ["a"]}

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from bench.metrics.ngrams import COUNTS, bleu_counts, cumulative_bleu2, distinct, precision_times_brevity
+from bench.metrics.ngrams import (
+    COUNTS,
+    bleu_counts,
+    cumulative_bleu2,
+    distinct,
+    precision_times_brevity,
+    unsmoothed_bleu,
+)
 
 
 def counted(outputs: list[str], reference: str) -> dict[str, int]:
@@ -28,6 +35,12 @@ def test_counts_by_hand() -> None:
         "reference": 10,
     }
     assert found == expected
+
+
+def test_without_four_words_in_a_row_bleu_is_zero() -> None:
+    reference = ["a", "b", "c", "d", "e"]
+    assert unsmoothed_bleu([[["a", "b", "c", "x", "e"]]], [reference]) == 0
+    assert unsmoothed_bleu([[reference]], [reference]) == pytest.approx(100)
 
 
 def test_score_by_hand() -> None:
@@ -56,6 +69,7 @@ def test_corpus_scores_are_sacrebleus_precisions_times_its_brevity_penalty(longe
     for n in (1, 2):
         found = precision_times_brevity(pooled.sum(0), n)
         assert found == pytest.approx(bleu.precisions[n - 1] * bleu.bp, rel=1e-12)
+    assert unsmoothed_bleu(outputs, references) == pytest.approx(bleu.score, rel=1e-12)
     two = sacrebleu.BLEU(max_ngram_order=2, tokenize="none", force=True, smooth_method="none")
     wanted = two.corpus_score(hypotheses, [repeated]).score
     assert cumulative_bleu2(pooled.sum(0)) == pytest.approx(wanted, rel=1e-12)
