@@ -215,11 +215,11 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path
         subprocess.Popen(command, stdout=file, stderr=file, cwd=folder, env=cluster.environment) as process,
     ):
         try:
-            until(lambda: "checkpoint" in states(folder).get(late, ()), "a training in flight", process)
+            until(lambda: saved(folder).get(late, 0) >= 1, "a training in flight", process)
             halt(late)
             (job,) = cluster.of("train", SYSTEMS[0])
             cluster.ask("scontrol", "update", f"JobId={job.number}", "TimeLimit=1")  # minutes, the least
-            until(lambda: "checkpoint" in states(folder).get(cancelled, ()), "a training in flight", process)
+            until(lambda: saved(folder).get(cancelled, 0) >= 1, "a training in flight", process)
             cluster.ask("scancel", cluster.of("train", SYSTEMS[1])[0].number)
             process.wait(LONGEST)
         finally:
@@ -228,12 +228,13 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def states(folder: Path) -> dict[str, set[str]]:
-    """The kinds of files in the resumable state of each run."""
+def saved(folder: Path) -> dict[str, int]:
+    """The step after which each run was last saved; its status is written behind its checkpoint."""
     found = {}
     for path in (folder / "results" / "state").glob("*/status.json"):
         with contextlib.suppress(BenchError, FileNotFoundError):  # it is replaced as we look
-            found[read_json(path)["name"]] = {file.stem for file in path.parent.iterdir()}
+            status = read_json(path)
+            found[status["name"]] = status["step"]
     return found
 
 
