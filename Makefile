@@ -25,8 +25,8 @@ INSTALLED_TEST := $(VENV)/.installed-test-$(KEY)
 .NOTPARALLEL:
 
 all: setup
-	@PATH="$(BIN):$$PATH" "$(BIN)/python" -m snakemake --cores $(CORES) all $(ARGS)
-	@echo "The report: $(CURDIR)/results/report/index.html"
+	@live=; if [ -t 2 ]; then live="--logger bench"; fi; PATH="$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/workflow/logger" \
+		"$(BIN)/python" -m snakemake --cores $(CORES) $$live all $(ARGS)
 
 setup: $(INSTALLED)
 

@@ -53,5 +53,9 @@ onstart:
     answered(ASKED.hold_results)
 
 
+onsuccess:
+    print(ASKED.summary(workflow.dag_settings.targets))
+
+
 onerror:
     shell(ASKED.partial_report(workflow.dag_settings.targets))

@@ -20,6 +20,7 @@ from bench.base.locks import is_lock, locked
 
 MARK = ".latent-text-bench-"  # begins the name of a mark
 BUILDING = f"{MARK}building"  # in a report: the next one, until it is whole
+SUMMARY = "summary.txt"  # in a report: what it says, in a few lines
 SHOWN = 5  # names in a message
 Sign = tuple[str, Callable[[Any], bool]]  # the pattern of a JSON file, and what its content must be
 

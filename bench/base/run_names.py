@@ -8,7 +8,7 @@ from bench.base.errors import BenchError
 
 RUN_NAME = "TIER/PAPER/CORPUS/SYSTEM/seedN"
 SEED_FOLDER = re.compile(r"seed(0|[1-9][0-9]*)")
-EXAMPLE = "demo/coupled-vae/generated-small/vae/seed0"
+EXAMPLE = "demo/coupled-vae/generated-clear/vae/seed0"
 
 
 def parse_name(name: str) -> tuple[str, str, str, str, int]:

@@ -16,6 +16,7 @@ class Tier(Model):
 
     about: str
     corpora: tuple[Name, ...] | None = Field(None, description="null: the corpora of the paper")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="of a plan that names no systems and no seeds")
     scale: float = Field(gt=0, le=1)
     overrides: Overrides = Field(default_factory=dict)
 
@@ -32,6 +33,10 @@ class PaperTier(Model):
 
     corpora: tuple[Name, ...] | None = None
     tables: tuple[Name, ...] | None = Field(None, description="null: all tables of the paper")
+    systems: tuple[Name, ...] | None = Field(
+        None, description="those of a plan that names none, and no table; null: all of the tables"
+    )
+    seeds: tuple[int, ...] | None = Field(None, min_length=1)
     scale: float | None = Field(None, gt=0, le=1)
     overrides: Overrides = Field(default_factory=dict)
     by_system: dict[Name, Overrides] = Field(
@@ -48,6 +53,8 @@ class Budget(Model):
 
     corpora: tuple[Name, ...] | None
     tables: tuple[Name, ...] | None
+    systems: tuple[Name, ...] | None
+    seeds: tuple[int, ...]
     scale: float
     overrides: tuple[Overrides, ...]
     by_system: dict[Name, Overrides]
@@ -58,6 +65,8 @@ def budget(tier: Tier, own: PaperTier) -> Budget:
     return Budget(
         corpora=own.corpora or tier.corpora,
         tables=own.tables,
+        systems=own.systems,
+        seeds=own.seeds or tier.seeds,
         scale=tier.scale if own.scale is None else own.scale,
         overrides=(tier.overrides, own.overrides),
         by_system=own.by_system,

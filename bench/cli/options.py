@@ -76,6 +76,9 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request", default="{}", help=f"what is asked for, as JSON: {REQUEST_EXAMPLE}")
     for key in ("tier", "papers", "corpora", "tables", "systems", "seeds"):
         parser.add_argument(f"--{key}", help="one name, or several with commas between them")
+    parser.add_argument(
+        "--every-system", action="store_true", default=None, help="all systems of the tables, not the tier's choice"
+    )
     add_settings(parser, None)
 
 

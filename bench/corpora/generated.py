@@ -22,7 +22,7 @@ from bench.corpora.grammar.machine import Machine
 from bench.corpora.grammar.sample import Plan, Sampler
 from bench.corpora.grammar.score import score
 
-SIZES = ("tiny", "small", "medium")
+SIZES = ("tiny", "clear", "small", "medium")
 STYLE = "style"
 
 

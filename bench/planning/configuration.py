@@ -31,7 +31,7 @@ class Compute(Model):
 
 
 KEYS = (*Request.model_fields, *Compute.model_fields)
-NUMBERS = ("seeds", "threads_per_run")
+TYPED = ("seeds", "threads_per_run", "every_system")  # their models read what is written
 
 
 def typed(config: Mapping[str, Any], arguments: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def request_of(values: Mapping[str, Any], catalog: Catalog) -> Request:
 def _read(key: str, value: Any, arguments: Sequence[str]) -> Any:
     if key == "settings":
         return _scalars(value)
-    if key in NUMBERS:
+    if key in TYPED:
         return value
     return _texts(key, value, arguments)
 

@@ -16,14 +16,17 @@ from bench.planning.resolve import check_tiers, find_run, resolve
 
 
 class Request(Model):
-    """What a user asks for; an absent list means everything that the tier and the papers name."""
+    """What a user asks for; an absent list means what the tier and the papers name."""
 
     tier: str = "demo"
     papers: tuple[str, ...] = Field(default=("coupled-vae",), min_length=1)
     corpora: tuple[str, ...] | None = Field(default=None, min_length=1)
     tables: tuple[str, ...] | None = Field(default=None, min_length=1)
     systems: tuple[str, ...] | None = Field(default=None, min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    every_system: bool = Field(
+        default=False, description="all systems of the tables, where a tier names some of them"
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="overrides of settings, for every run")
 
     @field_validator("papers", "corpora", "tables", "systems", mode="before")
@@ -96,11 +99,15 @@ def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSett
     if tables == () or systems == ():
         return
     corpora = request.corpora or budget.corpora
+    whole = bool(tables or systems or request.every_system)  # what is named is not cut
+    chosen, seeds = (None, (0,)) if whole else (budget.systems, budget.seeds)
     for corpus in corpora or catalog.paper(paper).corpora:
         printed = systems_of(catalog, paper, tables or budget.tables, None if corpora else corpus)
+        if chosen is not None:
+            printed = [name for name in chosen if name in printed]
         buildable = [name for name in printed if not catalog.missing(paper, name)]
         for system in systems or buildable:
-            for seed in request.seeds:
+            for seed in request.seeds or seeds:
                 yield resolve(catalog, request.tier, paper, corpus, system, seed, request.settings)
 
 

@@ -10,13 +10,15 @@ ALL = "all"  # the target that stands for the configuration itself
 
 
 def targets(catalog: Catalog, request: Request) -> dict[str, Request]:
-    """All targets by name: ``all``, ``demo``, papers (``coupled-vae``), what they print (``coupled-vae_table1``,
-    ``coupled-vae_figure2``), audits (``coupled-vae_audit-bleu-2``).
+    """All targets by name: ``all``, ``demo``, ``demo-full``, papers (``coupled-vae``), what they print
+    (``coupled-vae_table1``, ``coupled-vae_figure2``), audits (``coupled-vae_audit-bleu-2``).
 
-    All but ``demo`` keep the tier, corpora, seeds and settings of ``request``.
+    All but the demos keep the tier, corpora, seeds and settings of ``request``. ``demo-full`` has every system of the
+    demo's tables once, ``demo`` those that the tier names.
     """
     everything = {"tables": None, "systems": None}
-    found = {ALL: request, "demo": request.model_copy(update={**everything, "tier": "demo", "corpora": None})}
+    demo = request.model_copy(update={**everything, "tier": "demo", "corpora": None})
+    found = {ALL: request, "demo": demo, "demo-full": demo.model_copy(update={"every_system": True})}
     for name, paper in catalog.papers.items():
         whole = found[name] = request.model_copy(update={**everything, "papers": (name,)})
         shown: tuple[PrintedTexts | PrintedFigure, ...] = (*paper.texts, *paper.figures)

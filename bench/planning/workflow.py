@@ -18,7 +18,7 @@ from bench.base import environment
 from bench.base.files import stable_hash
 from bench.base.identity import STAGES
 from bench.base.locks import locked
-from bench.base.outputs import REPORT, RESULTS, check, claim
+from bench.base.outputs import REPORT, RESULTS, SUMMARY, check, claim
 from bench.base.own import VARIABLE
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
@@ -33,7 +33,6 @@ from bench.planning.summary import recorded_summary
 from bench.planning.targets import ALL, targets
 from bench.store import freshness
 from bench.store.freshness import Stage
-
 
 def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) -> Workflow:
     """The workflow that ``config`` asks for; its values are replaced by those that were read.
@@ -217,6 +216,14 @@ class Workflow:
         command += ["--request", request, "--partial"]
         message = ["echo", f"What there is, and what failed: {out}/index.html"]
         return _plain(f"{shlex.join(command)} && {shlex.join(message)} >&2")
+
+    def summary(self, asked: Sequence[str]) -> str:
+        """What the report says in a few lines, and where it lies; ``asked`` are the targets of the call."""
+        targets = [name for name in asked if name in self.requests] or ([] if asked else [ALL])
+        folders = [(self.results / self.report_of(target)).absolute() for target in targets]
+        texts = [folder / SUMMARY for folder in folders]
+        found = [text.read_text(encoding="utf-8") for text in texts if text.is_file()]
+        return "\n".join([*found, *(f"The report: {folder / 'index.html'}" for folder in folders)])
 
     def hold_results(self) -> None:
         """Lock the results folder until the process ends: one workflow at a time works on it.

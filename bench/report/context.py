@@ -11,6 +11,7 @@ from typing import Any
 from bench.analysis import audits, claims
 from bench.analysis.audits import Audited
 from bench.analysis.compare import PAPER_TIER, Cell, compare, measured_elsewhere
+from bench.analysis.known import Known, known
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.tables import table_view
@@ -114,6 +115,20 @@ class Material:
         printed = known.corpora if known else ()
         place = printed.index(corpus) if corpus in printed else len(printed)
         return -(declared.scale if declared else 0.0), tier, ("own", "published").index(origin), place
+
+    @cached_property
+    def known(self) -> list[Known]:
+        """What the user's own runs show on corpora whose entropy is known, by tier and corpus."""
+        groups: dict[tuple[str, str], list[Pairing]] = {}
+        for (origin, tier, _, corpus), pairing in self.pairings.items():
+            if origin == "own":
+                groups.setdefault((tier, corpus), []).append(pairing)
+        found = []
+        for pairings in groups.values():
+            record = self.records.corpus(*pairings[0].setting[2:])
+            if record and (exact := record.summary.get("exact")):
+                found.append(known(exact, pairings))
+        return found
 
     @cached_property
     def claims(self) -> dict[str, list[claims.Judged]]:

@@ -44,6 +44,7 @@ def index(material: Material) -> dict[str, Any]:
         "waiting": [run for run in own if run.state in ("running", "not evaluated", "not run")],
         "faulty": [run for run in material.records.runs if run.faults],
         "papers": [_standing(material, paper) for paper in material.papers],
+        "known": material.known,
         "older": [(run, found) for run in material.records.runs if (found := ages(run))],
         "version": code_version(),
         "noise": material.noise,

@@ -18,7 +18,7 @@ from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
 from bench.analysis.verdict import GROUPS
 from bench.base.errors import BenchError
 from bench.base.files import write_text
-from bench.base.outputs import REPORT, renewing
+from bench.base.outputs import REPORT, SUMMARY, renewing
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report import marked, pages, reference, rundata
@@ -27,6 +27,7 @@ from bench.report.data import write_data
 from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
 from bench.report.latex import latex_table
+from bench.report.summary import summary
 from bench.store.records import load_records
 
 BIBTEX = Path("data/papers.bib")
@@ -111,6 +112,7 @@ class Site:
         self._assets()
         self.files()
         material = self.material
+        write_text(self.folder / SUMMARY, summary(material))
         self._page("index.html", "index.html.j2", pages.index(material))
         for name in material.papers:
             self._paper(name)

@@ -193,13 +193,13 @@ def test_own_and_published_numbers_share_a_cell(results: Any, catalog: Catalog) 
 
 
 def test_a_corpus_that_was_not_printed(results: Any, catalog: Catalog) -> None:
-    results.corpus(corpus="generated-small")
-    results.run(f"{prefix('generated-small', 'demo')}/vae/seed0")
+    results.corpus(corpus="generated-clear")
+    results.run(f"{prefix('generated-clear', 'demo')}/vae/seed0")
     found = records(results, catalog, tier="demo", corpora=None, systems=("vae",))
     assert {c.verdict for c in compare(catalog, found, PAPER)} == {"not run"}
-    cells = measured_elsewhere(catalog, found, PAPER, "generated-small", ("own", "demo"))
+    cells = measured_elsewhere(catalog, found, PAPER, "generated-clear", ("own", "demo"))
     assert {c.system for c in cells} == {"vae"}
-    excess = cell(cells, corpus="generated-small", metric="excess_nll")
+    excess = cell(cells, corpus="generated-clear", metric="excess_nll")
     assert excess.measured == pytest.approx(13.5)
     assert excess.reported is None
     assert "not a corpus of the printed table" in excess.reason

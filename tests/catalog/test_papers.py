@@ -98,7 +98,7 @@ def test_exceptions_of_a_paper_hold_for_its_systems_and_those_that_build_on_them
 def test_a_folder_with_systems_alone_adds_them_to_a_paper(write: Write) -> None:
     catalog = write({"papers/coupled-vae/systems.yaml": {"mine": {"title": "M", "extends": "cycann-vae"}}})
     assert catalog.ancestry("coupled-vae", "mine")[0] == ("shared", "vae")
-    assert find_run(catalog, "demo/coupled-vae/generated-small/mine/seed0").system == "mine"
+    assert find_run(catalog, "demo/coupled-vae/generated-clear/mine/seed0").system == "mine"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_system_is_checked_in_every_tier_and_told_what_its_relatives_have(writ
     own = {"mine": {"title": "M", "extends": "cycann-vae", "decoder": {"kind": "cnn"}}}
     catalog = write({"papers/coupled-vae/systems.yaml": own})
     assert resolve(
-        catalog, "demo", "coupled-vae", "generated-small", "mine", 0, {"decoder": {"dilations": [1]}}
+        catalog, "demo", "coupled-vae", "generated-clear", "mine", 0, {"decoder": {"dilations": [1]}}
     )
     with pytest.raises(BenchError) as caught:
         check_tiers(catalog, "coupled-vae", "mine")
@@ -241,7 +241,7 @@ def test_a_part_of_another_kind_keeps_the_options_that_both_kinds_have(write: Wr
     own = {"mine": {"title": "M", "extends": "cycann-vae", "encoder": "lstm"}}
     catalog = write({"papers/coupled-vae/systems.yaml": own})
     check_tiers(catalog, "coupled-vae", "mine")
-    for tier, corpus in (("demo", "generated-small"), ("paper", "ptb")):
+    for tier, corpus in (("demo", "generated-clear"), ("paper", "ptb")):
         gru, lstm = (
             resolve(catalog, tier, "coupled-vae", corpus, s, 0).encoder for s in ("cycann-vae", "mine")
         )

@@ -13,7 +13,7 @@ LONG = "A text that is longer than a narrow terminal is wide, and so has to be b
 
 ROWS = [("first", "One [b]title[/b]", LONG), ("second", "", "Short\n and   broken.")]
 
-NUMBERS = [["coupled-vae/generated-small/coupled-beta-0.8-vae*", "2", "1,800", "3 min", "45 s", "41 s"]]
+NUMBERS = [["coupled-vae/generated-clear/coupled-beta-0.8-vae*", "2", "1,800", "3 min", "45 s", "41 s"]]
 
 HEADER = ("run", "seeds", "steps", "train", "validate", "evaluate")
 

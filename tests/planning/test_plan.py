@@ -132,7 +132,7 @@ def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
     assert numbers("yahoo", "coupled-vae-rq-1") == (8, 70, 256)
     assert numbers("yahoo", "coupled-vae-rq-1", latent=3, encoder={"hidden": 5}) == (3, 70, 5)
     run = resolve(changed, "demo", PAPER, "yahoo", "coupled-vae-rq-1", 0)
-    assert (run.latent, run.embedding, run.encoder.options["hidden"]) == (16, 64, 64)
+    assert (run.latent, run.embedding, run.encoder.options["hidden"]) == (8, 48, 48)
     assert run.objective["matching"].weight.options == {"value": 1.0}
 
 
@@ -141,7 +141,7 @@ def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
     [
         ("paper", (60_000, 1_000, 2_000, 40_000, 30_000, 2_000)),
         ("quick", (3_000, 250, 100, 2_000, 1_500, 100)),
-        ("demo", (360, 60, 12, 240, 215, 24)),
+        ("demo", (600, 60, 80, 400, 420, 30)),
     ],
 )
 def test_a_tier_scales_every_schedule(tier: str, numbers: tuple[int, ...], catalog: Catalog) -> None:
@@ -221,8 +221,11 @@ def test_a_tier_has_exceptions_for_a_system_and_those_that_build_on_it(catalog: 
         assert find_run(changed, f"quick/{PAPER}/ptb/{system}/seed0").latent == latent
 
 
+CHOSEN = ["gru-lm", "dae", "vae", "coupled-vae", "wae", "coupled-wae", "cycann-vae", "prefb-vae"]
 COUNTS = [
-    ({}, {"generated-small": BUILT}, 1),
+    ({}, {"generated-clear": CHOSEN}, 2),
+    ({"seeds": "3"}, {"generated-clear": CHOSEN}, 1),
+    ({"every_system": True}, {"generated-clear": BUILT}, 1),
     ({"tier": "quick"}, {"ptb": BUILT}, 1),
     ({"tier": "quick", "seeds": (0, 1, 2)}, {"ptb": BUILT}, 3),
     (
@@ -232,7 +235,7 @@ COUNTS = [
     ),
     (
         {"tables": ("table5", "table6")},
-        {"generated-small": ["dae", "vae", "coupled-vae", "coupled-vae-rq-10"]},
+        {"generated-clear": ["dae", "vae", "coupled-vae", "coupled-vae-rq-10"]},
         1,
     ),
     (
@@ -240,7 +243,7 @@ COUNTS = [
         {"ptb": ["dae", "vae"], "yahoo": ["dae", "vae"]},
         1,
     ),
-    ({"systems": "coupled-vae-rq-5", "seeds": (4,)}, {"generated-small": ["coupled-vae-rq-5"]}, 1),
+    ({"systems": "coupled-vae-rq-5", "seeds": (4,)}, {"generated-clear": ["coupled-vae-rq-5"]}, 1),
 ]
 
 

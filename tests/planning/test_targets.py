@@ -12,6 +12,7 @@ def test_targets_keep_the_tier_and_narrow_the_rest() -> None:
     found = targets(catalog, Request(tier="paper", seeds=(0, 1), systems=("vae",), corpora=("ptb",)))
     assert found["all"].systems == ("vae",)
     assert found["demo"] == Request(tier="demo", seeds=(0, 1))
+    assert found["demo-full"] == Request(tier="demo", seeds=(0, 1), every_system=True)
     assert found["coupled-vae"] == Request(tier="paper", seeds=(0, 1), corpora=("ptb",))
     paper = catalog.paper("coupled-vae")
     assert {f"coupled-vae_{table.id}" for table in paper.tables} < set(found)
@@ -25,7 +26,7 @@ def test_a_table_is_planned_on_its_own_corpora_unless_the_tier_or_the_user_says_
     table = next(table for table in catalog.paper("coupled-vae").tables if table.id == "table4")
     for request, corpora in (
         (Request(tier="paper"), table.corpora),
-        (Request(tier="demo"), ("generated-small",)),
+        (Request(tier="demo"), ("generated-clear",)),
         (Request(tier="paper", corpora=("yahoo",)), ("yahoo",)),
     ):
         assert targets(catalog, request)["coupled-vae_table4"].corpora == corpora

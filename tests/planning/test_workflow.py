@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     "catalog": [],
     "results": "results",
 }
-RUN = "demo/coupled-vae/generated-small/vae/seed0"
+RUN = "demo/coupled-vae/generated-clear/vae/seed0"
 
 
 def workflow(**changes: Any) -> Workflow:
@@ -66,7 +66,7 @@ def test_a_report_asks_for_what_its_target_stands_for() -> None:
 
 def test_a_run_needs_its_corpus_and_the_run_that_it_begins_with(tmp_path: Path) -> None:
     asked = workflow(results=str(tmp_path))
-    assert asked.corpus_of(RUN) == "<results>/corpora/coupled-vae/generated-small/corpus.json"
+    assert asked.corpus_of(RUN) == "<results>/corpora/coupled-vae/generated-clear/corpus.json"
     assert asked.start_of(RUN) == []
     (start,) = asked.start_of(RUN.replace("/vae/", "/prefb-vae/"))
     assert start == f"<results>/runs/{RUN.replace('/vae/', '/dae/')}/run.json"
@@ -76,7 +76,7 @@ def test_a_run_needs_its_corpus_and_the_run_that_it_begins_with(tmp_path: Path) 
     assert second.minutes == 2 * first.minutes
     splits: dict[str, dict[str, Any]] = {split: {"texts": 10**6} for split in ("train", "valid", "test")}
     splits["train"] |= {"length": {"mean": 100.0, "max": 200}}
-    card = tmp_path / "corpora" / "coupled-vae" / "generated-small" / "card.json"
+    card = tmp_path / "corpora" / "coupled-vae" / "generated-clear" / "card.json"
     write_json(card, {"vocabulary_size": 10**6, "splits": splits})
     assert asked.needs("evaluate", RUN, 1).mem_mb > asked.needs("train", "quick" + RUN[4:], 1).mem_mb / 2
     with pytest.raises(BenchError, match="unknown system 'vea'"):

@@ -22,7 +22,7 @@ def index(
 ) -> Path:
     """The report of a finished demo, beside one published run."""
     results = results_at(tmp_path_factory.mktemp("site") / "results")
-    folder = results.corpus(corpus="generated-small", exact=EXACT)
+    folder = results.corpus(corpus="generated-clear", exact=EXACT)
     (folder / "test.txt").write_text("".join(f"<b>text</b> {i}\n" for i in range(TEXTS)), encoding="utf-8")
     for name in plan.runs:
         results.run(name)

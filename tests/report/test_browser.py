@@ -22,11 +22,11 @@ from bench.base.files import read_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
-SYSTEM = "systems/demo-coupled-vae-generated-small-vae.html"
+SYSTEM = "systems/demo-coupled-vae-generated-clear-vae.html"
 PAPER = "papers/coupled-vae.html"
 CELL = "printed-table1-1-ptb-nll"  # the published run's
 BUTTON = f"button.cell[popovertarget='{CELL}']"
-A, B = (f"demo-coupled-vae-generated-small-{system}-seed0" for system in ("vae", "coupled-vae"))
+A, B = (f"demo-coupled-vae-generated-clear-{system}-seed0" for system in ("vae", "coupled-vae"))
 COMPARED = f"compare.html#a={A}&b={B}"
 KINDS = (
     "index.html",
@@ -35,10 +35,10 @@ KINDS = (
     "papers/coupled-vae/audit-one-seed.html",
     "papers/coupled-vae/statistics.html",
     SYSTEM,
-    "corpora/coupled-vae-generated-small.html",
+    "corpora/coupled-vae-generated-clear.html",
     "methods.html",
     "provenance.html",
-    "provenance/demo-coupled-vae-generated-small-vae.html",
+    "provenance/demo-coupled-vae-generated-clear-vae.html",
     COMPARED,
 )
 
@@ -208,7 +208,7 @@ def test_the_theme_is_the_readers(page: Page, index: Path) -> None:
 
 def test_numbers_on_the_pages_are_those_of_the_files(page: Page, index: Path) -> None:
     runs = index.parents[1] / "runs"
-    held = read_json(runs / "demo/coupled-vae/generated-small/vae/seed0" / "measurements.json")[
+    held = read_json(runs / "demo/coupled-vae/generated-clear/vae/seed0" / "measurements.json")[
         "measurements"
     ]
     visit(page, index, SYSTEM)
@@ -230,7 +230,7 @@ def test_two_runs_of_the_readers_choice(page: Page, index: Path) -> None:
         select.select_option(choice)
     expect(page.locator("#compared .difference")).to_be_visible()
     expect(page).to_have_url(re.compile(f"{re.escape(COMPARED)}$"))
-    folder = index.parents[1] / "runs/demo/coupled-vae/generated-small"
+    folder = index.parents[1] / "runs/demo/coupled-vae/generated-clear"
     a, b = (
         pandas.read_parquet(folder / system / "seed0/sentences.parquet") for system in ("vae", "coupled-vae")
     )
@@ -250,14 +250,14 @@ def test_two_runs_of_the_readers_choice(page: Page, index: Path) -> None:
     assert rows.first.locator("td").last.inner_text() == f"<b>text</b> {worst}"
     assert float(rows.first.locator("td").first.inner_text()) == pytest.approx(differences[worst], abs=0.011)
     page.get_by_role("button", name="Add a run").click()
-    page.locator("#choose select").last.select_option("demo-coupled-vae-generated-small-dae-seed0")
+    page.locator("#choose select").last.select_option("demo-coupled-vae-generated-clear-dae-seed0")
     expect(page.locator("#compared .difference")).to_have_count(2)
 
 
 def test_a_curve_holds_what_was_recorded(page: Page, index: Path) -> None:
     visit(page, index, COMPARED)
     recorded = pandas.read_parquet(
-        index.parents[1] / "runs/demo/coupled-vae/generated-small/vae/seed0/validation.parquet"
+        index.parents[1] / "runs/demo/coupled-vae/generated-clear/vae/seed0/validation.parquet"
     )
     d = page.locator("#compared path.curve[data-run=A]").first.get_attribute("d")
     assert d is not None

@@ -80,9 +80,9 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
     assert {
         "index.html",
         "papers/coupled-vae.html",
-        "systems/demo-coupled-vae-generated-small-vae.html",
+        "systems/demo-coupled-vae-generated-clear-vae.html",
         "systems/published-paper-coupled-vae-ptb-vae.html",
-        "corpora/coupled-vae-generated-small.html",
+        "corpora/coupled-vae-generated-clear.html",
         "methods.html",
         "provenance.html",
         "compare.html",
@@ -110,9 +110,9 @@ def test_the_demo_shows_its_own_numbers(index: Path) -> None:
     paper = (index.parent / "papers" / "coupled-vae.html").read_text()
     for expected in ("True entropy 90.000", "13.50", "The grammar itself", "0.610", "Published measurement"):
         assert expected in paper
-    assert (index.parent / "tables" / "demo-coupled-vae-generated-small-table1.csv").exists()
+    assert (index.parent / "tables" / "demo-coupled-vae-generated-clear-table1.csv").exists()
     figures = {path.name for path in (index.parent / "figures").iterdir()}
-    stem = "demo-coupled-vae-generated-small"
+    stem = "demo-coupled-vae-generated-clear"
     assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-weighted-kl.svg"} <= figures
     panels = ("reconstruction-gradient", "regulariser-gradient", "signal-sensitivity")
     assert {f"{stem}-figure2-{panel}.svg" for panel in panels} <= figures
@@ -230,21 +230,21 @@ def test_methods_and_statistics_have_their_pages(index: Path) -> None:
 
 
 def test_a_generated_corpus_shows_who_is_how_far_from_the_entropy(index: Path) -> None:
-    page = Page(index.parent / "corpora" / "coupled-vae-generated-small.html")
+    page = Page(index.parent / "corpora" / "coupled-vae-generated-clear.html")
     row = re.search(r"Coupled-VAE</a></th><td[^>]*>([\d.]+)</td><td[^>]*>\[([\d., ]+)\]", page.text)
     assert row is not None
     assert row.groups() == ("13.000", "11.600, 14.400")  # NLL 103.0 above 90.0, as the measurement gives it
-    picture = (index.parent / "figures" / "demo-coupled-vae-generated-small-above-entropy.svg").read_text()
+    picture = (index.parent / "figures" / "demo-coupled-vae-generated-clear-above-entropy.svg").read_text()
     assert picture.index(">Coupled-VAE<") < picture.index(">VAE<")  # the nearest first
     assert '3</td><td class="num">1.50</td>' in page.text  # duplicates of 200 texts
 
 
 def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog) -> None:
     plan = make_plan(catalog, Request.model_validate({"tier": "demo", "systems": ("gru-lm", "vae")}))
-    results.corpus(corpus="generated-small", exact=EXACT)
+    results.corpus(corpus="generated-clear", exact=EXACT)
     for name in plan.runs:
         results.run(name)
-    folder = results.run("demo/coupled-vae/generated-small/vae/seed0", origin="published/runs", shift=0.2)
+    folder = results.run("demo/coupled-vae/generated-clear/vae/seed0", origin="published/runs", shift=0.2)
     run = json.loads((folder / "run.json").read_text())
     run["provenance"] |= {"started": "2026-02-02T10:00:00Z", "device": "cuda: made-up card"}
     write_json(folder / "run.json", run)
@@ -266,7 +266,7 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:
     hostile = "</td><script>alert(1)</script><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
     name = next(iter(one.runs))
-    results.corpus(corpus="generated-small")
+    results.corpus(corpus="generated-clear")
     texts = {
         "samples": [hostile],
         "reconstructions": [{"index": 0, "input": hostile, "center": hostile, "outputs": [hostile]}],
@@ -283,7 +283,7 @@ def test_texts_are_data(results: Any, catalog: Catalog, one: Plan) -> None:
         "compare.html": 2
     }
     assert not any(page.tags["img"] for page in found.values())
-    system = (index.parent / "systems" / "demo-coupled-vae-generated-small-dae.html").read_text()
+    system = (index.parent / "systems" / "demo-coupled-vae-generated-clear-dae.html").read_text()
     assert system.count("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;") == 1 + 3 + 2 + 7 + 3
     assert system.count("&amp;amp;{{ 7 * 7 }}") == 1 + 3 + 2 + 7 + 3
 
@@ -292,7 +292,7 @@ def test_failures_are_shown_with_the_command(
     results: Any, catalog: Catalog, plan: Plan, exact: dict[str, Any]
 ) -> None:
     dae, vae, _ = plan.runs
-    results.corpus(corpus="generated-small", exact=exact)
+    results.corpus(corpus="generated-clear", exact=exact)
     results.run(dae)
     (results.root / "runs" / dae / "measurements.json").write_text("{")
     results.status(vae, state="failed", reason="OSError: <disk> is full")
@@ -306,7 +306,7 @@ def test_failures_are_shown_with_the_command(
     assert f"python -m bench train {vae} --corpora" in text
     assert "measurements.json: damaged JSON file" in text
     detail = (index.parent / "papers" / "coupled-vae.html").read_text()
-    detail = detail[detail.index("-table1-1-generated-small-nll-title") :]  # of the VAE, whose run failed
+    detail = detail[detail.index("-table1-1-generated-clear-nll-title") :]  # of the VAE, whose run failed
     detail = detail[: detail.index("</td>")]
     for part in (
         "0 of 1",
@@ -319,7 +319,7 @@ def test_failures_are_shown_with_the_command(
 
 def test_a_damaged_run_never_loses_the_report(results: Any, catalog: Catalog, one: Plan) -> None:
     published = "published/runs"
-    results.corpus(corpus="generated-small")
+    results.corpus(corpus="generated-clear")
     results.run(next(iter(one.runs)))
     damages: dict[str, dict[str, Any]] = {
         "vae": {"cost": "dear"},
@@ -357,13 +357,13 @@ def test_a_damaged_run_never_loses_the_report(results: Any, catalog: Catalog, on
 
 def test_an_empty_results_folder_gives_a_report(results: Any, catalog: Catalog, plan: Plan) -> None:
     index = build_report(results.root, results.root / "report", catalog, plan)
-    assert "the corpus generated-small is not prepared" in index.read_text()
+    assert "the corpus generated-clear is not prepared" in index.read_text()
 
 
 def test_the_same_files_give_the_same_report(
     results: Any, catalog: Catalog, one: Plan, exact: dict[str, Any]
 ) -> None:
-    results.corpus(corpus="generated-small", exact=exact)
+    results.corpus(corpus="generated-clear", exact=exact)
     results.run(next(iter(one.runs)))
 
     def build() -> dict[str, bytes]:

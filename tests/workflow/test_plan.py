@@ -63,7 +63,7 @@ def test_a_run_that_begins_with_anothers_weights_waits_for_it(
         r"rule train:\n +input: (.*)\n +output: .*/prefb-vae/seed0/", done.stdout + done.stderr
     )
     assert trained is not None
-    assert "results/runs/demo/coupled-vae/generated-small/dae/seed0/run.json" in trained[1]
+    assert "results/runs/demo/coupled-vae/generated-clear/dae/seed0/run.json" in trained[1]
 
 
 def test_a_dry_run_imports_neither_torch_nor_the_downloader(tmp_path: Path) -> None:

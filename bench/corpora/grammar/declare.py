@@ -42,6 +42,7 @@ class Size(_Model):
     topics: int = Field(ge=2)
     keep: dict[str, int] = {}
     prior: dict[str, dict[str, float]] = {}
+    own: float | None = Field(None, gt=0, lt=1)
 
 
 class Topic(_Model):
@@ -132,13 +133,14 @@ def load_grammar(size: str, folder: Path = FOLDER, *, styled: bool = False) -> G
     used = {symbol for options in rules.values() for option in options for symbol in option.symbols}
     lexicon = words.restricted(used - set(rules), topics, chosen.keep, folder / "lexicon.yaml")
     topic_prior = _normalised([declared.topic.prior[topic] for topic in topics])
-    others = (1 - declared.topic.own) / (len(topics) - 1)
+    own = chosen.own or declared.topic.own
+    others = (1 - own) / (len(topics) - 1)
     return Grammar(
         attributes={name: tuple(weights) for name, weights in attributes.items()},
         prior=_product(attributes),
         topics=topics,
         topic_prior=topic_prior,
-        affinity=np.where(np.eye(len(topics), dtype=bool), declared.topic.own, others),
+        affinity=np.where(np.eye(len(topics), dtype=bool), own, others),
         rules=rules,
         lexicon=lexicon,
         splits=chosen.splits,

@@ -13,7 +13,7 @@ from bench.corpora.readers.dialogue import PAIR
 class GeneratedOptions(Options):
     """Which of the generated corpora."""
 
-    size: Literal["tiny", "small", "medium"]
+    size: Literal["tiny", "clear", "small", "medium"]
 
 
 class GeneratedPairsOptions(GeneratedOptions):

@@ -1,0 +1,133 @@
+"""Systems against a corpus whose entropy and attributes are known exactly: what a demo shows, in rows and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.compare import EXCESS
+from bench.analysis.numbers import effect, fixed
+from bench.analysis.pairs import Pairing, paired
+
+UNUSED = 0.1  # nats of KL: a code below it is called unused
+ATTRIBUTE = "attribute_information"
+NAMED = 3  # systems that a sentence names
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One system, its means over seeds; null is what it does not have.
+
+    ``excess``: NLL above the entropy, ``kl`` and ``told``, the information of a code about the known attributes, summed
+    over them, in nats per text; ``bleu``: BLEU-2 of its reconstructions.
+    """
+
+    paper: str
+    system: str
+    title: str
+    seeds: int
+    excess: float | None
+    kl: float | None
+    told: float | None
+    bleu: float | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the runs of one tier show on one corpus; ``carried`` is what the texts tell of their attributes, in nats."""
+
+    tier: str
+    corpus: str
+    entropy: float
+    carried: float
+    rows: tuple[Standing, ...]
+    sentences: tuple[str, ...]
+
+
+def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
+    """What the runs of one tier on one corpus show; ``exact`` are the facts of that corpus, one pairing is a paper."""
+    _, tier, _, corpus = pairings[0].setting
+    rows = [_standing(pairing, system) for pairing in pairings for system in pairing.runs]
+    carried = sum(facts["information"] for facts in exact.get("attributes", {}).values())
+    said = [_limit(exact, carried), *_use(rows), *_coupling(pairings), *_told(rows, carried), *_nearest(rows)]
+    return Known(tier, corpus, float(exact["entropy"]), carried, tuple(rows), tuple(said))
+
+
+def _standing(pairing: Pairing, system: str) -> Standing:
+    runs = pairing.runs[system]
+
+    def mean(metric: str, part: str | None = None) -> float | None:
+        found = [float(m.value) for r in runs if (m := r.find(metric, None, part)) and m.value is not None]
+        return float(np.mean(found)) if found else None
+
+    parts = dict.fromkeys(m.part for run in runs for m in run.measurements if m.metric == ATTRIBUTE)
+    told = [max(value, 0.0) for part in parts if (value := mean(ATTRIBUTE, part)) is not None]
+    return Standing(
+        pairing.setting[2],
+        system,
+        pairing.title(system),
+        len(runs),
+        mean(EXCESS),
+        mean("kl"),
+        sum(told) if told else None,
+        mean("bleu2"),
+    )
+
+
+def _limit(exact: Mapping[str, Any], carried: float) -> str:
+    names = list(exact.get("attributes", {}))
+    about = f", and carries {fixed(carried, 1)} nats about its {_listed(names)}" if names else ""
+    return (
+        f"A sentence of this corpus has an entropy of {fixed(exact['entropy'], 2)} nats, the lowest NLL that any model "
+        f"can reach{about}."
+    )
+
+
+def _use(rows: Sequence[Standing]) -> list[str]:
+    """Which codes are used and which are not."""
+    codes = [row for row in rows if row.kl is not None]
+    unused = [row.title for row in codes if (row.kl or 0.0) < UNUSED]
+    used = sorted((row for row in codes if row.title not in unused), key=lambda row: -(row.kl or 0.0))
+    said = []
+    if unused:
+        said.append(f"The code is not used by {_listed(unused)}: a KL below {UNUSED} nats.")
+    if used:
+        named = [f"{row.title} ({fixed(row.kl, 2)})" for row in used]
+        said.append(f"It is used by {_listed(named)}, with the KL in nats.")
+    return said
+
+
+def _coupling(pairings: Sequence[Pairing]) -> list[str]:
+    """What the other system of a pair changes in the KL."""
+    named = []
+    for pairing in pairings:
+        for pair in paired(pairing, ["kl"]):
+            if (found := pair.contrast.difference) is not None:
+                change = effect(found.mean, found.low, found.high, pair.contrast.unit)
+                named.append(f"{pairing.title(pair.other)} and {pairing.title(pair.baseline)} {change}")
+    return [f"In KL, on the same texts, pairs differ by: {'; '.join(named)}."] if named else []
+
+
+def _told(rows: Sequence[Standing], carried: float) -> list[str]:
+    told = sorted((row for row in rows if row.told is not None), key=lambda row: -(row.told or 0.0))
+    if not told or not carried:
+        return []
+    named = [f"{row.title} {fixed(row.told, 2)}" for row in told[:NAMED]]
+    least = f"; the least, {fixed(told[-1].told, 2)}, that of {told[-1].title}" if len(told) > NAMED else ""
+    return [f"Of those {fixed(carried, 1)} nats the code tells most in {_listed(named)}{least}."]
+
+
+def _nearest(rows: Sequence[Standing]) -> list[str]:
+    found = sorted((row for row in rows if row.excess is not None), key=lambda row: row.excess or 0.0)
+    if not found:
+        return []
+    first, last = found[0], found[-1]
+    rest = f", furthest from it {last.title} at {fixed(last.excess, 2)}" if last is not first else ""
+    return [f"Nearest to the entropy is {first.title}, {fixed(first.excess, 2)} nats above it{rest}."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
