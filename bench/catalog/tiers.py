@@ -16,7 +16,9 @@ class Tier(Model):
 
     about: str
     corpora: tuple[Name, ...] | None = Field(None, description="null: the corpora of the paper")
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="of a plan that names no systems and no seeds")
+    seeds: tuple[int, ...] = Field(
+        (0,), min_length=1, description="of a plan that names no systems and no seeds"
+    )
     scale: float = Field(gt=0, le=1)
     overrides: Overrides = Field(default_factory=dict)
 

@@ -167,4 +167,3 @@ def job_of(said: Mapping[str, object], now: float) -> Job:
     values = wildcards.values() if isinstance(wildcards, Mapping) else ()
     log = Path(str(logs[0])) if isinstance(logs, list) and logs else None
     return Job(str(said["rule_name"]), " ".join(map(str, values)), log, now)
-

@@ -12,6 +12,7 @@ from bench.base.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.base.settings import RunSettings
+    from bench.catalog.catalog import Catalog
     from bench.planning.plan import Request
 
 Parsed = argparse.Namespace
@@ -77,7 +78,10 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     for key in ("tier", "papers", "corpora", "tables", "systems", "seeds"):
         parser.add_argument(f"--{key}", help="one name, or several with commas between them")
     parser.add_argument(
-        "--every-system", action="store_true", default=None, help="all systems of the tables, not the tier's choice"
+        "--every-system",
+        action="store_true",
+        default=None,
+        help="all systems of the tables, not the tier's choice",
     )
     add_settings(parser, None)
 
@@ -105,15 +109,14 @@ def settings_of(options: Parsed) -> dict[str, Any]:
     return _json_mapping("--settings", options.settings, SETTINGS_EXAMPLE)
 
 
-def request_of(options: Parsed) -> Request:
+def request_of(options: Parsed, catalog: Catalog) -> Request:
     """The request given as JSON, or by options of the same names."""
-    from bench.base.validation import validated
-    from bench.planning.plan import Request
+    from bench.planning.plan import Request, request_of
 
     values = _json_mapping("--request", options.request, REQUEST_EXAMPLE)
     given = {key: getattr(options, key) for key in Request.model_fields if key != "settings"}
     given["settings"] = None if options.settings is None else settings_of(options)
-    return validated(Request, values | {k: v for k, v in given.items() if v is not None}, "the request")
+    return request_of(values | {k: v for k, v in given.items() if v is not None}, catalog, "the request")
 
 
 def run_of(options: Parsed) -> RunSettings:

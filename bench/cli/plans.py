@@ -33,7 +33,7 @@ def plan(options: o.Parsed) -> int:
     from bench.planning.summary import plan_rows, plan_summary
 
     catalog = load_catalog()
-    wanted = make_plan(catalog, o.request_of(options))
+    wanted = make_plan(catalog, o.request_of(options, catalog))
     where = (options.results / "corpora", options.device, options.threads or 1, options.results)
     costs, doing = [], "timing a few steps of each system"
     with Console(stderr=True).status(doing) as status:

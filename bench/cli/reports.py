@@ -34,7 +34,7 @@ def report(options: o.Parsed) -> int:
     from bench.report.site import build_report
 
     catalog = load_catalog()
-    plan = make_plan(catalog, o.request_of(options))
+    plan = make_plan(catalog, o.request_of(options, catalog))
     print(build_report(options.results, options.out, catalog, plan, partial=options.partial))
     superseded = options.supersedes
     if superseded is not None and os.path.realpath(superseded) != os.path.realpath(options.out):

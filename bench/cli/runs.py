@@ -125,7 +125,7 @@ def _packed(catalog: Catalog, options: o.Parsed) -> Plan:
     from bench.planning.plan import Plan, make_plan
     from bench.planning.resolve import find_run
 
-    request = o.request_of(options)
+    request = o.request_of(options, catalog)
     if not options.runs:
         return make_plan(catalog, request)
     return Plan(request, {name: find_run(catalog, name, request.settings) for name in options.runs})

@@ -15,7 +15,7 @@ from bench.base.errors import BenchError, unknown
 from bench.base.settings import Model
 from bench.base.validation import read_scalar, validated
 from bench.catalog.catalog import Catalog
-from bench.planning.plan import Request
+from bench.planning.plan import Request, request_of
 
 WHERE = "the workflow's configuration (workflow/config/config.yaml, --configfile, --config)"
 
@@ -60,10 +60,9 @@ def compute_of(values: Mapping[str, Any]) -> Compute:
     return validated(Compute, {key: values[key] for key in Compute.model_fields if key in values}, WHERE)
 
 
-def request_of(values: Mapping[str, Any], catalog: Catalog) -> Request:
-    """The request that the configuration makes; ``papers: null`` means all. Raises :class:`BenchError`."""
-    given = {key: values[key] for key in Request.model_fields if values.get(key) is not None}
-    return validated(Request, {"papers": tuple(catalog.papers), **given}, WHERE)
+def configured(values: Mapping[str, Any], catalog: Catalog) -> Request:
+    """The request that the configuration makes. Raises :class:`BenchError`."""
+    return request_of({key: values.get(key) for key in Request.model_fields}, catalog, WHERE)
 
 
 def _read(key: str, value: Any, arguments: Sequence[str]) -> Any:

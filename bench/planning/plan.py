@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from bench.base.errors import BenchError, unknown
 from bench.base.settings import Model, RunSettings
+from bench.base.validation import validated
 from bench.catalog.catalog import Catalog
 from bench.planning.resolve import check_tiers, find_run, resolve
 
@@ -54,6 +55,28 @@ def _seeds(text: str) -> Iterator[int]:
         allowed = ["a seed as 3", "several as 0,1,2", "a range as 0-4"]
         raise ValueError(BenchError(f"{text!r} is no seed", allowed=allowed))
     yield from range(first, last + 1)
+
+
+def request_of(values: Mapping[str, Any], catalog: Catalog, where: str) -> Request:
+    """The request that ``values`` make. Papers that they do not name are those that show what they name, or all.
+
+    Raises :class:`BenchError` for what is no request, naming ``where`` it stands.
+    """
+    given = {key: value for key, value in values.items() if value is not None}
+    request = validated(Request, {"papers": tuple(catalog.papers), **given}, where)
+    if "papers" in given:
+        return request
+    showing = [name for name in request.papers if _shows(catalog, name, request)]
+    return request.model_copy(update={"papers": tuple(showing) or request.papers})
+
+
+def _shows(catalog: Catalog, paper: str, request: Request) -> bool:
+    """Whether the tables of a paper, or systems of its own, are among those that are asked for by name."""
+    tables = {table.id for table in catalog.paper(paper).tables}
+    own = {name for name, (scope, _) in catalog.systems.known(paper).items() if scope == paper}
+    if request.tables is not None:
+        return not tables.isdisjoint(request.tables)
+    return request.systems is None or not own.union(systems_of(catalog, paper)).isdisjoint(request.systems)
 
 
 @dataclass(frozen=True)

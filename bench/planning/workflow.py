@@ -25,7 +25,7 @@ from bench.catalog.catalog import Catalog, load_catalog
 from bench.catalog.systems import SHOWN
 from bench.corpora.entry import SAID
 from bench.metrics.needs import asked, wanted
-from bench.planning.configuration import Compute, compute_of, request_of, typed
+from bench.planning.configuration import Compute, compute_of, configured, typed
 from bench.planning.plan import Plan, Request, make_plan, systems_of
 from bench.planning.resolve import find_run, text_rules
 from bench.planning.resources import Needs, evaluation_needs, sizes_of, training_needs
@@ -33,6 +33,7 @@ from bench.planning.summary import recorded_summary
 from bench.planning.targets import ALL, targets
 from bench.store import freshness
 from bench.store.freshness import Stage
+
 
 def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) -> Workflow:
     """The workflow that ``config`` asks for; its values are replaced by those that were read.
@@ -46,7 +47,7 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     before = os.environ.get(VARIABLE, "")
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
     catalog = load_catalog()
-    workflow = Workflow(catalog, targets(catalog, request_of(values, catalog)), compute)
+    workflow = Workflow(catalog, targets(catalog, configured(values, catalog)), compute)
     workflow.plan_of(ALL)  # every name in it is known
     config.update(values)
     return workflow

@@ -15,6 +15,7 @@ import pytest
 from bench import __version__
 from bench.base.files import read_json, write_json
 from bench.base.outputs import STATE
+from bench.catalog.catalog import load_catalog
 from bench.cli.main import main, parser
 from bench.cli.options import request_of
 from bench.training.loop import Interrupted
@@ -86,10 +87,13 @@ def test_a_request_is_made_of_json_and_of_options() -> None:
     as_json = ["--request", json.dumps({"tier": "quick", "systems": ["vae", "dae"], "seeds": [0, 1]})]
     options = ["--tier", "quick", "--systems", "vae, dae", "--seeds", "0,1"]
     both = ["--request", '{"tier": "demo", "systems": "vae,dae"}', "--tier", "quick", "--seeds", "0,1"]
-    requests = [request_of(parser().parse_args(["plan", *words])) for words in (as_json, options, both)]
+    requests = [
+        request_of(parser().parse_args(["plan", *words]), load_catalog())
+        for words in (as_json, options, both)
+    ]
     assert requests[0] == requests[1] == requests[2]
     with_settings = parser().parse_args(["report", "--settings", '{"latent": 3}'])
-    assert request_of(with_settings).settings == {"latent": 3}
+    assert request_of(with_settings, load_catalog()).settings == {"latent": 3}
 
 
 def test_a_plan_is_costed_in_a_line_for_each_system(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

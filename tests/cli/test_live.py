@@ -40,7 +40,9 @@ def handler() -> Any:
 def test_events_become_jobs(handler: LogHandler, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text(f"{RUN} step 20/600 · 9.1 steps/s\r{RUN} step 1,040/6,000 · 18.2 steps/s · loss 3")
-    handler.take(record(LogEvent.RUN_INFO, stats={"all": 1, "train": 2, "evaluate": 2}), LogEvent.RUN_INFO, 0.0)
+    handler.take(
+        record(LogEvent.RUN_INFO, stats={"all": 1, "train": 2, "evaluate": 2}), LogEvent.RUN_INFO, 0.0
+    )
     said = {"jobid": 4, "rule_name": "train", "wildcards": {"run": RUN}, "log": [str(log)]}
     handler.take(record(LogEvent.JOB_INFO, **said), LogEvent.JOB_INFO, 1.0)
     assert handler.jobs.running == {4: Job("train", RUN, log, 1.0)}
@@ -83,5 +85,7 @@ def test_snakemake_finds_the_plugin_where_make_puts_it() -> None:
         "print(R().get_plugin('bench').log_handler.__module__)"
     )
     paths = f"{ROOT / 'workflow' / 'logger'}:{ROOT}"
-    made = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": paths}, capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": paths}, capture_output=True, text=True
+    )
     assert made.stdout.strip() == live.__name__, made.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.catalog.catalog import load_catalog
-from bench.planning.configuration import compute_of, request_of, typed
+from bench.planning.configuration import compute_of, configured, typed
 from bench.planning.plan import Request
 
 COMPUTE = {"device": "auto", "threads_per_run": 1, "mirror": None, "catalog": (), "results": "results"}
@@ -70,14 +70,14 @@ def test_seeds_are_numbers_and_ranges(given: Any, seeds: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("given", ["1:5", "2024-01-15", "5-1", "-1", -1, "x", "", True, [1.5], 1.5, {"a": 1}])
 def test_what_is_no_seed_is_told(given: Any) -> None:
     with pytest.raises(BenchError, match="seed") as caught:
-        request_of({"seeds": given}, load_catalog())
+        configured({"seeds": given}, load_catalog())
     assert caught.value.allowed
 
 
 @pytest.mark.parametrize("papers", ["coupled-vae", ["coupled-vae"], None])
 def test_one_name_a_list_or_null(papers: Any) -> None:
     config = {"tier": "quick", "papers": papers, "seeds": 3, "systems": "vae, dae", "mirror": None}
-    request = request_of(config, load_catalog())
+    request = configured(config, load_catalog())
     assert request == Request(tier="quick", papers=("coupled-vae",), seeds=(3,), systems=("vae", "dae"))
 
 

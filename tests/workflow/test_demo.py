@@ -13,9 +13,10 @@ import pytest
 from bench.base.files import read_json
 from bench.catalog.catalog import load_catalog
 from bench.corpora.prepared import Prepared
-from bench.planning.plan import Request, make_plan
+from bench.planning.plan import make_plan, request_of
 
-RUNS = make_plan(load_catalog(), Request()).runs
+CATALOG = load_catalog()
+RUNS = make_plan(CATALOG, request_of({"seeds": "0"}, CATALOG, "")).runs
 # Less than half of the demo's own steps, and fewer samples: enough for what is asked here.
 SHORT = {
     "training": {"steps": 150},
@@ -27,7 +28,7 @@ SHORT = {
 def demo(snakemake: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of the demo."""
     folder = tmp_path_factory.mktemp("demo")
-    done = snakemake(folder, "--config", f"settings={json.dumps(SHORT)}")
+    done = snakemake(folder, "--config", "seeds=0", f"settings={json.dumps(SHORT)}")
     assert done.returncode == 0, done.stdout + done.stderr
     results: Path = folder / "results"
     return results
