@@ -36,8 +36,8 @@ TRAINED = ("gru-lm", "dae", "vae", "coupled-vae")
 TINY: dict[str, Any] = {
     "embedding": 12,
     "latent": 4,
-    "encoder": {"hidden": 8},
-    "decoder": {"hidden": 16, "projection": 12},
+    "encoder": {"hidden": 8, "dropout": 0.2},
+    "decoder": {"hidden": 16, "projection": 12, "dropout": 0.2},
     "objective": {"kl": {"weight": {"start": 5, "length": 20}}},
     "optimiser": {"learning_rate": 0.01, "decay_after": 20, "decay_every": 10},
     "training": {

@@ -43,7 +43,7 @@ def test_events_become_jobs(handler: LogHandler, tmp_path: Path) -> None:
     handler.take(
         record(LogEvent.RUN_INFO, stats={"all": 1, "train": 2, "evaluate": 2}), LogEvent.RUN_INFO, 0.0
     )
-    said = {"jobid": 4, "rule_name": "train", "wildcards": {"run": RUN}, "log": [str(log)]}
+    said: dict[str, Any] = {"jobid": 4, "rule_name": "train", "wildcards": {"run": RUN}, "log": [str(log)]}
     handler.take(record(LogEvent.JOB_INFO, **said), LogEvent.JOB_INFO, 1.0)
     assert handler.jobs.running == {4: Job("train", RUN, log, 1.0)}
     assert handler.jobs.planned.total() == 4

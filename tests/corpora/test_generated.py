@@ -28,7 +28,7 @@ from bench.corpora.grammar.sample import Plan, Sampler
 from bench.corpora.grammar.score import Scores, score
 from bench.corpora.grammar.tables import marginal
 
-COUNTS = {"tiny": 20_000, "small": 20_000, "medium": 4_000}
+COUNTS = {"tiny": 20_000, "clear": 20_000, "small": 20_000, "medium": 4_000}
 
 
 Drawn = tuple[str, Machine, list[Plan], list[list[str]], Scores]
