@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from bench.analysis.compare import EXCESS
 from bench.analysis.numbers import effect, fixed
-from bench.analysis.pairs import Pairing, paired
+from bench.analysis.pairs import Pairing, Term
 
 UNUSED = 0.1  # nats of KL: a code below it is called unused
-ATTRIBUTE = "attribute_information"
+ATTRIBUTE, KL = "attribute_information", "kl"
 NAMED = 3  # systems that a sentence names
 
 
@@ -52,7 +52,7 @@ def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
     _, tier, _, corpus = pairings[0].setting
     rows = [_standing(pairing, system) for pairing in pairings for system in pairing.runs]
     carried = sum(facts["information"] for facts in exact.get("attributes", {}).values())
-    said = [_limit(exact, carried), *_use(rows), *_coupling(pairings), *_told(rows, carried), *_nearest(rows)]
+    said = [_limit(exact, carried), *_use(rows), *_apart(pairings), *_told(rows, carried), *_nearest(rows)]
     return Known(tier, corpus, float(exact["entropy"]), carried, tuple(rows), tuple(said))
 
 
@@ -71,7 +71,7 @@ def _standing(pairing: Pairing, system: str) -> Standing:
         pairing.title(system),
         len(runs),
         mean(EXCESS),
-        mean("kl"),
+        mean(KL),
         sum(told) if told else None,
         mean("bleu2"),
     )
@@ -100,15 +100,22 @@ def _use(rows: Sequence[Standing]) -> list[str]:
     return said
 
 
-def _coupling(pairings: Sequence[Pairing]) -> list[str]:
-    """What the other system of a pair changes in the KL."""
-    named = []
+def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
+    """By how much systems differ in KL from the first of their paper that has one, on the same texts."""
     for pairing in pairings:
-        for pair in paired(pairing, ["kl"]):
-            if (found := pair.contrast.difference) is not None:
-                change = effect(found.mean, found.low, found.high, pair.contrast.unit)
-                named.append(f"{pairing.title(pair.other)} and {pairing.title(pair.baseline)} {change}")
-    return [f"In KL, on the same texts, pairs differ by: {'; '.join(named)}."] if named else []
+        measured = [name for name, runs in pairing.runs.items() if any(pairing.find(run, KL) for run in runs)]
+        reference, *others = measured or [""]
+        apart, alike = [], []
+        for system in others:
+            found = pairing.contrast([Term(reference, KL), Term(system, KL)])
+            if (change := found.difference) is not None and change.low is not None:
+                said = f"{pairing.title(system)} {effect(change.mean, change.low, change.high, found.unit)}"
+                (apart if change.excludes_zero else alike).append(said)
+        name = pairing.title(reference)
+        if apart:
+            yield f"Told apart from {name} by their KL, on the same texts: {'; '.join(apart)}."
+        if alike:
+            yield f"Not told apart from {name} by their KL: {'; '.join(alike)}."
 
 
 def _told(rows: Sequence[Standing], carried: float) -> list[str]:
