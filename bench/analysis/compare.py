@@ -375,3 +375,11 @@ def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:
     """Number of printed cells by the verdict that the table shows first."""
     found = Counter(sources[0].verdict for sources in cells if sources[0].reported is not None)
     return {word: found[word] for word in MEANINGS if found[word]}
+
+
+def of_their_own(cells: Sequence[Cell]) -> int:
+    """How many of these cells say something that no other says.
+
+    A number that is printed twice counts once, and so do an NLL and its perplexity.
+    """
+    return len({(c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells})

@@ -10,10 +10,11 @@ from bench.analysis import audits
 from bench.analysis.age import ages
 from bench.analysis.answers import answers
 from bench.analysis.audits import Audited
+from bench.analysis.compare import of_their_own
 from bench.analysis.numbers import metric_name, significant, visible
 from bench.analysis.pairs import Setting, paired
 from bench.analysis.tables import TableView, table_view
-from bench.analysis.verdict import GROUPS, MEANINGS
+from bench.analysis.verdict import ERROR, GROUPS, JUDGED, MEANINGS
 from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.metrics.definitions import Kind
 from bench.metrics.measures import kinds, on_list
@@ -85,10 +86,14 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
     totals: Counter[str] = Counter()
     for view in views:
         totals.update(view.counts)
+    judged = [cell for _, _, cells in lines for cell in cells if cell.verdict in JUDGED]
     return {
         "name": name,
         "paper": paper,
         "lines": lines,
+        "judged": len(judged),
+        "own": (own := of_their_own(judged)),
+        "wrong": own * ERROR,
         "totals": {word: totals[word] for word in MEANINGS if totals[word]},
         "counts": {name: sum(totals[word] for word in words) for name, words in GROUPS.items()},
         "printed": sum(totals.values()),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 import pytest
 
-from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, printed_counts
+from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, of_their_own, printed_counts
 from bench.analysis.margins import margin_of
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import CATALOG, Catalog
@@ -254,3 +254,14 @@ def test_one_run_is_judged_by_the_spread_of_the_other_systems(results: Any, cata
     found = cell(compare(catalog, records(results, catalog, **asked), PAPER), label="VAE", metric="nll")
     assert found.verdict == "undecided"
     assert "the spread over seeds is unknown" in found.reason
+
+
+def test_a_number_printed_twice_and_the_perplexity_of_an_nll_count_once(
+    results: Any, catalog: Catalog
+) -> None:
+    results.run(f"{prefix('ptb', 'paper')}/vae/seed0")
+    cells = [c for c in compare(catalog, records(results, catalog, seeds=(0,)), PAPER) if c.system == "vae"]
+    table1 = [c for c in cells if c.table == "table1" and c.corpus == "ptb"]
+    assert {c.metric for c in table1} == {"nll", "kl", "ppl"}
+    assert of_their_own(table1) == 2
+    assert of_their_own([*table1, *table1]) == 2

@@ -24,7 +24,9 @@ CATALOG = load_catalog()
 @pytest.fixture(scope="module")
 def runs() -> dict[str, RunSettings]:
     """All runs of the tier ``demo`` of all papers."""
-    return dict(make_plan(CATALOG, Request(tier="demo", papers=tuple(CATALOG.papers), every_system=True)).runs)
+    return dict(
+        make_plan(CATALOG, Request(tier="demo", papers=tuple(CATALOG.papers), every_system=True)).runs
+    )
 
 
 def test_what_has_its_default_is_left_out() -> None:
