@@ -105,7 +105,8 @@ def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
     for pairing in pairings:
         measured = [name for name, runs in pairing.runs.items() if any(pairing.find(run, KL) for run in runs)]
         reference, *others = measured or [""]
-        apart, alike = [], []
+        apart: list[str] = []
+        alike: list[str] = []
         for system in others:
             found = pairing.contrast([Term(reference, KL), Term(system, KL)])
             if (change := found.difference) is not None and change.low is not None:

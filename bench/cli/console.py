@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 NARROW = 90  # columns below which a row is stacked
+NUMBER = 7  # columns of a number, at least
 Rows = Iterable[Sequence[str]]
 Row = Sequence[str | Text]
 VERDICT_STYLES = {
@@ -45,6 +47,24 @@ def print_rows(console: Console, rows: Rows, header: Sequence[str] = (), numbers
                 console.print(Padding(Text(line), (0, 0, 0, 2)), highlight=False)
     else:
         print_grid(console, rows, header)
+
+
+def stream_rows(console: Console, rows: Rows, header: Sequence[str], longest: int) -> None:
+    """Print rows as they come: a name, and numbers under their titles; ``longest`` is the length of a name.
+
+    A name that leaves no room for its numbers has a line of its own.
+    """
+    wide = [max(len(title), NUMBER) for title in header[1:]]
+    room = min(longest, max(console.width - sum(wide) - 2 * len(wide), 0))
+    for name, *numbers in chain([header], rows):
+        if not console.is_terminal:
+            print_line(console, name, *numbers)
+            continue
+        cells = "".join(f"  {one_line(cell):>{width}}" for cell, width in zip(numbers, wide, strict=True))
+        if len(one_line(name)) > room:
+            console.print(Text(one_line(name)), highlight=False)
+            name = ""
+        console.print(Text(f"{one_line(name):<{room}}{cells}"), highlight=False)
 
 
 def print_grid(

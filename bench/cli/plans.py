@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from bench.cli import options as o
+
+if TYPE_CHECKING:
+    from bench.store.costs import Cost
 
 
 def add_commands(commands: o.Commands) -> None:
@@ -24,10 +32,8 @@ def add_commands(commands: o.Commands) -> None:
 
 def plan(options: o.Parsed) -> int:
     """What the runs of a request cost on this device."""
-    from rich.console import Console
-
     from bench.catalog.catalog import load_catalog
-    from bench.cli.console import print_rows
+    from bench.cli.console import stream_rows, terminal
     from bench.planning.cost import downloads, estimate
     from bench.planning.plan import make_plan
     from bench.planning.summary import plan_rows, plan_summary
@@ -35,15 +41,28 @@ def plan(options: o.Parsed) -> int:
     catalog = load_catalog()
     wanted = make_plan(catalog, o.request_of(options, catalog))
     where = (options.results / "corpora", options.device, options.threads or 1, options.results)
-    costs, doing = [], "timing a few steps of each system"
-    with Console(stderr=True).status(doing) as status:
+    busy = _busy()
+    costs: list[Cost] = []
+
+    def told() -> Iterator[Cost]:
         for cost in estimate(catalog, wanted, *where):
             costs.append(cost)
-            status.update(f"{doing}: {len(costs)} of {len(wanted.runs)} runs")
+            yield cost
+
     header = ("run", "seeds", "steps", "train", "validate", "evaluate", "left", "times are")
-    print_rows(Console(), plan_rows(costs, wanted), header, numbers=True)
+    stream_rows(terminal(), plan_rows(told()), header, max((len(name) for name in wanted.runs), default=0))
     print(*plan_summary(costs, wanted, downloads(catalog, wanted)), sep="\n")
+    print(*busy, sep="\n", end="\n" * len(busy), file=sys.stderr)
     return 0
+
+
+def _busy() -> list[str]:
+    """A sentence where other processes keep this machine busy."""
+    from bench.base.environment import allowed_cores
+
+    load, cores = os.getloadavg()[0], allowed_cores()
+    said = f"This machine is busy (a load of {load:.1f} on {cores} cores): what was timed now would take less without."
+    return [said] if load > cores / 2 + 0.5 else []
 
 
 def settings(options: o.Parsed) -> int:

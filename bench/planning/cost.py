@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.needs import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import Sizes
-from bench.store.costs import BYTES, Cost, Records, recorded_cost, validations
+from bench.store.costs import Cost, Record, Records, recorded_cost
 from bench.store.freshness import Standing, standing
 from bench.store.provenance import describe_device
 from bench.training.loop import Trainer
@@ -47,32 +48,25 @@ def estimate(
 ) -> Iterator[Cost]:
     """The cost of each run of ``plan`` and of those that they begin with, which are not measured.
 
-    Where ``results`` hold records of like runs on this device, by them; else by timing a few steps, once for
-    runs that differ only in their seed. A corpus that is not prepared yet is stood in for by random words of
-    assumed sizes; ``assumed`` says so. Raises :class:`BenchError` for a device that is not there.
+    Where ``results`` hold records of like runs on this device, by them; else by timing a few steps, once for runs
+    that take the same steps, which is kept in ``results`` for the next plan and for dry runs. A corpus that is not
+    prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so. Raises :class:`BenchError` for
+    a device that is not there.
     """
     prepare_process(threads)
     chosen = choose_device(device)
-    records = None if results is None else Records(results, describe_device(str(chosen)))
-    timed: dict[tuple[str, ...], Cost] = {}
+    records = Records(results, describe_device(str(chosen)))
     for run in with_starts(catalog, plan).runs.values():
-        record = None if records is None else records.like(run)
-        if record is not None and (record.evaluation is not None or run.name not in plan.runs):
-            cost = recorded_cost(run, record)
-        else:
-            key = (run.tier, run.paper, run.corpus, run.system)
-            if key not in timed:
-                timed[key] = _calibrate(run, catalog.corpus(run.corpus), corpora, chosen)
-            cost = replace(timed[key], name=run.name)
-            if record is not None:
-                known = recorded_cost(run, record)
-                cost = replace(
-                    cost,
-                    basis="recorded and timed",
-                    training=known.training,
-                    validation=known.validation,
-                )
-        if run.name not in plan.runs:
+        record = records.like(run)
+        measured = run.name in plan.runs
+        prepared = (corpora / run.paper / run.corpus / "corpus.json").exists()
+        if record is None or (record.evaluation is None and measured) or (record.assumed and prepared):
+            records.keep(run, _calibrate(run, catalog.corpus(run.corpus), corpora, chosen))
+            record = records.like(run)
+            gc.collect()  # trainers hold themselves in circles
+        assert record is not None  # kept just now
+        cost = recorded_cost(run, record)
+        if not measured:
             cost = replace(cost, evaluation=0.0)
         stands = Standing(0.0, False) if results is None else standing(run, results, wanted)
         yield replace(cost, trained=stands.trained, measured=stands.measured)
@@ -90,7 +84,7 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
     return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
 
 
-def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Cost:
+def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Record:
     folder = corpora / run.paper / run.corpus
     assumed = not (folder / "corpus.json").exists()
     corpus = (
@@ -109,29 +103,29 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
     trained = sum(trainer.batch(step).tokens for step in range(3, 3 + STEPS))
     targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
     per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
-    rate = _sampling_rate(trainer, corpus, device)
+    narrow = product_type(device, run.training.precision)
     latent = not run.encoder.absent
     valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
-    return Cost(
-        name=run.name,
-        steps=run.training.steps,
-        training=run.training.steps * seconds / trained * per_epoch,
-        validation=validations(run) * targets["valid"] * valid / rate,
-        evaluation=(targets["test"] * test + decoded) / rate,
-        disk=BYTES * sum(p.numel() for p in trainer.composition.parameters()),
+    return Record(
+        step=seconds / trained * per_epoch,
+        validation=targets["valid"] * valid / _sampling_rate(trainer, corpus, device, narrow),
+        evaluation=(targets["test"] * test + decoded)
+        / _sampling_rate(trainer, corpus, device, torch.float32),
+        parameters=sum(p.numel() for p in trainer.composition.parameters()),
+        device=describe_device(str(device)),
+        basis="timed",
         assumed=assumed,
     )
 
 
-def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device) -> float:
-    """Target tokens times samples per second when texts are scored."""
+def _sampling_rate(trainer: Trainer, corpus: Prepared, device: torch.device, dtype: torch.dtype) -> float:
+    """Target tokens times samples per second when texts are scored with products of ``dtype``."""
     texts = corpus.splits["valid"]
     count = min(TEXTS, len(texts))
     few = Collator(texts.first(count), device)
     samples = trainer.settings.training.validation_samples if trainer.model.encoder is not None else 1
     began = time.perf_counter()
-    dtype = product_type(device, trainer.settings.training.precision)
     text_likelihoods(trainer.model, few, samples, "calibration", dtype=dtype)
     return (int(few.lengths.sum()) + count) * samples / (time.perf_counter() - began)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from bench.base.run_names import parse_name
@@ -15,16 +16,13 @@ from bench.store.costs import Cost, Records, recorded_cost
 from bench.store.freshness import standing
 
 
-def plan_rows(costs: Sequence[Cost], plan: Plan) -> Iterator[list[str]]:
+def plan_rows(costs: Iterable[Cost]) -> Iterator[list[str]]:
     """One row per system on a corpus: name, seeds, steps, time by stage, time left, where the times come from.
 
-    A star where sizes are assumed.
+    A row is made as soon as its ``costs`` are there, seed after seed. A star where sizes are assumed.
     """
-    groups: dict[tuple[str, ...], list[Cost]] = {}
-    for cost in costs:
-        _, paper, corpus, system, _ = parse_name(cost.name)
-        groups.setdefault((paper, corpus, system), []).append(cost)
-    for key, group in groups.items():
+    for key, seeds in groupby(costs, lambda cost: parse_name(cost.name)[1:4]):
+        group = list(seeds)
         stages = ("training", "validation", "evaluation", "left")
         times = (span(sum(getattr(cost, stage) for cost in group)) for stage in stages)
         star = "*" if group[0].assumed else ""

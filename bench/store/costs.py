@@ -1,20 +1,22 @@
-"""What runs like those of a plan have cost before: their own records, and those of published runs."""
+"""What runs like those of a plan have cost before: their own records, those of published runs, and what was timed."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from bench.base.errors import BenchError
-from bench.base.files import read_json, stable_hash
+from bench.base.files import read_json, stable_hash, write_json
 from bench.base.settings import RunSettings
 from bench.store.freshness import recorded_settings
 
+Basis = Literal["recorded", "recorded and timed", "timed"]
 BYTES = 20  # on disk for each parameter: its value, and in the checkpoint of a training five of them in all
 
 
@@ -33,7 +35,7 @@ class Cost:
     evaluation: float
     disk: int
     assumed: bool = False
-    basis: Literal["recorded", "recorded and timed", "timed"] = "timed"
+    basis: Basis = "timed"
     trained: float = 0.0
     measured: bool = False
 
@@ -54,25 +56,35 @@ _FREE = ("tier", "system", "seed", "initial", "starts_from", "evaluation")
 _FREE_OF_TRAINING = ("steps", "validate_every", "log_every")
 
 
+TIMED = "timed-costs.json"  # in the results: what a few steps took, by device and kind of run
+
+
 @dataclass(frozen=True)
 class Record:
-    """Seconds of one recorded run: of a step, of a validation, of its evaluation; and where it was made."""
+    """Seconds of one run: of a step, of a validation, of its evaluation; and where they were taken.
+
+    ``assumed``: a few steps were timed on words of assumed sizes, because the corpus was not prepared.
+    """
 
     step: float
     validation: float
     evaluation: float | None
     parameters: int
     device: str
+    basis: Basis = "recorded"
+    assumed: bool = False
 
 
 class Records:
-    """The recorded costs below a results folder, by what makes runs alike."""
+    """The costs known below a results folder, by what makes runs alike; without a folder, those that are kept."""
 
-    def __init__(self, results: Path, device: str = "") -> None:
+    def __init__(self, results: Path | None, device: str = "") -> None:
         """``device``: only what was recorded on devices whose description begins with this."""
         self._trained: dict[str, list[Record]] = {}
         self._measured: dict[str, list[Record]] = {}
-        for root in (results / "runs", results / "published" / "runs"):
+        self._file = results and results / TIMED
+        self._timed = _timed(self._file, device)
+        for root in (results / "runs", results / "published" / "runs") if results else ():
             for path in sorted(root.glob("*/*/*/*/seed*/run.json")):
                 for settings, record in _read(path):
                     if record.device.startswith(device):
@@ -81,28 +93,58 @@ class Records:
                             self._measured.setdefault(_kind(settings, measured=True), []).append(record)
 
     def like(self, run: RunSettings) -> Record | None:
-        """The medians over recorded runs that take the same steps as ``run``, or None where there is none.
+        """The medians over recorded runs that take the same steps as ``run``; else what was timed of such; else None.
 
         They may differ in seed, number of steps, weights and rates. ``evaluation`` is of those that were
-        also measured in the same way.
+        also measured in the same way, else timed.
         """
         settings = run.model_dump(mode="json")
+        timed = self._timed.get(_kind(settings, measured=True))
         trained = self._trained.get(_kind(settings))
         if not trained:
-            return None
+            return timed
         measured = self._measured.get(_kind(settings, measured=True), ())
         seconds = [record.evaluation for record in measured if record.evaluation is not None]
+        known = statistics.median(seconds) if seconds else None
         return Record(
             step=statistics.median(record.step for record in trained),
             validation=statistics.median(record.validation for record in trained),
-            evaluation=statistics.median(seconds) if seconds else None,
+            evaluation=timed.evaluation if known is None and timed else known,
             parameters=trained[0].parameters,
             device=", ".join(sorted({record.device for record in trained})),
+            basis="recorded and timed" if known is None and timed else "recorded",
         )
+
+    def keep(self, run: RunSettings, record: Record) -> None:
+        """Remember what was timed, in the results folder too where there is one."""
+        kind = _kind(run.model_dump(mode="json"), measured=True)
+        self._timed[kind] = record
+        if self._file and self._file.parent.is_dir():
+            content = _content(self._file)
+            content.setdefault(record.device, {})[kind] = asdict(record)
+            write_json(self._file, content)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What the file of timed costs holds; nothing where it is not there or damaged: it is only a saving of time."""
+    try:
+        content = read_json(path)
+    except (BenchError, OSError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _timed(path: Path | None, device: str) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    for name, kinds in (_content(path) if path else {}).items():
+        for kind, values in kinds.items() if name.startswith(device) and isinstance(kinds, dict) else ():
+            with contextlib.suppress(TypeError):
+                found[kind] = Record(**values)
+    return found
 
 
 def recorded_cost(run: RunSettings, record: Record) -> Cost:
-    """The cost of ``run`` by the ``record`` of runs like it; no evaluation where none was recorded."""
+    """The cost of ``run`` by the ``record`` of runs like it; no evaluation where none is known."""
     return Cost(
         name=run.name,
         steps=run.training.steps,
@@ -110,7 +152,8 @@ def recorded_cost(run: RunSettings, record: Record) -> Cost:
         validation=validations(run) * record.validation,
         evaluation=record.evaluation or 0.0,
         disk=BYTES * record.parameters,
-        basis="recorded",
+        assumed=record.assumed,
+        basis=record.basis,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
-from bench.cli.console import print_grid, print_line, print_rows
+from bench.cli.console import print_grid, print_line, print_rows, stream_rows
 
 LONG = "A text that is longer than a narrow terminal is wide, and so has to be broken into lines."
 
@@ -62,3 +63,20 @@ def test_numbers_stay_whole(width: int) -> None:
     text = printed(width, terminal=True, numbers=True)
     assert max(map(len, text.splitlines())) <= width
     assert all(number in text for number in NUMBERS[0][1:])
+
+
+@pytest.mark.parametrize("width", [50, 120])
+def test_streamed_rows_come_one_by_one_and_keep_their_numbers_whole(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    assert isinstance(console.file, io.StringIO)
+    seen: list[int] = []
+
+    def rows() -> Iterator[list[str]]:
+        for row in [NUMBERS[0], NUMBERS[0]]:
+            seen.append(len(console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
+            yield row
+
+    stream_rows(console, rows(), HEADER, len(NUMBERS[0][0]))
+    lines = console.file.getvalue().splitlines()
+    assert seen == [1, len(lines) // 2 + 1]
+    assert all(number in console.file.getvalue() for number in NUMBERS[0])

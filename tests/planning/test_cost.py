@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.base.errors import BenchError
+from bench.base.settings import RunSettings
+from bench.base.times import span
 from bench.catalog.catalog import Catalog, load_catalog
+from bench.planning import cost as cost_module
 from bench.planning.cost import downloads, estimate, sizes_of
 from bench.planning.plan import Request, make_plan
-from bench.store.costs import Cost
+from bench.planning.summary import recorded_summary
+from bench.store.costs import TIMED, Cost, Record
 from tests.conftest import CORPUS, TINY
 
 CATALOG: Catalog = load_catalog()
@@ -72,3 +77,30 @@ def test_only_what_is_not_in_the_cache_is_downloaded(tmp_path: Path, monkeypatch
     yahoo = make_plan(CATALOG, Request(tier="paper", systems=("vae",), corpora=("yahoo",)))
     assert downloads(CATALOG, yahoo) == (3_683_525 + 3_679_941, 1)
     assert downloads(CATALOG, make_plan(CATALOG, Request(systems=("vae",)))) == (0, 0)
+
+
+def test_what_was_timed_is_kept_for_the_next_plan_and_for_like_systems(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request(systems=("beta-0.8-vae", "beta-1.2-vae"), corpora=(CORPUS,), settings=TINY)
+    plan = make_plan(CATALOG, request)
+    timed: list[str] = []
+    calibrate = cost_module._calibrate
+
+    def counted(run: RunSettings, *more: Any) -> Record:
+        timed.append(run.name)
+        return calibrate(run, *more)
+
+    monkeypatch.setattr(cost_module, "_calibrate", counted)
+    first = list(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path))
+    assert len(timed) == 1  # they differ in a weight alone
+    assert first == list(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path))
+    assert len(timed) == 1
+    assert {cost.basis for cost in first} == {"timed"}
+    said = recorded_summary(CATALOG, plan, tmp_path, "cpu")
+    assert said.startswith(f"2 runs, 80 steps, {span(sum(cost.seconds for cost in first))} of one process")
+    (tmp_path / TIMED).write_text("{broken")
+    assert next(estimate(CATALOG, plan, tmp_path, "cpu", 1, tmp_path)).assumed
+    assert len(timed) == 2
+    assert not next(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path)).assumed  # it is prepared by now
+    assert len(timed) == 3

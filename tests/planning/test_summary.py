@@ -15,7 +15,7 @@ def test_the_cost_of_a_plan_adds_up_over_its_seeds() -> None:
     costs = [
         Cost(name, 1_800, 3_600.0, 60.0, 0.0, 10**6, run.corpus == "ptb") for name, run in plan.runs.items()
     ]
-    rows = list(plan_rows(costs, plan))
+    rows = list(plan_rows(costs))
     assert rows[0] == ["coupled-vae/ptb/vae*", "2", "1,800", "2.0 h", "2 min", "0 s", "2.0 h", "timed"]
     assert [row[0] for row in rows[2:]] == ["coupled-vae/yahoo/vae", "coupled-vae/yahoo/dae"]
     first, left, note = plan_summary(costs, plan, (1_500_000, 1))
@@ -38,7 +38,7 @@ def test_what_is_left_of_a_plan_and_what_its_runs_begin_with() -> None:
         replace(whole, name=dae, evaluation=0.0, measured=False),
     ]
     assert [cost.left for cost in costs] == [0.0, 2_160.0, 0.0]
-    rows = list(plan_rows(costs, plan))
+    rows = list(plan_rows(costs))
     assert [row[0] for row in rows] == ["coupled-vae/ptb/prefb-vae", "coupled-vae/ptb/dae"]
     assert [row[-2:] for row in rows] == [["36 min", "recorded"], ["0 s", "recorded"]]
     summary, left, extra = plan_summary(costs, plan, (0, 0))
