@@ -268,3 +268,25 @@ def test_the_commands_say_what_they_do() -> None:
     )
     assert "requirements.lock" in done.stdout
     assert "torch==" in done.stdout
+
+
+def test_the_container_copies_what_the_set_up_needs() -> None:
+    lines = (ROOT / "workflow" / "container" / "Dockerfile").read_text().splitlines()
+    known = {"FROM", "RUN", "WORKDIR", "COPY", "ARG", "ENV", "CMD"}
+    begun = [
+        line.split()[0]
+        for line, before in zip(lines, ["", *lines], strict=False)
+        if line and not before.endswith("\\")
+    ]
+    assert {word for word in begun if word != "#"} <= known
+    left_out = (ROOT / ".dockerignore").read_text().split()
+    needed = (
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "bench",
+        "workflow",
+        "Snakefile",
+        "README.md",
+    )
+    assert all((ROOT / name).exists() and name not in left_out for name in needed)
