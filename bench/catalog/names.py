@@ -27,8 +27,9 @@ def check_names(
     _check(
         "kind of texts", ((f"{folder / TABLES}: {texts.id}", [texts.shows]) for texts in paper.texts), kinds()
     )
-    chosen = (paper.protocol.get("evaluation") or {}).get("measures") or ()
-    _check("measure", iter([(f"{folder / FILE}: protocol: evaluation: measures", chosen)]), measures())
+    for key in ("measures", "also"):
+        chosen = (paper.protocol.get("evaluation") or {}).get(key) or ()
+        _check("measure", iter([(f"{folder / FILE}: protocol: evaluation: {key}", chosen)]), measures())
     for table in paper.tables:
         _check_table(paper, table, f"{folder / TABLES}: {table.id}")
 
