@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from bench.base.settings import Model, Name
 from bench.catalog.claims import CurveName
 from bench.catalog.quantities import Pair, PrintedQuantity
+
+HistogramName = Literal["sigma"]  # the standard deviations of the posteriors of the test texts
 
 
 class PrintedRow(Model):
@@ -46,7 +50,10 @@ class PrintedTexts(Model):
 
 
 class PrintedFigure(Model):
-    """A printed figure of curves over training; ``beside`` are systems drawn too that the print lacks."""
+    """A printed figure: curves over training, a panel each, or histograms of the posteriors, a panel for each system.
+
+    ``beside`` are systems drawn too that the print lacks.
+    """
 
     id: Name
     printed: str
@@ -54,7 +61,14 @@ class PrintedFigure(Model):
     corpora: tuple[Name, ...]
     systems: tuple[Name, ...]
     beside: tuple[Name, ...] = ()
-    panels: tuple[CurveName, ...]
+    panels: tuple[CurveName, ...] = ()
+    histograms: tuple[HistogramName, ...] = ()
+
+    @model_validator(mode="after")
+    def _draws(self) -> Self:
+        if not (self.panels or self.histograms):
+            raise ValueError("name one of panels, histograms")
+        return self
 
 
 class Printed(Model):

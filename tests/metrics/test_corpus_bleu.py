@@ -72,4 +72,5 @@ def test_it_is_made_where_it_is_named_from_the_mean_and_from_a_sample(
     assert all(one["low"] <= one["value"] <= one["high"] for one in values.values())
     assert values["bleu1", "corpus-mean"]["value"] > 0
     centers = [context.latent.center()] if system == "vae" else []  # a code that is one point is decoded once
-    assert len(decoded) == len(centers) and all(map(torch.equal, decoded, centers))
+    assert len(decoded) == len(centers)
+    assert all(map(torch.equal, decoded, centers))
