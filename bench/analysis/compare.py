@@ -174,6 +174,7 @@ def _places(
                 quantity = paper.quantity(table, metric) or PrintedQuantity.model_construct(
                     metric=metric, estimator=None, decimals=1
                 )
+                quantity = row.of_corpus.get(metric, quantity)
                 if metric in row.estimators:
                     quantity = quantity.model_copy(update={"estimator": row.estimators[metric]})
                 of_table = position < len(table.rows)
@@ -217,7 +218,8 @@ def _cell(
     catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], seen: Seen
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
-    found = [(run, m) for run in runs if (m := usable(run, quantity))]
+    lacks = place.row.lacks(place.metric)
+    found = [] if lacks else [(run, m) for run in runs if (m := usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -312,6 +314,8 @@ def _decimals(place: Place, unit: str) -> int:
 
 def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
     """Why a cell has no number."""
+    if place.row.lacks(place.metric):
+        return "not measured", "the row is about the corpus, which has no such number"
     system = catalog.find_system(paper, place.row.system)
     if system is not None and system.missing and not runs:
         return "not run", system.missing

@@ -101,7 +101,7 @@ def _check_table(paper: Paper, table: PrintedTable, where: str) -> None:
     in_rows = [row.system for row in table.rows]
     _check("system", iter((f"{where}: pairs", pair) for pair in table.pairs or ()), in_rows)
     for row in table.rows:
-        _check("column", iter([(f"{where}: {row.label}", row.estimators)]), table.columns)
+        _check("column", iter([(f"{where}: {row.label}", (*row.estimators, *row.of_corpus))]), table.columns)
         for column, estimator in row.estimators.items():
             named = iter([(f"{where}: {row.label}", [estimator])])
             _check("estimator", named, estimators(known[column].metric))

@@ -14,12 +14,21 @@ HistogramName = Literal["sigma"]  # the standard deviations of the posteriors of
 
 
 class PrintedRow(Model):
-    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's."""
+    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's.
+
+    A row about the corpus itself says in ``of_corpus`` how its columns are measured, by every run of ``system``, and
+    has no number in the others.
+    """
 
     label: str
     system: Name
     setting: str = ""
     estimators: dict[str, str] = Field(default_factory=dict)
+    of_corpus: dict[str, PrintedQuantity] = Field(default_factory=dict)
+
+    def lacks(self, column: str) -> bool:
+        """Whether the row cannot have a number in a column."""
+        return bool(self.of_corpus) and column not in self.of_corpus
 
 
 class PrintedTable(Model):
