@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ _COST = {SAMPLES: "greedy decoding of each sample from the prior"}
 
 
 def word_entropy(counts: Values) -> float:
-    """-sum_w p(w) ln p(w) in nats per word, with p(w) the share of each word in counts (words,)."""
+    """-sum_w p(w) ln p(w) in nats per word, with p(w) the share of each word in counts (words,); NaN of no words."""
+    if not counts.any():
+        return math.nan
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log(share)).sum())
 
@@ -31,9 +34,11 @@ def word_divergence(counts: Values, reference: Values) -> float:
     """KL(p || r) of the shares p, r of words in two arrays of counts (words,), in nats per word.
 
     Words that ``reference`` lacks are left out with their share, as the program of Bahuleyan et al. 2019 does; so it
-    may be below 0.
+    may be below 0. NaN where they have no word in common.
     """
     both = (counts > 0) & (reference > 0)
+    if not both.any():
+        return math.nan
     share, other = counts[both] / counts.sum(), reference[both] / reference.sum()
     return float((share * np.log(share / other)).sum())
 

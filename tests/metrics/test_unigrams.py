@@ -25,6 +25,8 @@ def test_known_distributions() -> None:
     assert word_entropy(half) == pytest.approx(math.log(2))
     assert word_divergence(half, even) == pytest.approx(math.log(2))
     assert word_divergence(even, even) == 0
+    assert math.isnan(word_entropy(0 * even))  # a decoder that writes nothing is not the nearest to any text
+    assert math.isnan(word_divergence(0 * even, even))
     # The words that the reference lacks take their share with them.
     assert word_divergence(even, half) == pytest.approx(2 * 0.25 * math.log(0.25 / 0.5))
 
