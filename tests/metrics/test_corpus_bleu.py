@@ -12,14 +12,14 @@ from sacrebleu.metrics.bleu import BLEU
 
 from bench.corpora.prepared import Prepared
 from bench.metrics import decoding
-from bench.metrics.context import Context
+from bench.metrics.context import SPLIT, Context
 from bench.metrics.corpus_bleu import METRICS, corpus_bleu, text_counts
 from bench.metrics.decoding import greedy
-from bench.metrics.evaluate import SPLIT
 from bench.metrics.measures import find_measure
 from bench.metrics.needs import applicable
 from bench.metrics.ngrams import corpus_counts
 from bench.metrics.record import Record
+from bench.models.model import TextModel
 from tests.conftest import tiny_settings
 
 
@@ -56,9 +56,12 @@ def test_it_is_made_where_it_is_named_from_the_mean_and_from_a_sample(
     system: str, runs: Path, corpus: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[torch.Tensor] = []
-    monkeypatch.setattr(
-        decoding, "greedy", lambda *args, **kw: decoded.append(args[1]) or greedy(*args, **kw)
-    )
+
+    def watched(model: TextModel, codes: torch.Tensor, longest: int, *, unknown: bool) -> list[list[int]]:
+        decoded.append(codes)
+        return greedy(model, codes, longest, unknown=unknown)
+
+    monkeypatch.setattr(decoding, "greedy", watched)
     plain = tiny_settings(system)
     settings = tiny_settings(system, evaluation=plain.evaluation.model_dump() | {"also": ["corpus-bleu"]})
     assert settings.identity == plain.identity

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from bench.corpora.prepared import Prepared
-from bench.metrics.context import Context
-from bench.metrics.evaluate import SPLIT
+from bench.metrics.context import SPLIT, Context
 from bench.metrics.measures import find_measure
 from bench.metrics.record import Record
 from bench.models.distributions import DiagonalGaussian

@@ -11,8 +11,7 @@ import torch
 
 from bench.corpora.prepared import Prepared
 from bench.corpora.vocabulary import EOS
-from bench.metrics.context import Context
-from bench.metrics.evaluate import SPLIT
+from bench.metrics.context import SPLIT, Context
 from bench.metrics.measures import find_measure
 from bench.metrics.record import Record
 from bench.metrics.unigrams import word_divergence, word_entropy
