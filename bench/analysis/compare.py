@@ -384,6 +384,9 @@ def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:
 def of_their_own(cells: Sequence[Cell]) -> int:
     """How many of these cells say something that no other says.
 
-    A number that is printed twice counts once, and so do an NLL and its perplexity.
+    A number that is printed twice counts once, and so do an NLL and its perplexity. The label tells a row about the
+    corpus from that of the system whose runs measure it.
     """
-    return len({(c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells})
+    return len(
+        {(c.label, c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells}
+    )

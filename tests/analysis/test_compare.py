@@ -283,6 +283,7 @@ def test_a_row_about_the_corpus_has_its_own_quantities_and_no_others(results: An
     assert of_row["nll"].measured == cell(cells, label="VAE", metric="kl").measured is not None
     assert (of_row["ppl"].measured, of_row["ppl"].verdict) == (None, "not measured")
     assert "about the corpus" in of_row["ppl"].reason
+    assert of_their_own([of_row["nll"], cell(cells, label="VAE", metric="nll")]) == 2
     assert cell(cells, label="VAE", metric="ppl").measured is not None
     assert changed.reference_system == paper.tables[0].rows[0].system  # others are held against no corpus
     assert margin_of(other, PAPER, table, "ptb", "kl") == margin_of(
