@@ -184,11 +184,11 @@ def _bold(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
     rows, total, seen = [], Counter[str](), set[tuple[tuple[str, str], str]]()
     for table in pairing.paper.tables:
         pairs = {name: pair for pair in pairing.catalog.pairs(pairing.setting[2], table) for name in pair}
-        systems = {(row.label, row.setting): row.system for row in table.rows}
+        systems = {(row.label, row.setting): row.system for row in table.rows if not row.of_corpus}
         numbers = {
             (systems[n.label, n.setting], n.metric): n
             for n in pairing.paper.reported
-            if n.table == table.printed and n.corpus == pairing.corpus
+            if n.table == table.printed and n.corpus == pairing.corpus and (n.label, n.setting) in systems
         }
         bold = [(pairs[s], metric) for (s, metric), n in numbers.items() if n.bold and s in pairs]
         words = Counter(_fate(pairing, *cell, numbers) for cell in bold if cell not in seen)

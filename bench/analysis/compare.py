@@ -174,6 +174,7 @@ def _places(
                 quantity = paper.quantity(table, metric) or PrintedQuantity.model_construct(
                     metric=metric, estimator=None, decimals=1
                 )
+                quantity = row.of_corpus.get(metric, quantity)
                 if metric in row.estimators:
                     quantity = quantity.model_copy(update={"estimator": row.estimators[metric]})
                 of_table = position < len(table.rows)
@@ -217,7 +218,8 @@ def _cell(
     catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], seen: Seen
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
-    found = [(run, m) for run in runs if (m := usable(run, quantity))]
+    lacks = place.row.lacks(place.metric)
+    found = [] if lacks else [(run, m) for run in runs if (m := usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -312,6 +314,8 @@ def _decimals(place: Place, unit: str) -> int:
 
 def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
     """Why a cell has no number."""
+    if place.row.lacks(place.metric):
+        return "not measured", "the row is about the corpus, which has no such number"
     system = catalog.find_system(paper, place.row.system)
     if system is not None and system.missing and not runs:
         return "not run", system.missing
@@ -380,6 +384,9 @@ def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:
 def of_their_own(cells: Sequence[Cell]) -> int:
     """How many of these cells say something that no other says.
 
-    A number that is printed twice counts once, and so do an NLL and its perplexity.
+    A number that is printed twice counts once, and so do an NLL and its perplexity. The label tells a row about the
+    corpus from that of the system whose runs measure it.
     """
-    return len({(c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells})
+    return len(
+        {(c.label, c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells}
+    )

@@ -52,5 +52,6 @@ class Curve:
 CURVES: dict[CurveName, Curve] = {
     "reconstruction-gradient": Curve("squared gradient norm of the reconstruction", reconstruction_gradient),
     "regulariser-gradient": Curve("squared gradient norm of the regulariser", "grad_norm_reg_squared"),
+    "weighted-kl": Curve("KL times its weight", weighted_kl),
     "signal-sensitivity": Curve("squared ∂h/∂e over squared h", "signal_sensitivity_squared"),
 }

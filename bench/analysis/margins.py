@@ -28,7 +28,7 @@ def margin_of(catalog: Catalog, paper: str, table: PrintedTable, corpus: str, me
     values = {
         row.system: printed[row.label, row.setting]
         for row in reversed(table.rows)
-        if (row.label, row.setting) in printed
+        if (row.label, row.setting) in printed and not row.of_corpus
     }
     pairs = [pair for pair in catalog.pairs(paper, table) if set(pair) <= values.keys()]
     differences = [abs(values[b] - values[a]) for a, b in pairs if values[a] != values[b]]

@@ -178,6 +178,7 @@ class Evaluation(Model):
     longest: Positive = Field(200, description="words after which generation stops")
     examples: Positive = Field(20, description="reconstructions and samples shown in the report")
     measures: tuple[Name, ...] | None = Field(None, description="what is measured; null: all that apply")
+    also: tuple[Name, ...] = Field((), description="measures beside these that are made only where named")
     evaluators: dict[Name, EvaluatorField] = Field(
         default_factory=dict,
         description="models that measure others, by the names under which measures need them",
@@ -188,7 +189,7 @@ class Evaluation(Model):
 
         These count by themselves: a measure that is added changes no other.
         """
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"measures", "evaluators"})
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"measures", "also", "evaluators"})
 
 
 class Initial(Model):

@@ -27,8 +27,9 @@ def check_names(
     _check(
         "kind of texts", ((f"{folder / TABLES}: {texts.id}", [texts.shows]) for texts in paper.texts), kinds()
     )
-    chosen = (paper.protocol.get("evaluation") or {}).get("measures") or ()
-    _check("measure", iter([(f"{folder / FILE}: protocol: evaluation: measures", chosen)]), measures())
+    for key in ("measures", "also"):
+        chosen = (paper.protocol.get("evaluation") or {}).get(key) or ()
+        _check("measure", iter([(f"{folder / FILE}: protocol: evaluation: {key}", chosen)]), measures())
     for table in paper.tables:
         _check_table(paper, table, f"{folder / TABLES}: {table.id}")
 
@@ -100,7 +101,7 @@ def _check_table(paper: Paper, table: PrintedTable, where: str) -> None:
     in_rows = [row.system for row in table.rows]
     _check("system", iter((f"{where}: pairs", pair) for pair in table.pairs or ()), in_rows)
     for row in table.rows:
-        _check("column", iter([(f"{where}: {row.label}", row.estimators)]), table.columns)
+        _check("column", iter([(f"{where}: {row.label}", (*row.estimators, *row.of_corpus))]), table.columns)
         for column, estimator in row.estimators.items():
             named = iter([(f"{where}: {row.label}", [estimator])])
             _check("estimator", named, estimators(known[column].metric))

@@ -62,7 +62,8 @@ class Paper(Protocol, Printed):
     @property
     def reference_system(self) -> str:
         """The system that others are held against."""
-        return self.reference or self.tables[0].rows[0].system
+        rows = self.tables[0].rows
+        return self.reference or next((row.system for row in rows if not row.of_corpus), rows[0].system)
 
 
 OPTIONAL: dict[str, type[RootModel[Any]]] = {"audits": Audits, "claims": Claims, "tiers": PaperTiers}

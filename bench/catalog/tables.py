@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from bench.base.settings import Model, Name
 from bench.catalog.claims import CurveName
 from bench.catalog.quantities import Pair, PrintedQuantity
 
+HistogramName = Literal["sigma"]  # the standard deviations of the posteriors of the test texts
+
 
 class PrintedRow(Model):
-    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's."""
+    """One row of a printed table; ``estimators`` repeat the procedure of this row where it is not the paper's.
+
+    A row about the corpus itself says in ``of_corpus`` how its columns are measured, by every run of ``system``, and
+    has no number in the others.
+    """
 
     label: str
     system: Name
     setting: str = ""
     estimators: dict[str, str] = Field(default_factory=dict)
+    of_corpus: dict[str, PrintedQuantity] = Field(default_factory=dict)
+
+    def lacks(self, column: str) -> bool:
+        """Whether the row cannot have a number in a column."""
+        return bool(self.of_corpus) and column not in self.of_corpus
 
 
 class PrintedTable(Model):
@@ -46,7 +59,10 @@ class PrintedTexts(Model):
 
 
 class PrintedFigure(Model):
-    """A printed figure of curves over training; ``beside`` are systems drawn too that the print lacks."""
+    """A printed figure: curves over training, a panel each, or histograms of the posteriors, a panel for each system.
+
+    ``beside`` are systems drawn too that the print lacks.
+    """
 
     id: Name
     printed: str
@@ -54,7 +70,14 @@ class PrintedFigure(Model):
     corpora: tuple[Name, ...]
     systems: tuple[Name, ...]
     beside: tuple[Name, ...] = ()
-    panels: tuple[CurveName, ...]
+    panels: tuple[CurveName, ...] = ()
+    histograms: tuple[HistogramName, ...] = ()
+
+    @model_validator(mode="after")
+    def _draws(self) -> Self:
+        if not (self.panels or self.histograms):
+            raise ValueError("name one of panels, histograms")
+        return self
 
 
 class Printed(Model):

@@ -1,7 +1,8 @@
-"""Zip and tar archives, read in memory: nothing is unpacked, so no member can be written anywhere."""
+"""Zip, tar and gzip files, read in memory: nothing is unpacked, so no member can be written anywhere."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import lzma
 import tarfile
@@ -37,6 +38,18 @@ def read_archive(path: Path, wanted: Callable[[str], bool] = lambda name: True) 
             f"damaged or unknown archive: {error or type(error).__name__}",
             where=path,
             allowed=["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"],
+            remedy="delete the file and fetch it again",
+        ) from error
+
+
+def read_gzip(path: Path) -> bytes:
+    """The bytes inside a gzip file. Raises :class:`BenchError` for a damaged one."""
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise BenchError(
+            f"damaged gzip file: {error or type(error).__name__}",
+            where=path,
             remedy="delete the file and fetch it again",
         ) from error
 

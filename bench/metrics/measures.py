@@ -29,7 +29,10 @@ Function = Callable[..., object]  # of a Context and a Record, whose modules kno
 
 @dataclass(frozen=True)
 class Measure:
-    """A registered measure; ``version`` is raised when its numbers change."""
+    """A registered measure; ``version`` is raised when its numbers change.
+
+    One that is made ``only_named`` is left out where ``evaluation.also`` or ``evaluation.measures`` does not name it.
+    """
 
     name: str
     function: Function
@@ -38,6 +41,7 @@ class Measure:
     metrics: tuple[Metric, ...]
     gives: tuple[Definition, ...]
     shows: tuple[Kind, ...]
+    only_named: bool = False
 
     @property
     def evaluators(self) -> tuple[str, ...]:
@@ -57,6 +61,7 @@ def measure(
     metrics: Iterable[Metric] = (),
     gives: Iterable[Definition] = (),
     shows: Iterable[Kind] = (),
+    only_named: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function as the measure ``name``.
 
@@ -65,7 +70,8 @@ def measure(
     """
 
     def mark(function: Function) -> Function:
-        _register(Measure(name, function, version, tuple(needs), tuple(metrics), tuple(gives), tuple(shows)))
+        declared = tuple(needs), tuple(metrics), tuple(gives), tuple(shows)
+        _register(Measure(name, function, version, *declared, only_named))
         return function
 
     return mark

@@ -52,19 +52,22 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
 def applicable(run: RunSettings, corpus: Mapping[str, Any]) -> list[Measure]:
     """The measures of which the run meets all needs; where its paper selects measures, of those alone.
 
+    A measure that is made only where it is named is among them if the evaluation names it.
+
     Raises :class:`BenchError` for a selected measure that there is not, and for a need of no known name.
     """
     return _chosen(run, offered(run, corpus))
 
 
 def _chosen(run: RunSettings, met: frozenset[str]) -> list[Measure]:
-    chosen = run.evaluation.measures
-    for name in chosen or ():
+    chosen, also = run.evaluation.measures, run.evaluation.also
+    for name in (*(chosen or ()), *also):
         find_measure(name, where=f"the measures that {run.paper} selects")
     for one in measures().values():
         check_needs(one)
-    known = (one for one in measures().values() if chosen is None or one.name in chosen)
-    return [one for one in known if set(one.needs) <= met]
+    every = [one.name for one in measures().values() if not one.only_named]
+    names = {*(every if chosen is None else chosen), *also}
+    return [one for one in measures().values() if one.name in names and set(one.needs) <= met]
 
 
 def check_needs(one: Measure) -> None:

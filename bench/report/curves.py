@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -119,30 +120,40 @@ def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]
         )
 
 
+IN_TRAINING_MODE = "Training mode, validation split."
+MANY = 4  # systems whose legend still has room beside their curves
+
+
 @dataclass(frozen=True)
 class Panel:
     """How one curve that a printed figure draws of several systems is drawn."""
 
     caption: str
     y: str
-    log: bool
+    log: bool = False
+    table: str = VALIDATION
 
 
 PANELS: dict[CurveName, Panel] = {
     "reconstruction-gradient": Panel(
-        "Squared gradient norm of the reconstruction with respect to e (with the twin's, if there is one).",
+        "Squared gradient norm of the reconstruction with respect to e (with the twin's, if there is one). "
+        f"{IN_TRAINING_MODE}",
         "‖∂rec/∂e‖²",
         log=True,
     ),
     "regulariser-gradient": Panel(
-        "Squared gradient norm of the unweighted regulariser with respect to e.",
+        f"Squared gradient norm of the unweighted regulariser with respect to e. {IN_TRAINING_MODE}",
         "‖∂reg/∂e‖²",
         log=True,
     ),
     "signal-sensitivity": Panel(
-        "Sensitivity of the decoding signal h to the encoded text e.",
+        f"Sensitivity of the decoding signal h to the encoded text e. {IN_TRAINING_MODE}",
         "‖∂h/∂e‖² / ‖h‖²",
-        log=False,
+    ),
+    "weighted-kl": Panel(
+        f"KL of the training batches {TIMES} the weight that it has at the step.",
+        f"weight {TIMES} KL, {NATS}",
+        table=TRAINING,
     ),
 }
 OVERLAID: dict[str, tuple[str, Column, str, str]] = {
@@ -159,13 +170,41 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
     pictures = []
     for name in panels:
         panel = PANELS[name]
-        lines = _over_each_other(systems, VALIDATION, CURVES[name].column)
-        caption = f"{panel.caption} Training mode, validation split."
+        lines = _over_each_other(systems, panel.table, CURVES[name].column)
+        legend: Literal["below", True] = "below" if len(systems) > MANY else True
         drawn = line_figure(
-            f"{slug}-{name}", lines, caption, "step", panel.y, log=panel.log, legend=True, markers=True
+            f"{slug}-{name}",
+            lines,
+            panel.caption,
+            "step",
+            panel.y,
+            log=panel.log,
+            legend=legend,
+            markers=True,
         )
         pictures.append(drawn)
     return [picture for picture in pictures if picture is not None]
+
+
+def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
+    """A histogram of the posterior's standard deviations for each system that has them, all seeds together."""
+    pictures = []
+    for number, (title, runs) in enumerate(systems.items()):
+        found = [run.documents.get("histograms.json") or {} for run in runs]
+        sigmas = [histograms["sigma"] for histograms in found if histograms.get("sigma")]
+        if not sigmas:
+            continue
+        counts = np.sum([sigma["counts"] for sigma in sigmas], axis=0)
+        above = sum(sigma["above"] for sigma in sigmas)
+        total = max(int(counts.sum()) + above, 1)
+        seeds = f", {len(sigmas)} seeds" if len(sigmas) > 1 else ""
+        caption = (
+            f"{title}: standard deviations {SIGMA} of the posterior, all test texts and dimensions{seeds}, in "
+            f"{len(counts)} buckets on (0, 1); {above / total:.2%} lie above 1."
+        )
+        outline = {title: (sigmas[0]["edges"], (100 * counts / total).tolist())}
+        pictures.append(histogram_figure(f"{slug}-sigma-{number}", outline, caption, SIGMA, "percent"))
+    return pictures
 
 
 def overlaid_figures(slug: str, systems: Systems) -> list[Picture]:

@@ -138,9 +138,9 @@ def line_figure(
                 line.y,
                 label="_" if line.label in seen else line.label,
                 color=SERIES[line.style % len(SERIES)][0],
-                linestyle="-" if markers else DASHES[line.style % len(DASHES)],
+                linestyle="-" if markers else _differing(DASHES, line.style),
                 alpha=0.45 if line.faint else 1.0,
-                marker=MARKERS[line.style % len(MARKERS)] if markers or len(line.x) == 1 else None,
+                marker=_differing(MARKERS, line.style) if markers or len(line.x) == 1 else None,
                 markevery=max(len(line.x) // 12, 1),
                 drawstyle="steps-post" if steps else "default",
                 markersize=3.5 if markers else 3,
@@ -165,6 +165,11 @@ def line_figure(
             axes.legend(loc="best", handlelength=2.6)
 
     return Picture(name, _svg(name, x, y, draw, fitted=legend == "below"), caption)
+
+
+def _differing(kinds: Sequence[Any], style: int) -> Any:
+    """The mark of a style, another one where its colour comes round again."""
+    return kinds[(style + style // len(SERIES)) % len(kinds)]
 
 
 def histogram_figure(

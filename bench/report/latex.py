@@ -140,6 +140,6 @@ def _best(column: Sequence[Sequence[Cell]]) -> dict[Source | None, float]:
 def _is_best(cell: Cell, best: Mapping[Source | None, float]) -> bool:
     """Whether the number, as it is printed, is the best one of its column and source."""
     winner = best.get(_source(cell))
-    if winner is None or cell.measured is None:
+    if winner is None or cell.measured is None or not cell.better:
         return False
     return round(cell.measured, cell.decimals) == round(winner, cell.decimals)

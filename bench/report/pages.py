@@ -176,10 +176,10 @@ def audit(material: Material, name: str, found: Audited) -> dict[str, Any]:
 
 
 def _figures(material: Material, name: str) -> list[dict[str, Any]]:
-    """The printed figures of curves, those of the same systems and panels together."""
+    """The printed figures of curves and histograms, those of the same systems and panels together."""
     alike: dict[tuple[Any, ...], list[PrintedFigure]] = {}
     for figure in material.catalog.paper(name).figures:
-        alike.setdefault((figure.systems, figure.beside, figure.panels), []).append(figure)
+        alike.setdefault((figure.systems, figure.beside, figure.panels, figure.histograms), []).append(figure)
     return [_figure(material, name, figures) for figures in alike.values()]
 
 
@@ -188,7 +188,10 @@ def _figure(material: Material, name: str, figures: Sequence[PrintedFigure]) -> 
     for setting in sorted((s for s in material.settings if s[2] == name), key=material.cost):
         runs = {s: material.groups.get((*setting, s), []) for s in (*first.systems, *first.beside)}
         named = {material.title(name, system): found for system, found in runs.items()}
-        panels = curves.panel_figures(f"{slug(setting)}-{first.id}", named, first.panels)
+        stem = f"{slug(setting)}-{first.id}"
+        panels = curves.panel_figures(stem, named, first.panels)
+        if first.histograms:
+            panels += curves.sigma_figures(stem, named)
         if panels:
             drawn.append(
                 {
@@ -196,7 +199,7 @@ def _figure(material: Material, name: str, figures: Sequence[PrintedFigure]) -> 
                     "printed": [figure.printed for figure in figures if setting[3] in figure.corpora],
                     "lacks": [material.title(name, system) for system in first.systems if not runs[system]],
                     "panels": panels,
-                    "more": curves.overlaid_figures(slug(setting), named),
+                    "more": curves.overlaid_figures(f"{stem}-more", named) if first.panels else [],
                 }
             )
     ran = {part["setting"][3] for part in drawn}

@@ -14,6 +14,8 @@ from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, o
 from bench.analysis.margins import margin_of
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import CATALOG, Catalog
+from bench.catalog.quantities import PrintedQuantity
+from bench.catalog.tables import PrintedRow
 from bench.metrics import units
 from bench.planning.plan import Request, make_plan
 from bench.report.export import harmless, write_cells, write_rows
@@ -265,3 +267,25 @@ def test_a_number_printed_twice_and_the_perplexity_of_an_nll_count_once(
     assert {c.metric for c in table1} == {"nll", "kl", "ppl"}
     assert of_their_own(table1) == 2
     assert of_their_own([*table1, *table1]) == 2
+
+
+def test_a_row_about_the_corpus_has_its_own_quantities_and_no_others(results: Any, catalog: Catalog) -> None:
+    quantity = PrintedQuantity(metric="kl", estimator="monte-carlo", decimals=1)
+    row = PrintedRow(label="Corpus", system="vae", of_corpus={"nll": quantity})
+    paper = catalog.paper(PAPER)
+    table = paper.tables[0].model_copy(update={"rows": (row, *paper.tables[0].rows)})
+    changed = paper.model_copy(update={"tables": (table, *paper.tables[1:]), "reference": None})
+    other = catalog.model_copy(update={"papers": {**catalog.papers, PAPER: changed}})
+    results.corpus()
+    results.run(f"{prefix()}/vae/seed0")
+    cells = compare(other, records(results, other), PAPER)
+    of_row = {c.metric: c for c in cells if (c.table, c.label, c.corpus) == ("table1", "Corpus", "ptb")}
+    assert of_row["nll"].measured == cell(cells, label="VAE", metric="kl").measured is not None
+    assert (of_row["ppl"].measured, of_row["ppl"].verdict) == (None, "not measured")
+    assert "about the corpus" in of_row["ppl"].reason
+    assert of_their_own([of_row["nll"], cell(cells, label="VAE", metric="nll")]) == 2
+    assert cell(cells, label="VAE", metric="ppl").measured is not None
+    assert changed.reference_system == paper.tables[0].rows[0].system  # others are held against no corpus
+    assert margin_of(other, PAPER, table, "ptb", "kl") == margin_of(
+        catalog, PAPER, paper.tables[0], "ptb", "kl"
+    )

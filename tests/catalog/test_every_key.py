@@ -131,7 +131,10 @@ EVALUATION: dict[str, Any] = {
 START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
     "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
 }
-SELECTED: dict[str, Any] = {"evaluation.measures": ["likelihood"]}  # what is measured, and not how
+SELECTED: dict[str, Any] = {  # what is measured, and not how
+    "evaluation.measures": ["likelihood"],
+    "evaluation.also": ["unigrams"],
+}
 ABSENT: dict[str, Any] = {"kind": "none", "options": {}}
 TERMS: dict[str, Any] = BASE.model_dump(mode="json")["objective"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,54 @@ def test_repeated_sentences_are_dropped_before_the_division(make_entry: Make) ->
     texts = [tuple(words) for split in SPLITS for words in corpus.splits[split]]
     assert sorted(texts) == sorted(("sentence", str(i)) for i in range(40))
     assert corpus.treatments.as_list()[0]["count"] == 40
+
+
+def test_sentences_of_a_table_and_of_a_gzip_file_are_pooled_and_distinct_as_tokenised(
+    make_entry: Make,
+) -> None:
+    """The premise of a pair is the caption that it was, which another release has in words already."""
+    table = "1\t1\tA dog can't run.\tAn animal sits\n2\t2\tA cat.\t \n"
+    captions = "".join(f"A dog no. {i} runs.\n" for i in range(20)) + "A CAT .\n"
+    words = "a dog ca n't run . \nhe said `` tripe '' .\nHe said \"tripe\".\n"
+    reader = {
+        "kind": "sentences",
+        "paths": ["c/pairs.csv", "c/captions.gz", "c/words"],
+        "columns": {"c/pairs.csv": [3, 4]},
+        "distinct": "words",
+    }
+    files = {
+        "pairs.csv": table.encode(),
+        "captions.gz": gzip.compress(captions.encode()),
+        "words": words.encode(),
+    }
+    corpus = read(*make_entry(reader, files))
+    texts = [" ".join(text) for split in SPLITS for text in corpus.splits[split]]
+    others = ["a dog ca n't run .", "an animal sits", "a cat .", "he said tripe '' ."]
+    assert sorted(texts) == sorted([*(f"a dog no. {i} runs ." for i in range(20)), *others])
+    counts = {treatment["what"]: treatment["count"] for treatment in corpus.treatments.as_list()}
+    assert counts == {"empty fields skipped": 1, "repeated sentences dropped before the split": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("pairs.csv", b"1\t1\ta dog\ta cat\n1\t1\ta dog\n", "line 2 has 3 columns"),
+        ("captions.gz", gzip.compress(b"a dog\n")[:-5], "damaged gzip file"),
+        ("captions.gz", b"a dog\n", "damaged gzip file"),
+    ],
+)
+def test_malformed_sources_of_sentences(make_entry: Make, name: str, data: bytes, said: str) -> None:
+    reader: dict[str, Any] = {"kind": "sentences", "paths": [f"c/{name}"]}
+    if name == "pairs.csv":
+        reader["columns"] = {"c/pairs.csv": [3, 4]}
+    with pytest.raises(BenchError, match=said):
+        read(*make_entry(reader, {name: data}))
+
+
+def test_the_columns_of_a_file_that_is_no_source_are_refused(make_entry: Make) -> None:
+    reader = {"kind": "sentences", "paths": ["c/a"], "columns": {"c/b": [3]}}
+    with pytest.raises(BenchError, match="not among paths"):
+        read(*make_entry(reader, {"a": b"a dog\n"}))
 
 
 def test_the_division_is_that_of_the_papers_program() -> None:

@@ -113,7 +113,7 @@ def test_the_demo_shows_its_own_numbers(index: Path) -> None:
     assert (index.parent / "tables" / "demo-coupled-vae-generated-clear-table1.csv").exists()
     figures = {path.name for path in (index.parent / "figures").iterdir()}
     stem = "demo-coupled-vae-generated-clear"
-    assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-weighted-kl.svg"} <= figures
+    assert {f"{stem}-coupled-vae-sigma.svg", f"{stem}-figure2-more-weighted-kl.svg"} <= figures
     panels = ("reconstruction-gradient", "regulariser-gradient", "signal-sensitivity")
     assert {f"{stem}-figure2-{panel}.svg" for panel in panels} <= figures
 

@@ -1,0 +1,59 @@
+"""What a printed figure draws of several systems: curves over training, and histograms of their posteriors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas
+import pytest
+
+from bench.base.errors import BenchError
+from bench.base.validation import validated
+from bench.catalog.tables import PrintedFigure
+from bench.report.curves import panel_figures, sigma_figures
+from bench.report.figures import SERIES
+from tests.analysis.synthetic import run
+
+FIGURE: dict[str, Any] = {
+    "id": "f",
+    "printed": "Figure 2",
+    "title": "t",
+    "corpora": ["ptb"],
+    "systems": ["vae"],
+}
+
+
+def with_sigma(seed: int, counts: list[int], above: int) -> Any:
+    record = run("vae", seed)
+    edges = [i / len(counts) for i in range(len(counts) + 1)]
+    record.documents["histograms.json"] = {"sigma": {"edges": edges, "counts": counts, "above": above}}
+    return record
+
+
+def test_a_panel_for_each_system_with_the_share_above_one_over_its_seeds() -> None:
+    systems = {"VAE": [with_sigma(0, [6, 2], 2), with_sigma(1, [2, 4], 4)], "DAE": [run("dae")]}
+    (picture,) = sigma_figures("f", systems)
+    assert "VAE: standard deviations" in picture.caption
+    assert "2 seeds, in 2 buckets on (0, 1); 30.00% lie above 1" in picture.caption
+    assert ">percent<" in picture.svg
+
+
+def test_the_weighted_kl_is_drawn_of_the_training_batches() -> None:
+    """And seven systems are told apart by six colours."""
+    systems = {}
+    for number in range(7):
+        record = run("vae")
+        steps = {"step": [1, 2, 3], "kl": [4.0, 3.0, 2.0], "kl_weight": [0.0, 0.5, 1.0]}
+        record.tables["training.parquet"] = pandas.DataFrame(steps)
+        systems[f"VAE {number}"] = [record]
+    (picture,) = panel_figures("f", systems, ["weighted-kl"])
+    assert picture.svg.count(f"var(--s0,{SERIES[0][0].upper()})") > picture.svg.count("var(--s1,")
+    assert all(f">VAE {number}<" in picture.svg for number in range(7))
+
+
+def test_a_figure_without_anything_to_draw_is_an_error() -> None:
+    assert validated(PrintedFigure, FIGURE | {"histograms": ["sigma"]}, "tables.yaml").panels == ()
+    with pytest.raises(BenchError, match="name one of panels, histograms"):
+        validated(PrintedFigure, FIGURE, "tables.yaml")
+    with pytest.raises(BenchError, match="sigmas"):
+        validated(PrintedFigure, FIGURE | {"histograms": ["sigmas"]}, "tables.yaml")
