@@ -35,7 +35,7 @@ def mirror_of(text: str) -> str:
     text = text.strip()
     scheme, colon, rest = text.partition("://")
     if not colon:
-        return text
+        return str(_expanded(text))
     if scheme.lower() in ("http", "https"):
         return f"{scheme.lower()}://{rest.rstrip('/')}"
     if scheme.lower() == "file" and unquote(rest).startswith("/"):
@@ -55,7 +55,7 @@ def allowed_cores() -> int:
 def cache() -> Path | None:
     """``BENCH_CACHE``, or None."""
     path = _text("BENCH_CACHE")
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else _expanded(path)
 
 
 def catalog_folders() -> tuple[Path, ...]:
@@ -99,6 +99,17 @@ def unknown_variables() -> list[str]:
 
 def _text(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
+
+
+def _expanded(path: str) -> Path:
+    """``path`` with the home folder for ``~``. Raises :class:`BenchError` for a user who has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        remedy = "write the whole path, or set HOME"
+        raise BenchError(
+            f"no home folder is known for {path!r}", where="the environment", remedy=remedy
+        ) from error
 
 
 def _wrong(name: str, found: str, *allowed: str) -> BenchError:

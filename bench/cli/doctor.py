@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.base import environment
+from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache
@@ -51,8 +52,13 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
     findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
     if mirror is not None:
         findings.append(check_mirror(mirror, catalog))
-    cache = default_cache()
-    return findings + [check_corpus(entry, cache, mirror) for entry in catalog.corpora.values()]
+    entries = list(catalog.corpora.values())
+    try:
+        cache = default_cache()
+    except BenchError as error:  # corpora that are made, or the user's own, need none
+        findings.append(Finding("cache", "warn", error.what, error.remedy))
+        cache, entries = Path(), [entry for entry in entries if entry.is_local or not entry.files]
+    return findings + [check_corpus(entry, cache, mirror) for entry in entries]
 
 
 def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
@@ -214,7 +220,7 @@ def check_mirror(mirror: str, catalog: Catalog) -> Finding:
                 "mirror", "fail", f"{mirror}: {type(error).__name__}", "check the address and the network"
             )
         return Finding("mirror", "ok", f"{mirror} answers ({answer.status_code})")
-    folder = Path(mirror).expanduser()
+    folder = Path(mirror)
     if not folder.is_dir():
         return Finding(
             "mirror", "fail", f"{mirror}: no such folder", "correct BENCH_MIRROR or the key mirror"
@@ -252,7 +258,7 @@ def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:
         return "cache"
     if mirror is not None and "://" in mirror:
         return "download"
-    if mirror is not None and _is_whole(Path(mirror).expanduser() / file.path, file):
+    if mirror is not None and _is_whole(Path(mirror) / file.path, file):
         return "mirror"
     return "download" if file.url is not None else None
 
