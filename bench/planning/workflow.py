@@ -26,6 +26,7 @@ from bench.catalog.systems import SHOWN
 from bench.corpora.entry import SAID
 from bench.metrics.needs import asked, wanted
 from bench.planning.configuration import Compute, compute_of, configured, typed
+from bench.planning.copied import put_in_order
 from bench.planning.plan import Plan, Request, make_plan, systems_of
 from bench.planning.resolve import find_run, text_rules
 from bench.planning.resources import Needs, evaluation_needs, sizes_of, training_needs
@@ -48,7 +49,8 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
     catalog = load_catalog()
     workflow = Workflow(catalog, targets(catalog, configured(values, catalog)), compute)
-    workflow.plan_of(ALL)  # every name in it is known
+    for target in {ALL, *workflow.requests.keys() & set(arguments)}:  # every name in them is known
+        put_in_order(catalog, workflow.plan_of(target).runs.values(), workflow.results, wanted)
     config.update(values)
     return workflow
 

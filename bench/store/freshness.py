@@ -168,15 +168,20 @@ def mark_of(run: RunSettings, asked: Mapping[str, Any]) -> str:
 
 def corpus_mark(entry: CorpusEntry, rules: TextRules, folder: Path) -> str:
     """The same of the preparation of a corpus into ``folder``."""
-    content, versions = stable_hash(entry.content()), versions_of(entry)
-    asked = corpus_identity(content, rules, versions)
+    if is_prepared(entry, rules, folder):
+        return str(_content(folder / "corpus.json")["identity"])
+    return corpus_identity(stable_hash(entry.content()), rules, versions_of(entry))
+
+
+def is_prepared(entry: CorpusEntry, rules: TextRules, folder: Path) -> bool:
+    """Whether ``folder`` holds the corpus as ``entry`` and ``rules`` have it today."""
     recorded = _content(folder / "corpus.json")
     try:
         same_rules = TextRules.model_validate(recorded.get("rules")) == rules
     except ValidationError:
-        return asked
-    same = same_rules and (recorded.get("entry"), recorded.get("versions")) == (content, versions)
-    return str(recorded["identity"]) if same else asked
+        return False
+    now = (stable_hash(entry.content()), versions_of(entry))
+    return same_rules and (recorded.get("entry"), recorded.get("versions")) == now
 
 
 def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:

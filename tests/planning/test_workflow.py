@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.base.files import write_json
 from bench.base.locks import locked
+from bench.base.own import VARIABLE
 from bench.planning.plan import make_plan
 from bench.planning.workflow import Workflow, read_workflow
 
@@ -89,14 +91,20 @@ def test_the_cost_is_told_in_a_dry_run(tmp_path: Path) -> None:
     assert asked.cost_of("all", dry=False) == "The results of all are complete."
 
 
-def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path) -> None:
+def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "corpora").mkdir()
     entry = "name: mine\ntitle: Mine\nfiles: {train: a.txt, valid: b.txt, test: c.txt}\n"
     (tmp_path / "corpora" / "mine.yaml").write_text(entry)
     asked = workflow(catalog=str(tmp_path), corpora="mine")
     before = asked.corpus_identity("coupled-vae", "mine")
     (tmp_path / "corpora" / "a.txt").write_text("a text\n")
-    assert asked.corpus_identity("coupled-vae", "mine") != before  # its content counts, not its place
+    after = asked.corpus_identity("coupled-vae", "mine")
+    assert after != before  # its content counts, not its place
+    moved = shutil.copytree(tmp_path, tmp_path / "moved")
+    monkeypatch.setenv(VARIABLE, "")  # which the workflow sets for its jobs
+    there = workflow(catalog=str(moved), corpora="mine")
+    assert there.corpus_identity("coupled-vae", "mine") == after
+    assert there.source_identity("mine") == asked.source_identity("mine")
     assert asked.corpus_identity("coupled-vae", "mine") != asked.corpus_identity("coupled-vae", "ptb")
 
 
