@@ -38,6 +38,7 @@ from bench.store.freshness import (
     to_measure,
 )
 from bench.store.provenance import provenance
+from bench.store.seal import changed_since, sealed
 
 MEASUREMENTS = "measurements.json"
 LATENTS = "latents.safetensors"
@@ -113,8 +114,9 @@ class _Evaluation:
         with contextlib.suppress(
             BenchError, OSError, ValueError, TypeError, KeyError
         ):  # then it is measured anew
-            content = upgraded_record(read_json(self.folder / MEASUREMENTS))
-            same = content.get("state") == self.run["state"]
+            recorded = read_json(self.folder / MEASUREMENTS)
+            content, whole = upgraded_record(recorded), not changed_since(recorded, self.folder)
+            same = whole and content.get("state") == self.run["state"]
             if same and is_evaluation_of(content, self.run, self.settings):
                 finished = content.get("state") == "finished"
                 return content, Results.read(self.folder, content) if finished else None
@@ -138,6 +140,7 @@ class _Evaluation:
         results = self._measured(names, place) if names else Results()
         content = self._record(results, place, threads, started)
         content["seconds"] = time.perf_counter() - began + (before or {}).get("seconds", 0.0)
+        content = sealed(content, self.folder)
         write_json(self.folder / MEASUREMENTS, content)
         return content
 
@@ -149,7 +152,7 @@ class _Evaluation:
         if self.content and set(names) & set(results.measures):
             results.drop(names)  # first, so that no record is left beside tables of another version
             left = {"measures": results.measures, "measurements": results.measurements}
-            write_json(self.folder / MEASUREMENTS, self.content | left)
+            write_json(self.folder / MEASUREMENTS, sealed(self.content | left, self.folder))
         for name in names:
             self._measure(find_measure(name), context, words, results)
         results.sort(measures())

@@ -23,6 +23,7 @@ from bench.base.text_rules import TextRules
 from bench.base.upgrade import upgraded, upgraded_record
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.readers import versions_of
+from bench.store.seal import seal_fault
 
 Stage = Literal["train", "evaluate"]
 Record = Mapping[str, Any]  # the content of run.json or measurements.json
@@ -227,9 +228,13 @@ def begun_as_now(begun_with: Mapping[str, str] | None, runs: Path) -> bool:
 
 
 def measured_record(run: RunSettings, runs: Path, trained: Record) -> dict[str, Any] | None:
-    """The ``measurements.json`` of ``run`` below ``runs``; None if there is none, or one of another evaluation."""
+    """The ``measurements.json`` of ``run`` below ``runs``; None if there is none, or it is of another evaluation.
+
+    Also None for one that was changed since it was measured.
+    """
     content = _content(runs / run.name / "measurements.json")
-    return content if content and is_evaluation_of(content, trained, run) else None
+    usable = content and not seal_fault(content) and is_evaluation_of(content, trained, run)
+    return content if usable else None
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:
