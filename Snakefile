@@ -50,7 +50,7 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    answered(ASKED.hold_results)
+    answered(ASKED.hold_results, workflow.dag_settings.targets)
 
 
 onsuccess:

@@ -25,7 +25,7 @@ def add_commands(commands: o.Commands) -> None:
     parser.add_argument("run", help=o.RUN_HELP)
     o.add_results(parser)
 
-    text = "say which runs are in progress or have failed, and how far they are"
+    text = "say what trains and what is measured now, what failed, and what is left of what was asked for"
     parser = commands.add("status", text, status)
     o.add_settings(parser)
     o.add_results(parser)
@@ -163,16 +163,19 @@ def publish(options: o.Parsed) -> int:
 
 
 def status(options: o.Parsed) -> int:
-    """Runs in progress and failed, and how many are finished."""
+    """Runs in progress and failed, how many are finished, and what is left."""
     from rich.console import Console
 
     from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.results import check_results
-    from bench.cli.status import counts, progress
+    from bench.cli.status import counts, left, progress
 
     check_results(options.results)
-    rows = list(progress(options.results, load_catalog(), o.settings_of(options)))
+    catalog = load_catalog()
+    rows = list(progress(options.results, catalog, o.settings_of(options)))
     print_rows(Console(), rows)
     print(f"{counts(options.results)}, {len(rows)} in progress or failed")
+    if plan := left(options.results, catalog):
+        print(plan)
     return 0

@@ -102,7 +102,7 @@ class _Evaluation:
         self, settings: RunSettings, corpus: Prepared, run: dict[str, Any], folder: Path, evaluators: Path
     ) -> None:
         self.settings, self.corpus, self.run, self.folder = settings, corpus, run, folder
-        self.evaluators = evaluators
+        self.evaluators, self.began = evaluators, time.time()
         self.wanted: dict[str, Any] = {}
         if run["state"] == "finished":
             self.wanted = wanted(settings, read_json(corpus.folder / "corpus.json"))
@@ -142,6 +142,7 @@ class _Evaluation:
         content["seconds"] = time.perf_counter() - began + (before or {}).get("seconds", 0.0)
         content = sealed(content, self.folder)
         write_json(self.folder / MEASUREMENTS, content)
+        (self.folder / STATUS).unlink(missing_ok=True)
         return content
 
     def _measured(self, names: list[str], device: torch.device) -> Results:
@@ -153,7 +154,8 @@ class _Evaluation:
             results.drop(names)  # first, so that no record is left beside tables of another version
             left = {"measures": results.measures, "measurements": results.measurements}
             write_json(self.folder / MEASUREMENTS, sealed(self.content | left, self.folder))
-        for name in names:
+        for place, name in enumerate(names):
+            self._status(name, place, len(names))
             self._measure(find_measure(name), context, words, results)
         results.sort(measures())
         if context.model.encoder is not None and not (self.folder / LATENTS).exists():
@@ -161,6 +163,11 @@ class _Evaluation:
             write_with(self.folder / LATENTS, lambda path: save_file(save, path))
         results.write(self.folder)
         return results
+
+    def _status(self, measure: str, done: int, of: int) -> None:
+        """Say in a small file how far the evaluation is, for those who watch."""
+        told = {"name": self.settings.name, "state": "evaluating", "measure": measure}
+        write_json(self.folder / STATUS, told | {"done": done, "of": of, "began": self.began})
 
     def _measure(self, measure: Measure, context: Context, words: np.ndarray, results: Results) -> None:
         began = time.perf_counter()

@@ -28,6 +28,7 @@ from bench.metrics.needs import asked, wanted
 from bench.planning.configuration import Compute, compute_of, configured, typed
 from bench.planning.copied import put_in_order
 from bench.planning.plan import Plan, Request, make_plan, systems_of
+from bench.planning.remembered import remember
 from bench.planning.resolve import find_run, text_rules
 from bench.planning.resources import Needs, evaluation_needs, sizes_of, training_needs
 from bench.planning.summary import recorded_summary
@@ -228,8 +229,10 @@ class Workflow:
         found = [text.read_text(encoding="utf-8") for text in texts if text.is_file()]
         return "\n".join([*found, *(f"The report: {folder / 'index.html'}" for folder in folders)])
 
-    def hold_results(self) -> None:
+    def hold_results(self, asked: Sequence[str] = ()) -> None:
         """Lock the results folder until the process ends: one workflow at a time works on it.
+
+        What is ``asked`` for is left there for ``bench status``.
 
         Raises :class:`BenchError` if another does, from wherever that was started, and where a folder is not ours:
         Snakemake removes the outputs of a job before it starts.
@@ -241,6 +244,8 @@ class Workflow:
         for name in self.report_names():
             if (self.results / name).exists():
                 check(self.results / name, REPORT)
+        targets = [name for name in asked if name in self.requests] or [ALL]
+        remember(self.results, [self.requests[name] for name in targets], self.compute.device)
 
 
 def _target(report: str) -> str:
