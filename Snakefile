@@ -51,6 +51,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     answered(ASKED.hold_results, workflow.dag_settings.targets)
+    stop_once()
 
 
 onsuccess:

@@ -47,6 +47,16 @@ def mirror_of(text: str) -> str:
     )
 
 
+def given_mirror(text: str) -> str:
+    """The mirror that a command or the configuration names. Raises :class:`BenchError` also for a folder that is not
+    there."""
+    found = mirror_of(text)
+    if "://" not in found and not Path(found).is_dir():
+        remedy = "correct --mirror or the key mirror; it is a folder or a base URL that holds CORPUS/FILE"
+        raise BenchError("the mirror is not there", where=Path(found).absolute(), remedy=remedy)
+    return found
+
+
 def allowed_cores() -> int:
     """The cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

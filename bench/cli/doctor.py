@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -31,6 +32,7 @@ from bench.corpora.fetch import default_cache
 Status = Literal["ok", "warn", "fail"]
 GB = 1e9
 PROJECT = "latent-text-bench"
+SLURM = "snakemake-executor-plugin-slurm"
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
@@ -50,6 +52,7 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
     findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
     findings += check_variables(environment.unknown_variables())
     findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
+    findings += check_cluster()
     if mirror is not None:
         findings.append(check_mirror(mirror, catalog))
     entries = list(catalog.corpora.values())
@@ -138,6 +141,17 @@ def check_build_tools(installed: Callable[[str], object] = importlib.metadata.ve
             yield Finding(what, "ok", "none; not needed again, kenlm is installed")
         else:
             yield Finding(what, "fail", "none", remedy)
+
+
+def check_cluster(which: Callable[[str], str | None] = shutil.which) -> Iterator[Finding]:
+    """Where SLURM is, the plugin that the profile for it needs: without it Snakemake does not know its options."""
+    if which("sbatch") is None:
+        return
+    if importlib.util.find_spec(SLURM.replace("-", "_")) is None:
+        remedy = f"python -m pip install {SLURM}, for --profile workflow/profiles/slurm"
+        yield Finding("SLURM", "warn", "without its plugin for Snakemake", remedy)
+    else:
+        yield Finding("SLURM", "ok", "with its plugin: --profile workflow/profiles/slurm")
 
 
 def check_variables(unread: Iterable[str]) -> Iterator[Finding]:

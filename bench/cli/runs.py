@@ -32,13 +32,14 @@ def add_commands(commands: o.Commands) -> None:
 
 
 def _add_train_and_evaluate(commands: o.Commands) -> None:
-    text = "train one run; a run that was stopped goes on where it was"
+    text = "train one run; one that was stopped goes on where it was, one that is trained is left as it is"
     parser = commands.add("train", text, train)
     o.add_run(parser)
     parser.add_argument("--out", type=Path, default=o.RESULTS / "runs", help="folder of all runs")
     parser.add_argument("--state", type=Path, default=o.RESULTS / "state", help="folder of resumable states")
     text = "where another process trains the same run, wait for it and take what it leaves"
     parser.add_argument("--wait", action="store_true", help=text)
+    parser.add_argument("--again", action="store_true", help="train it anew where it is trained already")
     parser.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
 
     parser = commands.add("evaluate", "measure a trained run on the test split", evaluate)
@@ -75,7 +76,8 @@ def train(options: o.Parsed) -> int:
     from bench.training.run import train_run
 
     where = (options.corpora, options.out, options.state)
-    how = {"device": options.device, "threads": options.threads, "wait": options.wait}
+    how = {"device": options.device, "threads": options.threads}
+    how |= {"wait": options.wait, "again": options.again}
     try:
         done = train_run(o.run_of(options), *where, **how)
     except Interrupted as stopped:

@@ -63,7 +63,7 @@ def fetch(
     :class:`BenchError` naming the file, every source that was tried with its fault, and where the file could be
     put by hand.
     """
-    mirror = environment.mirror_of(mirror) if mirror else environment.mirror()
+    mirror = environment.given_mirror(mirror) if mirror else environment.mirror()
     if all(file.local is not None for file in entry.files):
         cache = Path()  # nothing is looked for there: no user needs one
     cache = default_cache() if cache is None else Path(cache)

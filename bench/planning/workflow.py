@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import shlex
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.base import environment
+from bench.base.errors import unknown
 from bench.base.files import stable_hash
 from bench.base.identity import STAGES
 from bench.base.locks import locked
@@ -45,6 +46,8 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     environment.check()
     values = typed(config, arguments)
     compute = compute_of(values)
+    if compute.mirror:
+        environment.given_mirror(compute.mirror)
     folders = [str(Path(folder).absolute()) for folder in compute.catalog]
     before = os.environ.get(VARIABLE, "")
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
@@ -67,6 +70,12 @@ class Workflow:
         self._runs: dict[str, RunSettings] = {}
 
     # Targets and reports
+
+    def check_targets(self, asked: Iterable[str]) -> None:
+        """Raise :class:`BenchError` with the nearest name for a target that is none, and no path of a file either."""
+        for name in asked:
+            if name not in self.requests and "/" not in name:
+                raise unknown("target", name, self.requests)
 
     def plan_of(self, target: str) -> Plan:
         """The plan of a target."""
