@@ -50,7 +50,8 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    answered(ASKED.hold_results)
+    answered(ASKED.hold_results, workflow.dag_settings.targets)
+    stop_once()
 
 
 onsuccess:

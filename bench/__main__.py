@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from bench.cli.main import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from bench.cli.main import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # before or after the command
+        sys.exit(130)

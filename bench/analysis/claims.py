@@ -245,6 +245,9 @@ def _interaction(asked: Interaction, pairing: Pairing) -> Iterator[Finding]:
         yield _finding(pairing, pairing.contrast(terms, of_differences), what, None)
 
 
+COLUMNS = ("claim", "where", "statement", "verdict")  # of every row of the ledger
+
+
 def rows_of(judged: Sequence[Judged]) -> Iterator[dict[str, object]]:
     """The ledger as rows: one per finding, or one for a claim that nothing tests."""
     for claim in judged:

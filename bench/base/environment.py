@@ -35,7 +35,7 @@ def mirror_of(text: str) -> str:
     text = text.strip()
     scheme, colon, rest = text.partition("://")
     if not colon:
-        return text
+        return str(_expanded(text))
     if scheme.lower() in ("http", "https"):
         return f"{scheme.lower()}://{rest.rstrip('/')}"
     if scheme.lower() == "file" and unquote(rest).startswith("/"):
@@ -47,6 +47,16 @@ def mirror_of(text: str) -> str:
     )
 
 
+def given_mirror(text: str) -> str:
+    """The mirror that a command or the configuration names. Raises :class:`BenchError` also for a folder that is not
+    there."""
+    found = mirror_of(text)
+    if "://" not in found and not Path(found).is_dir():
+        remedy = "correct --mirror or the key mirror; it is a folder or a base URL that holds CORPUS/FILE"
+        raise BenchError("the mirror is not there", where=Path(found).absolute(), remedy=remedy)
+    return found
+
+
 def allowed_cores() -> int:
     """The cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -55,7 +65,7 @@ def allowed_cores() -> int:
 def cache() -> Path | None:
     """``BENCH_CACHE``, or None."""
     path = _text("BENCH_CACHE")
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else _expanded(path)
 
 
 def catalog_folders() -> tuple[Path, ...]:
@@ -99,6 +109,17 @@ def unknown_variables() -> list[str]:
 
 def _text(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
+
+
+def _expanded(path: str) -> Path:
+    """``path`` with the home folder for ``~``. Raises :class:`BenchError` for a user who has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        remedy = "write the whole path, or set HOME"
+        raise BenchError(
+            f"no home folder is known for {path!r}", where="the environment", remedy=remedy
+        ) from error
 
 
 def _wrong(name: str, found: str, *allowed: str) -> BenchError:

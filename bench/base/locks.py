@@ -86,12 +86,18 @@ def _opened(path: Path) -> int:
 
 def _sign(handle: int) -> None:
     """Write who holds the lock into its file, for the message of others."""
-    with contextlib.suppress(
-        OSError, KeyError
-    ):  # a full disk, the file of another user, a user without a name
-        text = f"{os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
+    with contextlib.suppress(OSError):  # a full disk, the file of another user
+        text = f"{os.getpid()} of {_user()} on {socket.gethostname()}"
         os.ftruncate(handle, 0)
         os.pwrite(handle, SIGNATURE + text.encode(), 0)
+
+
+def _user() -> str:
+    """The name of the user, else the number: in a container the system may know no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _holder(path: Path) -> str:

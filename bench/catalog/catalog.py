@@ -43,7 +43,13 @@ class Catalog(Model):
         return _get(self.papers, "paper", name)
 
     def corpus(self, name: str) -> CorpusEntry:
-        """The corpus of that name. Raises :class:`BenchError`."""
+        """The corpus of that name. Raises :class:`BenchError`, which names a folder here that declares it."""
+        if name not in self.corpora and (found := sorted(Path().glob(f"*/corpora/{name}.yaml"))):
+            folder = found[0].parents[1]
+            remedy = f"name its folder: BENCH_CATALOG={folder}, or snakemake --config catalog={folder}"
+            raise BenchError(
+                f"the corpus {name!r} is in no catalog that was given", where=found[0], remedy=remedy
+            )
         return _get(self.corpora, "corpus", name)
 
     def tier(self, name: str) -> Tier:

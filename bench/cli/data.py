@@ -22,6 +22,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("corpus")
     parser.add_argument("--sources", type=Path, required=True, help="what `bench fetch` wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_mirror(parser)
     add_settings(parser)
 
     text = "train or load a model that measures others, on a prepared corpus"
@@ -47,20 +48,23 @@ def fetch(options: Parsed) -> int:
 
 
 def prepare(options: Parsed) -> int:
-    """A vocabulary and id tensors from the files of a corpus."""
+    """A vocabulary and id tensors from the files of a corpus, verified now and fetched again where they are gone."""
     from bench.base.files import read_json
     from bench.catalog.catalog import load_catalog
+    from bench.corpora.fetch import fetch
     from bench.corpora.prepare import prepare
     from bench.planning.resolve import text_rules
 
     catalog = load_catalog()
     rules = text_rules(catalog, options.paper, options.corpus, settings_of(options))
-    sources = read_json(options.sources)
+    entry, sources = catalog.corpus(options.corpus), read_json(options.sources)
+    remedy = f"first: bench fetch {options.corpus} --out {options.sources}"
     if not isinstance(sources, dict) or not all(isinstance(path, str) for path in sources.values()):
-        remedy = f"first: bench fetch {options.corpus}"
         raise BenchError("not a mapping of files to paths", where=options.sources, remedy=remedy)
-    paths = {name: Path(path) for name, path in sources.items()}
-    prepare(catalog.corpus(options.corpus), paths, rules, options.out)
+    if missing := [file.path for file in entry.files if file.path not in sources]:
+        raise BenchError(f"no path of {', '.join(missing)}", where=options.sources, remedy=remedy)
+    recorded = {name: Path(path) for name, path in sources.items()}
+    prepare(entry, fetch(entry, mirror=options.mirror, recorded=recorded), rules, options.out)
     return 0
 
 

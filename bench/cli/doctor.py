@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -23,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.base import environment
+from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache
@@ -30,6 +32,7 @@ from bench.corpora.fetch import default_cache
 Status = Literal["ok", "warn", "fail"]
 GB = 1e9
 PROJECT = "latent-text-bench"
+SLURM = "snakemake-executor-plugin-slurm"
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
@@ -49,10 +52,16 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
     findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
     findings += check_variables(environment.unknown_variables())
     findings += [check_memory(_memory()), check_disk(results), check_writable(results), check_device()]
+    findings += check_cluster()
     if mirror is not None:
         findings.append(check_mirror(mirror, catalog))
-    cache = default_cache()
-    return findings + [check_corpus(entry, cache, mirror) for entry in catalog.corpora.values()]
+    entries = list(catalog.corpora.values())
+    try:
+        cache = default_cache()
+    except BenchError as error:  # corpora that are made, or the user's own, need none
+        findings.append(Finding("cache", "warn", error.what, error.remedy))
+        cache, entries = Path(), [entry for entry in entries if entry.is_local or not entry.files]
+    return findings + [check_corpus(entry, cache, mirror) for entry in entries]
 
 
 def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
@@ -132,6 +141,17 @@ def check_build_tools(installed: Callable[[str], object] = importlib.metadata.ve
             yield Finding(what, "ok", "none; not needed again, kenlm is installed")
         else:
             yield Finding(what, "fail", "none", remedy)
+
+
+def check_cluster(which: Callable[[str], str | None] = shutil.which) -> Iterator[Finding]:
+    """Where SLURM is, the plugin that the profile for it needs: without it Snakemake does not know its options."""
+    if which("sbatch") is None:
+        return
+    if importlib.util.find_spec(SLURM.replace("-", "_")) is None:
+        remedy = f"python -m pip install {SLURM}, for --profile workflow/profiles/slurm"
+        yield Finding("SLURM", "warn", "without its plugin for Snakemake", remedy)
+    else:
+        yield Finding("SLURM", "ok", "with its plugin: --profile workflow/profiles/slurm")
 
 
 def check_variables(unread: Iterable[str]) -> Iterator[Finding]:
@@ -214,7 +234,7 @@ def check_mirror(mirror: str, catalog: Catalog) -> Finding:
                 "mirror", "fail", f"{mirror}: {type(error).__name__}", "check the address and the network"
             )
         return Finding("mirror", "ok", f"{mirror} answers ({answer.status_code})")
-    folder = Path(mirror).expanduser()
+    folder = Path(mirror)
     if not folder.is_dir():
         return Finding(
             "mirror", "fail", f"{mirror}: no such folder", "correct BENCH_MIRROR or the key mirror"
@@ -252,7 +272,7 @@ def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:
         return "cache"
     if mirror is not None and "://" in mirror:
         return "download"
-    if mirror is not None and _is_whole(Path(mirror).expanduser() / file.path, file):
+    if mirror is not None and _is_whole(Path(mirror) / file.path, file):
         return "mirror"
     return "download" if file.url is not None else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ from bench import __version__
 from bench.base import environment
 from bench.base.errors import BenchError
 from bench.cli import data, machine, plans, reading, reports, runs
-from bench.cli.options import Commands
+from bench.cli.options import Commands, Parser
 
 GROUPS = (data, runs, plans, reports, reading, machine)
 
@@ -45,14 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = error.strerror or str(error)
         return _explain(options.name, BenchError(what, where=error.filename, remedy=remedy))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is being obeyed
         return 130
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands: its result holds the command's ``name`` and its function, ``command``."""
-    whole = argparse.ArgumentParser(
-        prog="bench", description="A reproducibility benchmark for latent-variable text models."
-    )
+    whole = Parser(prog="bench", description="A reproducibility benchmark for latent-variable text models.")
     whole.add_argument("--version", action="version", version=__version__)
     commands = Commands(whole, dest="name", metavar="COMMAND")
     for group in GROUPS:

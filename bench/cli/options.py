@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.base.errors import BenchError
 
@@ -23,6 +25,30 @@ RUN_HELP = "TIER/PAPER/CORPUS/SYSTEM/seedN"
 DEVICES = "auto, cpu, cuda, cuda:N"
 SETTINGS_EXAMPLE = '{"training": {"steps": 100}}'
 REQUEST_EXAMPLE = '{"tier": "quick"}'
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one message: what is wrong, the nearest name, and where all are listed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As ever, but what is unknown is told here, where the options of the command are known."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            self._tell(f"unrecognized arguments: {' '.join(unknown)}", option, self._option_string_actions)
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and leave with 2; of an unknown choice, with the nearest."""
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice is None:
+            self._tell(message, "", ())
+        self._tell(message, choice[1], re.findall(r"[\w-]+", choice[2]))
+
+    def _tell(self, message: str, name: str, known: Iterable[str]) -> NoReturn:
+        near = difflib.get_close_matches(name, list(known), n=1)
+        remedy = f"did you mean {near[0]!r}? " if near else ""
+        self.exit(2, f"{self.prog}: {message}\n  remedy:  {remedy}{self.prog} --help lists what there is\n")
 
 
 class Commands:

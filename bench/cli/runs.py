@@ -25,20 +25,21 @@ def add_commands(commands: o.Commands) -> None:
     parser.add_argument("run", help=o.RUN_HELP)
     o.add_results(parser)
 
-    text = "say which runs are in progress or have failed, and how far they are"
+    text = "say what trains and what is measured now, what failed, and what is left of what was asked for"
     parser = commands.add("status", text, status)
     o.add_settings(parser)
     o.add_results(parser)
 
 
 def _add_train_and_evaluate(commands: o.Commands) -> None:
-    text = "train one run; a run that was stopped goes on where it was"
+    text = "train one run; one that was stopped goes on where it was, one that is trained is left as it is"
     parser = commands.add("train", text, train)
     o.add_run(parser)
     parser.add_argument("--out", type=Path, default=o.RESULTS / "runs", help="folder of all runs")
     parser.add_argument("--state", type=Path, default=o.RESULTS / "state", help="folder of resumable states")
     text = "where another process trains the same run, wait for it and take what it leaves"
     parser.add_argument("--wait", action="store_true", help=text)
+    parser.add_argument("--again", action="store_true", help="train it anew where it is trained already")
     parser.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
 
     parser = commands.add("evaluate", "measure a trained run on the test split", evaluate)
@@ -75,7 +76,8 @@ def train(options: o.Parsed) -> int:
     from bench.training.run import train_run
 
     where = (options.corpora, options.out, options.state)
-    how = {"device": options.device, "threads": options.threads, "wait": options.wait}
+    how = {"device": options.device, "threads": options.threads}
+    how |= {"wait": options.wait, "again": options.again}
     try:
         done = train_run(o.run_of(options), *where, **how)
     except Interrupted as stopped:
@@ -163,16 +165,19 @@ def publish(options: o.Parsed) -> int:
 
 
 def status(options: o.Parsed) -> int:
-    """Runs in progress and failed, and how many are finished."""
+    """Runs in progress and failed, how many are finished, and what is left."""
     from rich.console import Console
 
     from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
     from bench.cli.results import check_results
-    from bench.cli.status import counts, progress
+    from bench.cli.status import counts, left, progress
 
     check_results(options.results)
-    rows = list(progress(options.results, load_catalog(), o.settings_of(options)))
+    catalog = load_catalog()
+    rows = list(progress(options.results, catalog, o.settings_of(options)))
     print_rows(Console(), rows)
     print(f"{counts(options.results)}, {len(rows)} in progress or failed")
+    if plan := left(options.results, catalog):
+        print(plan)
     return 0

@@ -1,4 +1,4 @@
-"""``bench status``: runs in progress and failed, and how many are finished."""
+"""``bench status``: what trains and what is measured now, what failed, and what is left of what was asked for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json
 from bench.base.times import span
 from bench.catalog.catalog import Catalog
+from bench.planning.remembered import remembered
 from bench.planning.resolve import find_run
+from bench.planning.summary import recorded_summary
 from bench.store.freshness import goes_on
+from bench.store.seal import is_sealed
 
-SILENT = 300  # seconds without news after which a training is presumed dead; it reports each minute
+SILENT = 300  # seconds without news after which a training is presumed dead; it reports every few seconds
+SILENT_MEASURE = 3600  # an evaluation reports before each measure, of which one may take long
 
 
 def progress(results: Path, catalog: Catalog, settings: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -22,16 +26,22 @@ def progress(results: Path, catalog: Catalog, settings: Mapping[str, Any]) -> It
 
     The catalog and the overrides of ``settings`` say what the same command would train now.
     """
-    of_evaluations = (results / "runs").glob("*/*/*/*/seed*/status.json")  # left by those that failed
+    of_evaluations = (results / "runs").glob("*/*/*/*/seed*/status.json")  # in progress, or failed
     for path in (*sorted((results / "state").glob("*/status.json")), *sorted(of_evaluations)):
         try:
             status = read_json(path)
-            now = (
-                "" if status["state"] == "failed" else _next(catalog, settings, results, path.parent, status)
-            )
-            yield [status["name"], *_stand(status, time.time() - path.stat().st_mtime, now)]
+            quiet = time.time() - path.stat().st_mtime
+            if status["state"] == "evaluating":
+                yield [status["name"], *_measured(status, quiet)]
+                continue
+            failed = status["state"] == "failed"
+            now = "" if failed else _next(catalog, settings, results, path.parent, status)
+            yield [status["name"], *_stand(status, quiet, now)]
+        except FileNotFoundError:  # it has finished since it was listed
+            continue
         except (BenchError, KeyError, TypeError) as error:
-            yield [str(path), "damaged", getattr(error, "what", repr(error))]
+            if path.exists():
+                yield [str(path), "damaged", getattr(error, "what", repr(error))]
 
 
 def _next(
@@ -57,12 +67,46 @@ def _stand(status: dict[str, Any], quiet: float, now: str) -> tuple[str, str]:
         return "stopped", f"{done}; {now}"
     if quiet > SILENT:
         return "silent", f"{done}, nothing heard for {span(quiet)}; {now}"
-    return "running", f"{done}, about {span((steps - step) * status['seconds'] / max(step, 1))} left"
+    return "running", f"{done}, {_left(step, steps, status['seconds'], quiet)}"
+
+
+def _left(step: int, steps: int, seconds: float, quiet: float) -> str:
+    """The speed and the time left, once a step was made."""
+    if step == 0 or seconds <= 0:
+        return f"preparing since {span(quiet)}"
+    left = max((steps - step) * seconds / step - quiet, 0.0)
+    return f"{step / seconds:.2g} steps/s, about {span(left)} left"
+
+
+def _measured(status: dict[str, Any], quiet: float) -> tuple[str, str]:
+    """The same of an evaluation in progress, which says so before each measure."""
+    far = f"{status['measure']} ({status['done'] + 1} of {status['of']} measures)"
+    if quiet > SILENT_MEASURE:
+        return "silent", f"measuring {far}, nothing heard for {span(quiet)}; the same command measures again"
+    return "measuring", f"{far}, since {span(time.time() - status['began'])}"
 
 
 def counts(results: Path) -> str:
     """How many runs are finished, in a sentence."""
     folders = {path.parent for path in (results / "runs").glob("*/*/*/*/seed*/run.json")}
-    measured = sum((folder / "measurements.json").exists() for folder in folders)
-    waiting = len(folders) - measured
-    return f"{measured} trained and measured" + (f", {waiting} trained but not measured" if waiting else "")
+    records = [folder / "measurements.json" for folder in folders if (folder / "measurements.json").exists()]
+    waiting, unsealed = len(folders) - len(records), sum(map(_unsealed, records))
+    return (
+        f"{len(records)} trained and measured"
+        + (f" ({unsealed} unsealed: their records carry no digest)" if unsealed else "")
+        + (f", {waiting} trained but not measured" if waiting else "")
+    )
+
+
+def _unsealed(path: Path) -> bool:
+    try:
+        return not is_sealed(read_json(path))
+    except (BenchError, TypeError):
+        return False  # damaged, which the report tells
+
+
+def left(results: Path, catalog: Catalog) -> str:
+    """What is left of what the workflow was asked for last, in a sentence; empty where that is not known."""
+    if (asked := remembered(results, catalog)) is None:
+        return ""
+    return f"Asked for last: {recorded_summary(catalog, asked.plan, results, asked.device)}"

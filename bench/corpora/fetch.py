@@ -1,17 +1,17 @@
 """Fetch the files of a corpus, from the cache, a mirror or their public URL, and verify every one of them.
 
-A file is used only after its sha256 (else git blob id, git tree id, size) was checked; a download goes to a
-temporary name and is renamed after the check, so that nothing partial ever looks finished.
+A file is used only after its sha256 (else git blob id, git tree id, size) was checked, each time anew: nobody's note
+of an earlier check decides. A download goes to a temporary name and is renamed after the check, so that nothing
+partial ever looks finished.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pooch
@@ -19,7 +19,7 @@ import requests
 
 from bench.base import environment
 from bench.base.errors import BenchError
-from bench.base.files import git_blob_id, read_json, replacing, sha256_file, stable_hash, write_json
+from bench.base.files import git_blob_id, replacing, sha256_file
 from bench.base.outputs import set_aside
 from bench.corpora.archives import folder_members, git_tree_id
 from bench.corpora.entry import CorpusEntry, SourceFile
@@ -36,26 +36,46 @@ class _FetchError(Exception):
 
 
 def default_cache() -> Path:
-    """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user."""
-    return environment.cache() or Path(pooch.os_cache("latent-text-bench"))
+    """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user.
+
+    Raises :class:`BenchError` for a user without a home folder.
+    """
+    try:
+        return environment.cache() or Path(pooch.os_cache("latent-text-bench"))
+    except RuntimeError as error:
+        remedy = "set BENCH_CACHE to a folder that you may write to, or set HOME"
+        raise BenchError("no home folder, so no folder to keep downloads in", remedy=remedy) from error
 
 
 def fetch(
-    entry: CorpusEntry, *, mirror: str | None = None, cache: Path | None = None, progress: bool = True
+    entry: CorpusEntry,
+    *,
+    mirror: str | None = None,
+    cache: Path | None = None,
+    progress: bool = True,
+    recorded: Mapping[str, Path] | None = None,
 ) -> dict[str, Path]:
     """Verified local paths of all files of ``entry``, by their ``path`` in the catalog.
 
-    Each file is taken from ``cache`` (default :func:`default_cache`), else from ``mirror`` (a folder or an
-    http(s) base URL that holds ``<mirror>/<path>``; default the variable ``BENCH_MIRROR``; files of a folder
-    are used where they are), else downloaded. Raises :class:`BenchError` naming the file, every source
-    that was tried with its fault, and where the file could be put by hand.
+    Each file is taken from where an earlier call has ``recorded`` it, else from ``cache`` (default
+    :func:`default_cache`), else from ``mirror`` (a folder or an http(s) base URL that holds ``<mirror>/<path>``;
+    default the variable ``BENCH_MIRROR``; files of a folder are used where they are), else downloaded. Raises
+    :class:`BenchError` naming the file, every source that was tried with its fault, and where the file could be
+    put by hand.
     """
-    mirror = environment.mirror_of(mirror) if mirror else environment.mirror()
+    mirror = environment.given_mirror(mirror) if mirror else environment.mirror()
+    if all(file.local is not None for file in entry.files):
+        cache = Path()  # nothing is looked for there: no user needs one
     cache = default_cache() if cache is None else Path(cache)
-    return {file.path: fetch_file(file, mirror, cache, progress) for file in entry.files}
+    known = recorded or {}
+    return {
+        file.path: fetch_file(file, mirror, cache, progress, known.get(file.path)) for file in entry.files
+    }
 
 
-def fetch_file(file: SourceFile, mirror: str | None, cache: Path, progress: bool) -> Path:
+def fetch_file(
+    file: SourceFile, mirror: str | None, cache: Path, progress: bool, recorded: Path | None = None
+) -> Path:
     """The verified local path of one file; see :func:`fetch`."""
     if file.local is not None:
         if not file.local.is_file():
@@ -63,7 +83,7 @@ def fetch_file(file: SourceFile, mirror: str | None, cache: Path, progress: bool
             raise BenchError("file of a corpus not found", where=file.local, remedy=remedy)
         return file.local
     faults = []
-    for place, attempt in _sources(file, mirror, cache, progress):
+    for place, attempt in _sources(file, mirror, cache, progress, recorded):
         try:
             path = attempt()
         except _FetchError as error:
@@ -83,37 +103,31 @@ def fetch_file(file: SourceFile, mirror: str | None, cache: Path, progress: bool
 
 
 def _sources(
-    file: SourceFile, mirror: str | None, cache: Path, progress: bool
+    file: SourceFile, mirror: str | None, cache: Path, progress: bool, recorded: Path | None
 ) -> Iterator[tuple[str, Callable[[], Path]]]:
     """(name, function that returns a verified path or raises ``_FetchError``) in the order of trial."""
     target = cache / file.path
+    if recorded is not None and recorded != target:
+        yield f"recorded {recorded}", lambda: _checked(file, recorded)
     if target.exists():
-        yield f"cache {target}", lambda: _checked(file, target, cache)
+        yield f"cache {target}", lambda: _checked(file, target)
     if mirror is not None and "://" in mirror:
         url = f"{mirror}/{file.path}"
-        yield f"mirror {url}", lambda: _download(url, file, target, cache, progress)
+        yield f"mirror {url}", lambda: _download(url, file, target, progress)
     elif mirror is not None:
-        there = Path(mirror).expanduser().absolute() / file.path
-        yield f"mirror {there}", lambda: _checked(file, there, cache)
+        there = Path(mirror).absolute() / file.path
+        yield f"mirror {there}", lambda: _checked(file, there)
     if file.url is not None:
         public = file.url
-        yield public, lambda: _download(public, file, target, cache, progress)
+        yield public, lambda: _download(public, file, target, progress)
 
 
-def _checked(file: SourceFile, path: Path, cache: Path) -> Path:
-    """``path`` itself if it is the right file; remembered as long as its size and time of change stay."""
+def _checked(file: SourceFile, path: Path) -> Path:
+    """``path`` itself if it is the right file."""
     try:
-        stat = path.stat()
-    except FileNotFoundError as error:
-        raise _FetchError("no such file") from error
-    kind, expected = identity(file)
-    seen = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, kind: expected}
-    note = cache / ".verified" / f"{stable_hash(str(path))}.json"
-    if note.exists() and read_json(note) == seen:
-        return path
-    verify(file, path)
-    if os.access(cache if cache.exists() else cache.parent, os.W_OK):  # a shared cache may be read-only
-        write_json(note, seen)
+        verify(file, path)
+    except OSError as error:
+        raise _FetchError((error.strerror or str(error)).lower()) from error
     return path
 
 
@@ -149,7 +163,7 @@ def _fingerprint(kind: str, expected: str, path: Path) -> str:
     return sha256_file(path) if kind == "sha256" else git_blob_id(path)
 
 
-def _download(url: str, file: SourceFile, target: Path, cache: Path, progress: bool) -> Path:
+def _download(url: str, file: SourceFile, target: Path, progress: bool) -> Path:
     """Download to a temporary name, verify, rename; try again, later and later, while that may help."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -158,7 +172,7 @@ def _download(url: str, file: SourceFile, target: Path, cache: Path, progress: b
                 verify(file, part)
                 if aside := set_aside(target):  # it is not the right file, and may be somebody's
                     _log.warning("%s is another file: it is %s now", target, aside.name)
-            return _checked(file, target, cache)
+            return target
         except _FetchError as error:
             refused = isinstance(error.__cause__, requests.HTTPError) and not _may_recover(error.__cause__)
             if refused or attempt == ATTEMPTS:

@@ -38,6 +38,7 @@ from bench.store.freshness import (
     to_measure,
 )
 from bench.store.provenance import provenance
+from bench.store.seal import changed_since, sealed
 
 MEASUREMENTS = "measurements.json"
 LATENTS = "latents.safetensors"
@@ -101,7 +102,7 @@ class _Evaluation:
         self, settings: RunSettings, corpus: Prepared, run: dict[str, Any], folder: Path, evaluators: Path
     ) -> None:
         self.settings, self.corpus, self.run, self.folder = settings, corpus, run, folder
-        self.evaluators = evaluators
+        self.evaluators, self.began = evaluators, time.time()
         self.wanted: dict[str, Any] = {}
         if run["state"] == "finished":
             self.wanted = wanted(settings, read_json(corpus.folder / "corpus.json"))
@@ -113,8 +114,9 @@ class _Evaluation:
         with contextlib.suppress(
             BenchError, OSError, ValueError, TypeError, KeyError
         ):  # then it is measured anew
-            content = upgraded_record(read_json(self.folder / MEASUREMENTS))
-            same = content.get("state") == self.run["state"]
+            recorded = read_json(self.folder / MEASUREMENTS)
+            content, whole = upgraded_record(recorded), not changed_since(recorded, self.folder)
+            same = whole and content.get("state") == self.run["state"]
             if same and is_evaluation_of(content, self.run, self.settings):
                 finished = content.get("state") == "finished"
                 return content, Results.read(self.folder, content) if finished else None
@@ -138,7 +140,9 @@ class _Evaluation:
         results = self._measured(names, place) if names else Results()
         content = self._record(results, place, threads, started)
         content["seconds"] = time.perf_counter() - began + (before or {}).get("seconds", 0.0)
+        content = sealed(content, self.folder)
         write_json(self.folder / MEASUREMENTS, content)
+        (self.folder / STATUS).unlink(missing_ok=True)
         return content
 
     def _measured(self, names: list[str], device: torch.device) -> Results:
@@ -149,8 +153,9 @@ class _Evaluation:
         if self.content and set(names) & set(results.measures):
             results.drop(names)  # first, so that no record is left beside tables of another version
             left = {"measures": results.measures, "measurements": results.measurements}
-            write_json(self.folder / MEASUREMENTS, self.content | left)
-        for name in names:
+            write_json(self.folder / MEASUREMENTS, sealed(self.content | left, self.folder))
+        for place, name in enumerate(names):
+            self._status(name, place, len(names))
             self._measure(find_measure(name), context, words, results)
         results.sort(measures())
         if context.model.encoder is not None and not (self.folder / LATENTS).exists():
@@ -158,6 +163,11 @@ class _Evaluation:
             write_with(self.folder / LATENTS, lambda path: save_file(save, path))
         results.write(self.folder)
         return results
+
+    def _status(self, measure: str, done: int, of: int) -> None:
+        """Say in a small file how far the evaluation is, for those who watch."""
+        told = {"name": self.settings.name, "state": "evaluating", "measure": measure}
+        write_json(self.folder / STATUS, told | {"done": done, "of": of, "began": self.began})
 
     def _measure(self, measure: Measure, context: Context, words: np.ndarray, results: Results) -> None:
         began = time.perf_counter()

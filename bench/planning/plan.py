@@ -40,9 +40,9 @@ class Request(Model):
     @classmethod
     def _ranges(cls, value: Any) -> Any:
         """``3`` stands for a list of one; ``0-4,7``, or a list that holds it, for six. Each is 0 or more."""
-        if not isinstance(value, str | int | list | tuple):
+        if not isinstance(value, str | int | float | list | tuple):
             return value
-        parts = [value] if isinstance(value, str | int) else value
+        parts = [value] if isinstance(value, str | int | float) else value
         texts = [text.strip() for part in parts for text in str(part).split(",")]
         return tuple(dict.fromkeys(seed for text in texts for seed in _seeds(text)))
 

@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import shlex
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.base import environment
+from bench.base.errors import unknown
 from bench.base.files import stable_hash
 from bench.base.identity import STAGES
 from bench.base.locks import locked
@@ -26,7 +27,9 @@ from bench.catalog.systems import SHOWN
 from bench.corpora.entry import SAID
 from bench.metrics.needs import asked, wanted
 from bench.planning.configuration import Compute, compute_of, configured, typed
+from bench.planning.copied import put_in_order
 from bench.planning.plan import Plan, Request, make_plan, systems_of
+from bench.planning.remembered import remember
 from bench.planning.resolve import find_run, text_rules
 from bench.planning.resources import Needs, evaluation_needs, sizes_of, training_needs
 from bench.planning.summary import recorded_summary
@@ -43,12 +46,15 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     environment.check()
     values = typed(config, arguments)
     compute = compute_of(values)
+    if compute.mirror:
+        environment.given_mirror(compute.mirror)
     folders = [str(Path(folder).absolute()) for folder in compute.catalog]
     before = os.environ.get(VARIABLE, "")
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
     catalog = load_catalog()
     workflow = Workflow(catalog, targets(catalog, configured(values, catalog)), compute)
-    workflow.plan_of(ALL)  # every name in it is known
+    for target in {ALL, *workflow.requests.keys() & set(arguments)}:  # every name in them is known
+        put_in_order(catalog, workflow.plan_of(target).runs.values(), workflow.results, wanted)
     config.update(values)
     return workflow
 
@@ -64,6 +70,12 @@ class Workflow:
         self._runs: dict[str, RunSettings] = {}
 
     # Targets and reports
+
+    def check_targets(self, asked: Iterable[str]) -> None:
+        """Raise :class:`BenchError` with the nearest name for a target that is none, and no path of a file either."""
+        for name in asked:
+            if name not in self.requests and "/" not in name:
+                raise unknown("target", name, self.requests)
 
     def plan_of(self, target: str) -> Plan:
         """The plan of a target."""
@@ -226,8 +238,10 @@ class Workflow:
         found = [text.read_text(encoding="utf-8") for text in texts if text.is_file()]
         return "\n".join([*found, *(f"The report: {folder / 'index.html'}" for folder in folders)])
 
-    def hold_results(self) -> None:
+    def hold_results(self, asked: Sequence[str] = ()) -> None:
         """Lock the results folder until the process ends: one workflow at a time works on it.
+
+        What is ``asked`` for is left there for ``bench status``.
 
         Raises :class:`BenchError` if another does, from wherever that was started, and where a folder is not ours:
         Snakemake removes the outputs of a job before it starts.
@@ -239,6 +253,8 @@ class Workflow:
         for name in self.report_names():
             if (self.results / name).exists():
                 check(self.results / name, REPORT)
+        targets = [name for name in asked if name in self.requests] or [ALL]
+        remember(self.results, [self.requests[name] for name in targets], self.compute.device)
 
 
 def _target(report: str) -> str:

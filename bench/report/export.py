@@ -1,8 +1,11 @@
-"""What stands beside the tables: CSV and JSON with nothing rounded."""
+"""What stands beside the tables: CSV and JSON with nothing rounded.
+
+A CSV begins with the mark of UTF-8 by which spreadsheets know it, and has a header also where it has no rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from bench.analysis.compare import Cell
 from bench.base.files import write_json, write_with
 
 LISTS = ("seeds", "values", "failed_seeds", "marks", "files")
+CSV = "utf-8-sig"
 TEXTS = ("label", "setting", "reason", "note", "bias", "definition")
 
 
@@ -33,12 +37,14 @@ def write_cells(cells: Iterable[Cell], path: Path, base: Path) -> None:
         frame[column] = [" ".join(map(str, row[column])) for row in rows]
     for column in TEXTS:
         frame[column] = frame[column].map(harmless)
-    write_with(path, lambda part: frame.to_csv(part, index=False))
+    write_with(path, lambda part: frame.to_csv(part, index=False, encoding=CSV))
     write_json(path.with_suffix(".json"), rows)
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, base: Path) -> None:
-    """Write rows of plain values as CSV and, beside it, as JSON.
+def write_rows(
+    rows: Iterable[Mapping[str, Any]], path: Path, base: Path, columns: Sequence[str] = ()
+) -> None:
+    """Write rows of plain values as CSV and, beside it, as JSON; ``columns`` stand in the CSV also without rows.
 
     In the CSV lists are joined by spaces and texts are harmless; files are named relative to ``base``.
     """
@@ -54,8 +60,10 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: Path, base: Path) -> Non
         return harmless(value) if isinstance(value, str) else value
 
     kept = [{key: plain(value) for key, value in row.items()} for row in rows]
-    frame = pandas.DataFrame([{key: joined(value) for key, value in row.items()} for row in kept])
-    write_with(path, lambda part: frame.to_csv(part, index=False))
+    names = list(dict.fromkeys([*columns, *(key for row in kept for key in row)]))
+    flat = [{key: joined(value) for key, value in row.items()} for row in kept]
+    frame = pandas.DataFrame(flat, columns=names)
+    write_with(path, lambda part: frame.to_csv(part, index=False, encoding=CSV))
     write_json(path.with_suffix(".json"), kept)
 
 

@@ -133,7 +133,8 @@ class Site:
             self._table(view)
         for paper in material.papers:
             ledger = pages.ledger(material, paper)
-            write_rows(claims.rows_of(material.claims[paper]), self.folder / ledger["csv"], material.results)
+            rows, path = claims.rows_of(material.claims[paper]), self.folder / ledger["csv"]
+            write_rows(rows, path, material.results, claims.COLUMNS)
         write_data(material, self.folder)
         entries = (material.catalog.papers[name].bibtex for name in material.papers)
         write_text(self.folder / BIBTEX, "\n".join(filter(None, entries)))

@@ -23,6 +23,7 @@ from bench.base.text_rules import TextRules
 from bench.base.upgrade import upgraded, upgraded_record
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.readers import versions_of
+from bench.store.seal import seal_fault
 
 Stage = Literal["train", "evaluate"]
 Record = Mapping[str, Any]  # the content of run.json or measurements.json
@@ -168,15 +169,20 @@ def mark_of(run: RunSettings, asked: Mapping[str, Any]) -> str:
 
 def corpus_mark(entry: CorpusEntry, rules: TextRules, folder: Path) -> str:
     """The same of the preparation of a corpus into ``folder``."""
-    content, versions = stable_hash(entry.content()), versions_of(entry)
-    asked = corpus_identity(content, rules, versions)
+    if is_prepared(entry, rules, folder):
+        return str(_content(folder / "corpus.json")["identity"])
+    return corpus_identity(stable_hash(entry.content()), rules, versions_of(entry))
+
+
+def is_prepared(entry: CorpusEntry, rules: TextRules, folder: Path) -> bool:
+    """Whether ``folder`` holds the corpus as ``entry`` and ``rules`` have it today."""
     recorded = _content(folder / "corpus.json")
     try:
         same_rules = TextRules.model_validate(recorded.get("rules")) == rules
     except ValidationError:
-        return asked
-    same = same_rules and (recorded.get("entry"), recorded.get("versions")) == (content, versions)
-    return str(recorded["identity"]) if same else asked
+        return False
+    now = (stable_hash(entry.content()), versions_of(entry))
+    return same_rules and (recorded.get("entry"), recorded.get("versions")) == now
 
 
 def state_folder(state: Path, run: RunSettings, data_hash: str) -> Path:
@@ -222,9 +228,13 @@ def begun_as_now(begun_with: Mapping[str, str] | None, runs: Path) -> bool:
 
 
 def measured_record(run: RunSettings, runs: Path, trained: Record) -> dict[str, Any] | None:
-    """The ``measurements.json`` of ``run`` below ``runs``; None if there is none, or one of another evaluation."""
+    """The ``measurements.json`` of ``run`` below ``runs``; None if there is none, or it is of another evaluation.
+
+    Also None for one that was changed since it was measured.
+    """
     content = _content(runs / run.name / "measurements.json")
-    return content if content and is_evaluation_of(content, trained, run) else None
+    usable = content and not seal_fault(content) and is_evaluation_of(content, trained, run)
+    return content if usable else None
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from bench.base.files import read_json, replacing, sha256_file, write_json
 from bench.base.outputs import RESULTS, claim
 from bench.base.run_names import parse_name
 from bench.store.freshness import WEIGHTS
+from bench.store.seal import TABLES as EVALUATION
+from bench.store.seal import changed_since, is_sealed, sealed
 from bench.store.shown import read_shown
 
 TRAINING = ("training.parquet", "validation.parquet")
-EVALUATION = ("sentences.parquet", "texts.json", "histograms.json")  # a run that diverged has none
 LAST = ("run.json", "measurements.json")
 CORPUS_FILES = ("card.json", "corpus.json")
 
@@ -36,6 +37,8 @@ def publish(results: Path, name: str) -> Path:
         raise BenchError(
             "the measurements are of other weights", where=source, remedy="evaluate the run again"
         )
+    if fault := changed_since(measured, source):
+        raise BenchError(fault, where=source, remedy=f"bench evaluate {name}")
     files = (*TRAINING, *(EVALUATION if run["state"] == "finished" else ()), *LAST)
     copies = [(source / file, target / file) for file in files]
     at = Path("corpora", paper, corpus)
@@ -49,6 +52,8 @@ def publish(results: Path, name: str) -> Path:
         texts = target / "texts.json"
         # sentences of the corpus are not ours to publish; the models' own stay
         write_json(texts, [one.without_corpus().model_dump() for one in read_shown(read_json(texts))])
+        if is_sealed(measured):
+            write_json(target / "measurements.json", sealed(measured, target))
     return target
 
 

@@ -30,7 +30,7 @@ from bench.store.freshness import (
     recorded_settings,
 )
 from bench.store.shown import Shown, read_shown
-from bench.store.texts import Measurement, document_fault, reasons, table_fault
+from bench.store.texts import Measurement, document_fault, measurements_of, outside, reasons, table_fault
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
 Origin = Literal["own", "published"]
@@ -221,13 +221,13 @@ def _load_evaluation(record: RunRecord) -> None:
         else:
             record.state, record.reason = "not evaluated", "trained, but not evaluated yet"
         return
-    record.evaluation = evaluation = upgraded_record(evaluation)
-    try:
-        record.measurements = [Measurement.model_validate(m) for m in evaluation["measurements"]]
-    except ValidationError as error:
-        record.faults.append(f"measurements.json: {reasons(error)}")
+    record.measurements, damage = measurements_of(evaluation)
+    record.evaluation = upgraded_record(evaluation)
+    if damage:
+        record.faults.append(f"measurements.json: {damage}")
         record.state, record.reason = "damaged", record.faults[-1]
         return
+    record.faults += [f"measurements.json: {fault}" for fault in outside(record.measurements)]
     if fault := _other_evaluation(record):
         record.faults.append(f"measurements.json: {fault}")
         record.measurements, record.state, record.reason = [], "stale", fault

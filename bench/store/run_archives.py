@@ -18,6 +18,7 @@ from bench.base.outputs import RESULTS, claim
 from bench.base.settings import RunSettings
 from bench.store.freshness import WEIGHTS, is_evaluation_of, is_training_of, recorded_settings
 from bench.store.published import EVALUATION, LAST, TRAINING
+from bench.store.seal import changed_since
 
 FIRST = "runs.json"  # the names of the runs, each after that with which it begins
 
@@ -128,7 +129,9 @@ def _fault(run: RunSettings, content: dict[str, Any], runs: Path, results: Path)
         path = folder / kind
         if (path.exists() or kind != WEIGHTS) and (not path.exists() or sha256_file(path) != digest):
             return f"{kind} is not the file that the run wrote"
-    measured = folder / "measurements.json"
-    if measured.exists() and not is_evaluation_of(read_json(measured), content, run):
+    measured = read_json(folder / "measurements.json") if (folder / "measurements.json").exists() else None
+    if measured is not None and (fault := changed_since(measured, folder)):
+        return fault
+    if measured is not None and not is_evaluation_of(measured, content, run):
         return "its measurements are of another training, or of other settings than these: give the same --settings"
     return ""

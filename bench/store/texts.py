@@ -6,13 +6,17 @@ number may be infinite or not a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from bench.base.upgrade import upgraded_record
+from bench.store.seal import seal_fault
+
+ROUNDING = 1e-6  # relative: how far a value may lie beside an end of its interval for want of digits
 TOLD = 3  # faults of one file that are named
 FILLED: dict[str, tuple[str, ...]] = {
     "training.parquet": ("step",),
@@ -56,6 +60,26 @@ class Measurement(BaseModel):
     def name(self) -> str:
         """The metric, with the part behind a colon where there is one."""
         return f"{self.metric}:{self.part}" if self.part else self.metric
+
+
+def measurements_of(evaluation: Mapping[str, Any]) -> tuple[list[Measurement], str]:
+    """The numbers of a ``measurements.json``; none, with the reason, where it is not what an evaluation wrote."""
+    if fault := seal_fault(evaluation):
+        return [], fault
+    try:
+        return [Measurement.model_validate(m) for m in upgraded_record(evaluation)["measurements"]], ""
+    except ValidationError as error:
+        return [], reasons(error)
+
+
+def outside(measurements: Iterable[Measurement]) -> list[str]:
+    """Values that lie outside their own intervals, each in words."""
+    return [
+        f"{one.name} ({one.estimator}) is {one.value:g}, outside its own interval [{one.low:g}, {one.high:g}]"
+        for one in measurements
+        if one.value is not None and one.low is not None and one.high is not None
+        if not one.low - ROUNDING * abs(one.low) <= one.value <= one.high + ROUNDING * abs(one.high)
+    ]
 
 
 class _Accumulation(Document):

@@ -41,6 +41,8 @@ from bench.training.state import Progress
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
 from bench.training.validation_split import ValidationSplit
 
+NEWS = 2.0  # seconds between two words about how far a run is, for `bench status`
+
 
 class OutOfMemory(Exception):
     """A step did not fit into memory. What it has left in the model and the optimiser is of no use."""
@@ -157,7 +159,7 @@ class Trainer:
         Raises :class:`Diverged`, :class:`OutOfMemory`, or :class:`Interrupted` after saving the state.
         """
         training = self.settings.training
-        last_saved = time.monotonic()
+        last_saved = told = time.monotonic()
         self._status("running")
         with self._stopping_on_signals():
             while not self.done:
@@ -171,10 +173,16 @@ class Trainer:
                         f"stopped by signal {self._stop} after step {self.progress.step}; saved"
                     )
                     raise Interrupted(self._stop)
-                if time.monotonic() - last_saved > self.checkpoint_seconds:
+                now = time.monotonic()
+                if now - last_saved > self.checkpoint_seconds:
                     self.save()
-                    self._status("running")
-                    last_saved = time.monotonic()
+                    last_saved = now = time.monotonic()
+                if now - told > NEWS:
+                    with contextlib.suppress(
+                        BenchError
+                    ):  # a full disk: it will be told where more is at stake
+                        self._status("running")
+                    told = now
 
     def one_step(self, step: int) -> None:
         """Train on the batch of ``step`` (1-based) and log it.
@@ -303,7 +311,8 @@ class Trainer:
         """Say in a small file how far the run is, for those who watch."""
         done = {"name": self.settings.name, "state": state, "step": self.progress.step}
         done |= {"data_hash": self.data_hash}
-        more = {"steps": self.settings.training.steps, "seconds": self.progress.seconds, "reason": None}
+        seconds = self.progress.seconds + self.progress.validation_seconds
+        more = {"steps": self.settings.training.steps, "seconds": seconds, "reason": None}
         write_json(self.folder / STATUS, done | more)
 
     @contextlib.contextmanager

@@ -49,13 +49,14 @@ def train_run(
     device: str,
     threads: int | None,
     wait: bool = False,
+    again: bool = True,
 ) -> dict[str, Any]:
     """Train one run and write its folder below ``out``; returns the content of ``run.json``.
 
     A run whose loss diverges is finished too: its state says so. One whose memory does not hold a batch goes
     on from its last checkpoint with batches in smaller parts. Raises :class:`BenchError` when another process
     trains the same run, unless told to ``wait`` for it and to take what it leaves; passes on what stops the
-    process after saving the state.
+    process after saving the state. Without ``again`` a run that is trained already is left as it is.
     """
     prepare_process(threads)
     chosen = choose_device(device)
@@ -71,7 +72,9 @@ def train_run(
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)
     with locked(folder, settings.name, wait=wait) as waited:
-        content = _already_there(settings, corpus, out) if waited else None
+        content = _already_there(settings, corpus, out) if waited or not again else None
+        if content is not None and not waited:
+            print(f"{settings.name} is trained already: --again trains it again", file=sys.stderr)
         if content is None:
             with failure_noted(folder, settings.name):
                 trainer, reason = _trained(settings, corpus, folder, chosen, out)

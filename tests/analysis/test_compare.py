@@ -10,6 +10,7 @@ from typing import Any
 import pandas
 import pytest
 
+from bench.analysis.claims import COLUMNS
 from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, of_their_own, printed_counts
 from bench.analysis.margins import margin_of
 from bench.base.files import read_json, write_json
@@ -221,6 +222,12 @@ def test_csv_holds_every_cell_and_no_formula(results: Any, catalog: Catalog, tmp
     rows = [{"what": "=1", "by_seed": (0.1, 0.2), "files": [results.root / "a" / "b.json"], "n": None}]
     write_rows(rows, tmp_path / "r.csv", results.root)
     assert (tmp_path / "r.csv").read_text().splitlines()[1] == "'=1,0.1 0.2,a/b.json,"
+    for name in ("t.csv", "r.csv"):
+        assert (
+            (tmp_path / name).read_bytes().startswith(b"\xef\xbb\xbf")
+        )  # by which a spreadsheet knows UTF-8
+    write_rows([], tmp_path / "none.csv", results.root, COLUMNS)  # a paper without claims
+    assert list(pandas.read_csv(tmp_path / "none.csv").columns) == list(COLUMNS)
     assert harmless("-ln P") == "'-ln P"
     assert harmless("VAE") == "VAE"
 

@@ -95,6 +95,16 @@ def test_a_holder_that_is_killed_frees_its_lock(tmp_path: Path) -> None:
     assert not (tmp_path / ".lock").exists()
 
 
+def test_a_user_without_a_name_is_told_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    said = rf"of user {os.getuid()} on"
+    with locked(tmp_path, "it"), pytest.raises(BenchError, match=said), locked(tmp_path, "it"):
+        pass
+
+
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A folder like /tmp, below folders that anyone may enter."""

@@ -16,6 +16,7 @@ import pytest
 from bench.base.files import read_json, write_json
 from bench.base.outputs import MARK
 from bench.cli.main import main
+from bench.store.seal import is_sealed, sealed
 from tests.conftest import CORPUS, TINY
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in ("run.json", "measurements.json"):  # as if the code were committed
         content = read_json(folder / "results" / "runs" / RUN / file)
         content["provenance"] |= {"code_version": "a" * 40, "dirty": False}
-        write_json(folder / "results" / "runs" / RUN / file, content)
+        run = folder / "results" / "runs" / RUN
+        write_json(run / file, sealed(content, run) if is_sealed(content) else content)
     return folder
 
 

@@ -71,6 +71,16 @@ def test_a_compiler_is_needed_until_kenlm_is_there(
     assert [f.status for f in doctor.check_build_tools(installed)] == [status, status]
 
 
+def test_a_cluster_needs_its_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(doctor.check_cluster(lambda _: None)) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (found,) = doctor.check_cluster(lambda name: f"/usr/bin/{name}")
+    assert (found.status, "pip install snakemake-executor-plugin-slurm" in str(found.remedy)) == (
+        "warn",
+        True,
+    )
+
+
 @pytest.mark.parametrize(("free", "status"), [(50e9, "ok"), (2e9, "warn"), (1e8, "fail")])
 def test_little_space(free: float, status: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))

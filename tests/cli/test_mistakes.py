@@ -21,6 +21,7 @@ from tests.conftest import CORPUS
 
 TRAIN = ("train", RUN, *CPU, "--settings")
 MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
+    (("fetch", "ptb", "--mirror", "/nope", "--out", "x.json"), ("the mirror is not there", "where:   /nope")),
     (("fetch", "pbt", "--out", "x.json"), ("unknown corpus 'pbt'", "did you mean 'ptb'")),
     (
         ("prepare", "coupled", CORPUS, "--sources", "x", "--out", "y"),
@@ -94,12 +95,14 @@ def test_a_mistake_is_one_message(
     ("arguments", "message"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "did you mean 'train'?"),
         (["list", "metrics"], "invalid choice: 'metrics'"),
         (["train"], "the following arguments are required: run"),
         (["train", RUN, "--threads", "0"], "argument --threads: '0' is not a positive number"),
         (["train", RUN, "--thread", "x"], "'x' is not a positive number"),
         (["status", "--verbose"], "unrecognized arguments: --verbose"),
+        (["train", RUN, "--setings", "{}"], "did you mean '--settings'?"),
+        (["evaluate", RUN, "--divice=cpu"], "did you mean '--device'?"),
     ],
 )
 def test_a_wrong_usage_is_told(
@@ -108,7 +111,10 @@ def test_a_wrong_usage_is_told(
     with pytest.raises(SystemExit) as left:
         main(arguments)
     assert left.value.code == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told.splitlines()) == 2
+    assert told.splitlines()[1].endswith("--help lists what there is")
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "{", '{"mine/train.txt": "absent.txt"}'])
@@ -169,6 +175,28 @@ def test_a_corpus_that_cannot_be_used_is_explained(
     message = refused(*own(*texts), "--settings", settings)
     assert all(part in message for part in parts), message
     assert not (here / "out").exists()
+
+
+def test_a_corpus_of_ones_own_without_its_catalog_is_told(
+    own: Any, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(FINE, FINE, FINE)
+    monkeypatch.delenv("BENCH_CATALOG")
+    message = refused("fetch", "mine", "--out", "again.json")
+    assert "the corpus 'mine' is in no catalog that was given" in message
+    assert "BENCH_CATALOG=catalog, or snakemake --config catalog=catalog" in message
+
+
+def test_a_run_that_is_trained_is_not_trained_again_unasked(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = here / "results" / "runs" / RUN
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert main([*TRAIN, SETTINGS]) == 0
+    assert f"{RUN} is trained already: --again trains it again" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert main([*TRAIN, SETTINGS, "--again"]) == 0
+    assert (folder / "run.json").stat().st_mtime_ns != before[folder / "run.json"]
 
 
 def test_a_file_of_ones_own_corpus_that_is_gone_is_told(own: Any, refused: Refused, here: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bench.base.files import read_json, write_json
 from bench.cli.main import main
+from bench.store.seal import is_sealed, sealed
 from tests.cli.conftest import RUN, Refused
 from tests.conftest import CORPUS
 
@@ -19,7 +20,7 @@ def edit(path: Path, *keys: str, value: Any) -> None:
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
-    write_json(path, content)
+    write_json(path, sealed(content, path.parent) if is_sealed(content) else content)
 
 
 def test_a_run_is_published_without_its_weights(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +56,11 @@ def test_what_could_not_be_traced_is_not_published(here: Path, refused: Refused)
     kept = (folder / "texts.json").rename(folder / "elsewhere.json")
     assert "texts.json" in refused("publish", RUN)
     kept.rename(folder / "texts.json")
+    content = read_json(measured)
+    content["measurements"][0]["value"] += 70
+    write_json(measured, content)
+    assert "changed since it was measured (its digest differs)" in refused("publish", RUN)
+    edit(measured, "earlier", value=[])
     (folder / "validation.parquet").write_bytes(b"other")
     assert "the file is not the one that the run wrote" in refused("publish", RUN)
     measured.unlink()
@@ -64,10 +70,10 @@ def test_what_could_not_be_traced_is_not_published(here: Path, refused: Refused)
 
 def test_a_run_that_diverged_is_published_as_such(here: Path) -> None:
     folder = here / "results" / "runs" / RUN
-    for file in ("run.json", "measurements.json"):
-        edit(folder / file, "state", value="diverged")
     for file in ("sentences.parquet", "texts.json", "histograms.json"):
         (folder / file).unlink()
+    for file in ("run.json", "measurements.json"):
+        edit(folder / file, "state", value="diverged")
     assert main(["publish", RUN]) == 0
     published = {path.name for path in (here / "results" / "published" / "runs" / RUN).iterdir()}
     assert published == {"training.parquet", "validation.parquet", "run.json", "measurements.json"}

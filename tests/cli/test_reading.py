@@ -23,6 +23,7 @@ from bench.cli.console import terminal
 from bench.cli.differences import show_differences
 from bench.cli.main import main
 from bench.cli.texts import show_interpolation, show_texts
+from bench.store.seal import DIGEST
 from bench.store.shown import Shown, read_shown
 from tests.cli.conftest import CPU, PREPARED, RUN, Refused, python
 from tests.conftest import CORPUS
@@ -296,6 +297,10 @@ def test_missing_and_changed_files_are_told(here: Path, refused: Refused) -> Non
     write_json(summary, read_json(summary) | {"data_hash": DATA_HASH})
     assert "trained on other data" in refused("interpolate", RUN, "a", "b", *CPU)
     (folder / "texts.json").write_text('{"samples": [], "reconstructions": [], "interpolations": []}')
+    assert "its content is not what the run wrote" in refused("samples", RUN)
+    record = folder / "measurements.json"
+    unsealed = {key: value for key, value in read_json(record).items() if key not in (DIGEST, "files")}
+    write_json(record, unsealed)  # as of an earlier version
     assert "this run has no samples" in refused("samples", RUN)
     (folder / "texts.json").write_text('{"samples": [], "reconstructions": [{"index": 1}]}')
     for kind in ("reconstructions", "interpolations"):

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bench.base import environment
 from bench.base.errors import BenchError
-from bench.base.files import sha256_file
 from bench.corpora import fetch as fetch_module
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache, fetch
@@ -30,7 +30,7 @@ def entry(**file: Any) -> CorpusEntry:
 
 
 def leftovers(cache: Path) -> list[str]:
-    return sorted(p.name for p in cache.rglob("*") if p.is_file() and ".verified" not in p.parts)
+    return sorted(p.name for p in cache.rglob("*") if p.is_file())
 
 
 @pytest.mark.parametrize("proof", PROOFS)
@@ -171,30 +171,50 @@ def test_an_http_mirror(server: Server, tmp_path: Path) -> None:
     assert leftovers(tmp_path) == ["a.txt"]
 
 
-def test_hashes_are_remembered_until_the_file_changes(
-    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed: list[Path] = []
-
-    def counted(path: Path) -> str:
-        hashed.append(path)
-        return sha256_file(path)
-
-    monkeypatch.setattr(fetch_module, "sha256_file", counted)
+def test_a_file_is_verified_each_time_and_no_note_decides(tmp_path: Path, mirror: Path) -> None:
     wanted, cache, path = entry(sha256=SHA), tmp_path / "cache", mirror / "c" / "a.txt"
-    for _ in range(3):
-        fetch(wanted, mirror=str(mirror), cache=cache)
-    assert len(hashed) == 1
-    os.utime(path, ns=(1, 1))
-    fetch(wanted, mirror=str(mirror), cache=cache)
-    assert len(hashed) == 2
-    path.write_bytes(b"hallo\n")  # same size
+    cache.mkdir()
+    (cache / ".verified").mkdir(mode=0o000)  # of another user, from an earlier version
+    for _ in range(2):
+        assert fetch(wanted, mirror=str(mirror), cache=cache) == {"c/a.txt": path}
+    stat = path.stat()
+    path.write_bytes(b"hallo\n")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
     with pytest.raises(BenchError, match="expected sha256"):
         fetch(wanted, mirror=str(mirror), cache=cache)
-    path.write_bytes(BODY)
-    os.utime(path, ns=(1, 1))
-    with pytest.raises(BenchError, match="expected sha256 0000"):  # verified, but as another file
-        fetch(entry(sha256="0" * 64), mirror=str(mirror), cache=cache)
+    assert sorted(found.name for found in cache.iterdir()) == [".verified"]
+
+
+def test_a_recorded_path_is_verified_when_it_is_used(server: Server, tmp_path: Path, mirror: Path) -> None:
+    wanted, cache = entry(url=server.serve("/a.txt", (200, BODY)), sha256=SHA), tmp_path / "cache"
+    recorded = {"c/a.txt": mirror / "c" / "a.txt"}
+    assert fetch(wanted, cache=cache, recorded=recorded) == recorded
+    assert server.requests == []
+    for spoil in (lambda path: path.write_bytes(BODY + b"more\n"), Path.unlink):
+        spoil(recorded["c/a.txt"])
+        assert fetch(wanted, cache=cache, recorded=recorded) == {"c/a.txt": cache / "c" / "a.txt"}
+        (cache / "c" / "a.txt").write_bytes(b"hallo\n")  # a recorded path within the cache is replaced
+        again = fetch(wanted, cache=cache, recorded={"c/a.txt": cache / "c" / "a.txt"})
+        assert again["c/a.txt"].read_bytes() == BODY
+    assert len(server.requests) == 3
+
+
+def test_a_user_without_a_home_needs_no_cache_for_corpora_of_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home(*_: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("BENCH_CACHE", raising=False)
+    monkeypatch.setattr("pooch.os_cache", no_home)
+    (tmp_path / "mine.txt").write_bytes(BODY)
+    assert fetch(entry(local=tmp_path / "mine.txt")) == {"c/a.txt": tmp_path / "mine.txt"}
+    with pytest.raises(BenchError, match="no home folder") as caught:
+        fetch(entry(sha256=SHA))
+    assert "BENCH_CACHE" in str(caught.value.remedy)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(BenchError, match="no home folder is known for '~/x'"):
+        environment.mirror_of("~/x")
 
 
 def test_an_archive_known_by_the_git_id_of_a_folder(

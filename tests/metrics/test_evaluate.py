@@ -23,6 +23,7 @@ from bench.metrics.evaluate import _Evaluation, evaluate_run
 from bench.metrics.measures import Measure
 from bench.metrics.ngrams import COUNTS, cumulative_bleu2, precision_times_brevity
 from bench.metrics.results import Results
+from bench.store.seal import sealed
 from bench.store.shown import Shown, read_shown
 from tests.conftest import TINY, first_measures, tiny_settings
 
@@ -215,7 +216,7 @@ def without(copied: Path, name: str) -> dict[str, bytes]:
     results.drop([name])
     results.write(folder)
     left = {"measures": results.measures, "measurements": results.measurements}
-    write_json(folder / "measurements.json", content | left)
+    write_json(folder / "measurements.json", sealed(content | left, folder))
     return complete
 
 
@@ -277,7 +278,7 @@ def test_an_evaluation_that_is_killed_leaves_no_record_of_another_version(
     path = folder_of(copied, "vae") / "measurements.json"
     content = read_json(path)
     content["measures"]["bleu"]["version"] = 0
-    write_json(path, content)
+    write_json(path, sealed(content, path.parent))
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -298,7 +299,7 @@ def test_a_record_without_names_of_measures_is_not_measured_again(
     first_measures(monkeypatch)
     path = folder_of(copied, "vae") / "measurements.json"
     kept, former = path.read_bytes(), read_json(path)
-    del former["measures"]
+    del former["measures"], former["digest"], former["files"]
     for one in former["measurements"]:
         part = one.pop("part")
         one["metric"] = f"{one['metric']}:{part}" if part else one["metric"]

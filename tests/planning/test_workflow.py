@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.base.files import write_json
 from bench.base.locks import locked
+from bench.base.own import VARIABLE
 from bench.planning.plan import make_plan
 from bench.planning.workflow import Workflow, read_workflow
 
@@ -55,6 +57,15 @@ def test_the_files_of_a_target_are_its_report_and_the_measurements_of_its_plan()
     assert {asked.report_of(target) for target in asked.requests} <= set(asked.report_names())
 
 
+def test_a_mistake_in_what_is_asked_for_is_one_message() -> None:
+    workflow().check_targets(["all", "coupled-vae_table1", "results/report/index.html"])
+    with pytest.raises(BenchError, match="unknown target 'coupled-vea'") as caught:
+        workflow().check_targets(["coupled-vea"])
+    assert caught.value.remedy == "did you mean 'coupled-vae'?"
+    with pytest.raises(BenchError, match="the mirror is not there"):
+        workflow(mirror="/nope")
+
+
 def test_a_report_asks_for_what_its_target_stands_for() -> None:
     asked = workflow()
     assert json.loads(asked.request_of_report("report"))["systems"] == ["vae", "prefb-vae"]
@@ -89,14 +100,20 @@ def test_the_cost_is_told_in_a_dry_run(tmp_path: Path) -> None:
     assert asked.cost_of("all", dry=False) == "The results of all are complete."
 
 
-def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path) -> None:
+def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "corpora").mkdir()
     entry = "name: mine\ntitle: Mine\nfiles: {train: a.txt, valid: b.txt, test: c.txt}\n"
     (tmp_path / "corpora" / "mine.yaml").write_text(entry)
     asked = workflow(catalog=str(tmp_path), corpora="mine")
     before = asked.corpus_identity("coupled-vae", "mine")
     (tmp_path / "corpora" / "a.txt").write_text("a text\n")
-    assert asked.corpus_identity("coupled-vae", "mine") != before  # its content counts, not its place
+    after = asked.corpus_identity("coupled-vae", "mine")
+    assert after != before  # its content counts, not its place
+    moved = shutil.copytree(tmp_path, tmp_path / "moved")
+    monkeypatch.setenv(VARIABLE, "")  # which the workflow sets for its jobs
+    there = workflow(catalog=str(moved), corpora="mine")
+    assert there.corpus_identity("coupled-vae", "mine") == after
+    assert there.source_identity("mine") == asked.source_identity("mine")
     assert asked.corpus_identity("coupled-vae", "mine") != asked.corpus_identity("coupled-vae", "ptb")
 
 
@@ -108,14 +125,15 @@ def shell(asked: Workflow, command: str) -> str:
 
 
 def test_blanks_and_braces_stay_whole_in_every_command(tmp_path: Path) -> None:
-    own = tmp_path / "my catalog"
+    own, held = tmp_path / "my catalog", tmp_path / "my mirror"
     own.mkdir()
+    held.mkdir()
     settings = {"training": {"steps": "5"}}
-    asked = workflow(results="my results", mirror="/my mirror", catalog=str(own), settings=settings)
+    asked = workflow(results="my results", mirror=str(held), catalog=str(own), settings=settings)
     assert shell(asked, 'echo "${PATH%%:*}"').strip() == "/a b/bin"
     assert shell(asked, 'echo "${PYTHONPATH%%:*}"').strip() == "/my tree/{x}"
     assert shell(asked, 'echo "${BENCH_CATALOG%%:*}"').strip() == str(own)
-    assert shlex.split(asked.mirror_option()) == ["--mirror", "/my mirror"]
+    assert shlex.split(asked.mirror_option()) == ["--mirror", str(held)]
     assert json.loads(shlex.split(asked.settings_option())[1]) == {"training": {"steps": 5}}
     command = asked.partial_report(["no target", "coupled-vae"]).replace("{{", "{").replace("}}", "}")
     words = shlex.split(command)

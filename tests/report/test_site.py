@@ -259,7 +259,7 @@ def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
+    with path.open(encoding="utf-8-sig", newline="") as handle:
         return list(csv.DictReader(handle))
 
 

@@ -25,6 +25,8 @@ from bench.store.freshness import (
     training_mark,
 )
 from bench.store.records import load_records
+from bench.store.seal import is_sealed, sealed
+from bench.store.texts import measurements_of, outside
 from bench.training.run import train_run
 from tests.conftest import first_measures, raise_measure, raise_version, tiny_settings
 
@@ -52,7 +54,9 @@ def results(made: Path, tmp_path: Path) -> Path:
 
 
 def edit(path: Path, **changes: Any) -> None:
-    write_json(path, {key: v for key, v in (read_json(path) | changes).items() if v is not None})
+    """Change a record as if it had been written so."""
+    content = {key: v for key, v in (read_json(path) | changes).items() if v is not None}
+    write_json(path, sealed(content, path.parent) if is_sealed(content) else content)
 
 
 def stage(results: Path, run: RunSettings = RUN) -> str | None:
@@ -191,3 +195,30 @@ def test_the_published_runs_are_current() -> None:
     assert {(age.stage, age.name) for run in shown for age in ages(run)} <= {
         ("evaluate", name) for name in raised
     }
+
+
+def test_published_records_without_a_seal_are_read() -> None:
+    for path in PUBLISHED:
+        measured, fault = measurements_of(read_json(path.with_name("measurements.json")))
+        assert (fault, outside(measured)) == ("", [])
+
+
+@pytest.mark.parametrize("changed", ["measurements.json", "texts.json"])
+def test_what_was_changed_by_hand_is_not_used(changed: str, results: Path) -> None:
+    folder = results / "runs" / RUN.name
+    before = read_json(folder / "measurements.json")
+    content = read_json(folder / changed)
+    if changed == "texts.json":
+        content[0]["rows"] = content[0]["rows"][1:]
+    else:
+        content["measurements"][0]["value"] += 70
+    write_json(folder / changed, content)
+    if changed == "measurements.json":
+        (run,) = load_records(results, {RUN.name: RUN}).runs
+        assert (run.state, run.measurements) == ("damaged", [])
+        assert "changed since it was measured (its digest differs): evaluate the run again" in run.reason
+        assert stage(results) == "evaluate"
+    evaluate_run(RUN, results / "corpora", results / "runs", device="cpu", threads=1)
+    after = read_json(folder / "measurements.json")
+    assert after["measurements"] == before["measurements"]
+    assert after["files"] == before["files"]

@@ -230,6 +230,12 @@ def put(**fields: Any) -> Change:
         ("measurements.json", put(measurements="none"), "damaged", "measurements"),
         ("measurements.json", put(provenance=["a"]), "damaged", "provenance"),
         ("measurements.json", put(files=["a"]), "damaged", "files"),
+        (
+            "measurements.json",
+            first(value=97.18, low=26.31, high=28.05),
+            "finished",
+            "is 97.18, outside its own interval [26.31, 28.05]",
+        ),
         ("run.json", put(cost="dear"), "damaged", "cost"),
         ("run.json", put(provenance=["a"]), "damaged", "provenance"),
         ("run.json", put(files=["a"]), "damaged", "files"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bench.base.files import read_json, write_json
+from bench.store.seal import sealed
 from tests.conftest import TINY, tiny_settings
 from tests.workflow.asked import config
 
@@ -208,7 +209,7 @@ def test_a_raised_measure_keeps_what_was_measured(
     content, file = path.read_text(), run_folder(folder, "vae") / "measurements.json"
     before = read_json(file)["measurements"]
     marked = [m | {"definition": "measured before"} for m in before]
-    write_json(file, read_json(file) | {"measurements": marked})
+    write_json(file, sealed(read_json(file) | {"measurements": marked}, file.parent))
     assert '    "diversity",\n' in content
     path.write_text(content.replace('    "diversity",\n', '    "diversity",\n    version=2,\n', 1))
     try:

@@ -3,15 +3,18 @@
 import sys
 from pathlib import Path
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
 from bench.base.errors import BenchError
+from bench.base.signals import stop_once
 from bench.planning.workflow import read_workflow
 
 try:
     ASKED = read_workflow(config, sys.argv[1:])
+    ASKED.check_targets(get_argument_parser().parse_known_args()[0].targets)
 except BenchError as error:
     sys.exit(str(error))
 
