@@ -217,7 +217,7 @@ def _cell(
     catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], seen: Seen
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
-    found = [(run, m) for run in runs if (m := usable(run, quantity))]
+    found = [(run, m) for run in runs if quantity.measured and (m := usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -312,6 +312,8 @@ def _decimals(place: Place, unit: str) -> int:
 
 def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord]) -> tuple[Word, str]:
     """Why a cell has no number."""
+    if place.quantity.missing:
+        return "not measured", place.quantity.missing
     system = catalog.find_system(paper, place.row.system)
     if system is not None and system.missing and not runs:
         return "not run", system.missing

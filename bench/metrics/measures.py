@@ -29,7 +29,10 @@ Function = Callable[..., object]  # of a Context and a Record, whose modules kno
 
 @dataclass(frozen=True)
 class Measure:
-    """A registered measure; ``version`` is raised when its numbers change."""
+    """A registered measure; ``version`` is raised when its numbers change.
+
+    ``asked_for``: it is made only where a protocol asks for it, by ``evaluation.also``.
+    """
 
     name: str
     function: Function
@@ -38,6 +41,7 @@ class Measure:
     metrics: tuple[Metric, ...]
     gives: tuple[Definition, ...]
     shows: tuple[Kind, ...]
+    asked_for: bool = False
 
     @property
     def evaluators(self) -> tuple[str, ...]:
@@ -57,15 +61,18 @@ def measure(
     metrics: Iterable[Metric] = (),
     gives: Iterable[Definition] = (),
     shows: Iterable[Kind] = (),
+    asked_for: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function as the measure ``name``.
 
-    It is run for a system and a corpus that offer all of ``needs`` (see :mod:`bench.metrics.needs`). Raises
-    :class:`BenchError` where another measure has the name, one of the metrics or one of the definitions.
+    It is run for a system and a corpus that offer all of ``needs`` (see :mod:`bench.metrics.needs`); one that is
+    ``asked_for``, only where the protocol names it under ``evaluation.also``. Raises :class:`BenchError` where
+    another measure has the name, one of the metrics or one of the definitions.
     """
 
     def mark(function: Function) -> Function:
-        _register(Measure(name, function, version, tuple(needs), tuple(metrics), tuple(gives), tuple(shows)))
+        declared = tuple(needs), tuple(metrics), tuple(gives), tuple(shows)
+        _register(Measure(name, function, version, *declared, asked_for))
         return function
 
     return mark

@@ -22,6 +22,8 @@ NEEDS = {
     "prior": "codes can be drawn from a prior",
     "likelihood": "the likelihood of a text can be estimated",
     "language model": "the system has no codes, and its likelihood is exact",
+    "implicit": "codes are drawn from a posterior whose density is not known",
+    "ratio": "the system has networks that are fitted to log-ratios of densities",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
@@ -38,7 +40,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     given = given_by(run.used())
     codes = "posterior" in given
     held = {
-        **{need: need in given for need in ("posterior", "density", "prior", "twin")},
+        **{need: need in given for need in ("posterior", "density", "implicit", "prior", "ratio", "twin")},
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,
@@ -58,13 +60,14 @@ def applicable(run: RunSettings, corpus: Mapping[str, Any]) -> list[Measure]:
 
 
 def _chosen(run: RunSettings, met: frozenset[str]) -> list[Measure]:
-    chosen = run.evaluation.measures
-    for name in chosen or ():
+    chosen, also = run.evaluation.measures, run.evaluation.also
+    for name in (*(chosen or ()), *also):
         find_measure(name, where=f"the measures that {run.paper} selects")
     for one in measures().values():
         check_needs(one)
-    known = (one for one in measures().values() if chosen is None or one.name in chosen)
-    return [one for one in known if set(one.needs) <= met]
+    usual = {one.name for one in measures().values() if not one.asked_for}
+    names = {*(usual if chosen is None else chosen), *also}
+    return [one for one in measures().values() if one.name in names and set(one.needs) <= met]
 
 
 def check_needs(one: Measure) -> None:
