@@ -55,7 +55,7 @@ class FactorGaussian(Latent):
     @cached_property
     def lower(self) -> Tensor:
         """A triangular L (..., d, d), in float64, with L L' = A A'; of a QR decomposition: A A' is not formed."""
-        upper: Tensor = torch.linalg.qr(self.factor.double().mT, mode="r").R
+        upper: Tensor = torch.linalg.qr(self.factor.double().mT).R
         return upper.mT
 
     @property

@@ -26,7 +26,7 @@ from bench.models.priors import StandardNormal
 from bench.models.sampled import FactorGaussian
 from bench.objectives.dual import DensityRatio
 from bench.training.composition import Composition
-from tests.ivae import CODES, ivae_settings
+from tests.ivae import ivae_settings
 from tests.plain import WORDS, collator, numbers
 
 TEXTS = collator([[4, 5, 6, 7, 8], [8], [5, 5, 3], [6, 4], [7], [4, 4, 4]] * 5)
@@ -76,7 +76,7 @@ def test_dual_values_are_the_formula_text_by_text(made: Composition) -> None:
         torch.testing.assert_close(means[text], codes.mean(0))
         for name, nu in ratios.items():
             wanted = nu(codes, encoded).mean() - nu(drawn, encoded).exp().mean() + 1
-            assert found[name][text] == pytest.approx(float(wanted), rel=1e-4, abs=1e-5)
+            assert found[name][text] == pytest.approx(wanted.item(), rel=1e-4, abs=1e-5)
 
 
 def test_no_bound_depends_on_the_networks_but_the_printed_value_does(made: Composition) -> None:
