@@ -144,7 +144,7 @@ class Implicit(Latent):
 
     def with_parameters(self, parameters: Mapping[str, Tensor]) -> Self:
         """The law at other encoded texts."""
-        return replace(self, **parameters)
+        return replace(self, encoded=parameters["encoded"])
 
 
 @part("posterior", "affine-noise", gives=("stochastic", "density"))

@@ -234,8 +234,8 @@ class Trainer:
         epoch, position = divmod(step - 1, self.batches)
         if self._epoch[0] != epoch:
             names = (self.settings.corpus, self.settings.seed, epoch)
-            how = {"pool": training.pool, "equal": training.equal_lengths}
-            self._epoch = (epoch, epoch_order(lengths, training.batch, *names, **how))
+            pool, equal = training.pool, training.equal_lengths
+            self._epoch = (epoch, epoch_order(lengths, training.batch, *names, pool=pool, equal=equal))
         return self.texts["train"](self._epoch[1][position])
 
     @functools.cached_property

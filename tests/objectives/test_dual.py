@@ -82,7 +82,8 @@ def test_the_best_network_gives_the_kl(forward: Forward) -> None:
     drawn = prior.sample(4 * copies, torch.Generator().manual_seed(0)).view(4, copies, CODES)
 
     def best(z: Tensor) -> Tensor:
-        return latent.log_prob(z) - prior.log_prob(z)
+        found: Tensor = latent.log_prob(z) - prior.log_prob(z)
+        return found
 
     loss = (best(drawn).exp() - best(codes)).mean(1)
     error = best(drawn).exp().std(1) / math.sqrt(copies) + best(codes).std(1) / math.sqrt(copies)
