@@ -218,8 +218,8 @@ def _cell(
     catalog: Catalog, paper: str, place: Place, source: Source, runs: Sequence[RunRecord], seen: Seen
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
-    lacks = place.row.lacks(place.metric)
-    found = [] if lacks else [(run, m) for run in runs if (m := usable(run, quantity))]
+    measured = quantity.measured and not place.row.lacks(place.metric)
+    found = [(run, m) for run in runs if measured and (m := usable(run, quantity))]
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -316,6 +316,8 @@ def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord
     """Why a cell has no number."""
     if place.row.lacks(place.metric):
         return "not measured", "the row is about the corpus, which has no such number"
+    if place.quantity.missing:
+        return "not measured", place.quantity.missing
     system = catalog.find_system(paper, place.row.system)
     if system is not None and system.missing and not runs:
         return "not run", system.missing

@@ -60,7 +60,7 @@ WIRING: Mapping[str, tuple[str, ...]] = {
     "decoder": (*_SIZES, "signal"),
     "coupling": (),
     "procedure": (*_SIZES, "batch", "steps", "terms", "groups"),
-    "term": (*_SIZES, "batch", "steps", "others"),
+    "term": (*_SIZES, "features", "batch", "steps", "others"),
     "weight": ("steps",),
     "space": _SIZES,
     EVALUATOR: (),

@@ -153,7 +153,14 @@ class Training(Model):
     steps: Positive = 60_000
     batch: Positive = 32
     pool: Positive = Field(50, description="batches over which texts are sorted by length; 1: lengths mixed")
+    equal_lengths: bool = Field(
+        False,
+        description="no batch mixes lengths: all texts are sorted, the last batch of a length may be smaller",
+    )
     validate_every: Positive = 1_000
+    keep: Literal["best", "last"] = Field(
+        "best", description="the weights of the best validation, or those of the last step: no selection"
+    )
     validation_samples: Positive = Field(10, description="importance samples per text")
     log_every: Positive = 100
     gradient_texts: Annotated[int, Field(ge=0)] = Field(
@@ -244,6 +251,13 @@ class RunSettings(Model):
             return complete(values) if isinstance(values, dict) else values
         except BenchError as error:
             raise ValueError(error) from None
+
+    @model_validator(mode="after")
+    def _weights_to_take_back(self) -> Self:
+        """What decays on a plateau takes the best weights back, so it keeps them."""
+        if self.training.keep == "last" and self.optimiser.decay == "plateau":
+            raise ValueError("training.keep is last, but a decay on a plateau takes the best weights back")
+        return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -33,8 +33,15 @@ class Quantity(Model):
         """The metric, with the part behind a colon where there is one."""
         return f"{self.metric}:{self.part}" if self.part else self.metric
 
+    @property
+    def measured(self) -> bool:
+        """Whether it names something that is measured here."""
+        return True
+
     @model_validator(mode="after")
     def _defined(self) -> Self:
+        if not self.measured:
+            return self
         known = {metric for metric, _ in definitions()}
         if self.metric not in known:
             raise ValueError(unknown("metric", self.metric, sorted(known)))
@@ -51,12 +58,19 @@ class PrintedQuantity(Quantity):
 
     With a null estimator it is the system's only one. ``better`` says which side of the print is the better one;
     ``margin`` how far a number may lie from a printed one and be the same, in the unit of the print (null: the median
-    difference of the pairs printed in that column).
+    difference of the pairs printed in that column). ``missing`` says why nothing is measured here that repeats it; its
+    metric is then a name of the print's own.
     """
 
     decimals: int = Field(ge=0)
     better: Direction | None = None
     margin: float | None = Field(None, gt=0)
+    missing: str | None = Field(None, min_length=1)
+
+    @property
+    def measured(self) -> bool:
+        """Whether it names something that is measured here."""
+        return self.missing is None
 
 
 def estimators(metric: str) -> list[str]:

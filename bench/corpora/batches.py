@@ -197,17 +197,28 @@ class Collator:
         return torch.from_numpy(numbers).to(self._texts.tokens.device, non_blocking=True)
 
 
-def epoch_order(lengths: np.ndarray, batch: int, *names: object, pool: int = POOL) -> list[np.ndarray]:
+def batches_of_epoch(lengths: np.ndarray, batch: int, *, equal: bool = False) -> int:
+    """How many batches an epoch has; where lengths are ``equal`` in each, some are smaller, and there are more."""
+    counts = np.unique(lengths, return_counts=True)[1] if equal else np.array([len(lengths)])
+    return int(np.ceil(counts / batch).sum())
+
+
+def epoch_order(
+    lengths: np.ndarray, batch: int, *names: object, pool: int = POOL, equal: bool = False
+) -> list[np.ndarray]:
     """The batches of one epoch: every text once, texts of like length together, in random order.
 
     The texts are shuffled, cut into pools of ``pool`` batches, sorted by length within each pool and cut into
-    batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``names`` seed the
-    order (corpus, seed, epoch).
+    batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``equal``: the pools are
+    the texts of each length. ``names`` seed the order (corpus, seed, epoch).
     """
     random = np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
     order = random.permutation(len(lengths))
-    pools = [order[i : i + pool * batch] for i in range(0, len(order), pool * batch)]
-    pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
+    if equal:
+        pools = [order[lengths[order] == length] for length in np.unique(lengths)]
+    else:
+        pools = [order[i : i + pool * batch] for i in range(0, len(order), pool * batch)]
+        pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
     batches = [texts[i : i + batch] for texts in pools for i in range(0, len(texts), batch)]
     return [batches[i] for i in random.permutation(len(batches))]
 

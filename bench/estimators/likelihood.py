@@ -116,8 +116,8 @@ def _batch_likelihoods(
     losses = torch.cat([conditional_losses(forward, c, dtype) for c in codes.split(some, dim=1)], dim=1)
     if not latent.has_density:
         return {"reconstruction": losses.mean(1)}
-    if log_density is None:
-        raise TypeError("a distribution with a density gave none")
+    if log_density is None:  # it is computed only where it is needed
+        log_density = latent.log_prob(codes)
     log_ratio = log_density - model.prior.log_prob(codes)
     columns = {
         "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),

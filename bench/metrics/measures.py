@@ -65,8 +65,9 @@ def measure(
 ) -> Callable[[Function], Function]:
     """Register a function as the measure ``name``.
 
-    It is run for a system and a corpus that offer all of ``needs`` (see :mod:`bench.metrics.needs`). Raises
-    :class:`BenchError` where another measure has the name, one of the metrics or one of the definitions.
+    It is run for a system and a corpus that offer all of ``needs`` (see :mod:`bench.metrics.needs`); one that is
+    ``only_named``, only where the protocol names it under ``evaluation.also``. Raises :class:`BenchError` where
+    another measure has the name, one of the metrics or one of the definitions.
     """
 
     def mark(function: Function) -> Function:

@@ -22,6 +22,8 @@ NEEDS = {
     "prior": "codes can be drawn from a prior",
     "likelihood": "the likelihood of a text can be estimated",
     "language model": "the system has no codes, and its likelihood is exact",
+    "implicit": "codes are drawn from a posterior whose density is not known",
+    "ratio": "the system has networks that are fitted to log-ratios of densities",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
@@ -38,7 +40,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     given = given_by(run.used())
     codes = "posterior" in given
     held = {
-        **{need: need in given for need in ("posterior", "density", "prior", "twin")},
+        **{need: need in given for need in ("posterior", "density", "implicit", "prior", "ratio", "twin")},
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,

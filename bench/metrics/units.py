@@ -7,15 +7,16 @@ from bench.metrics.definitions import NATS
 from bench.metrics.measures import definitions
 
 ALIASES = {"nats": NATS, "fraction": "ratio"}  # as papers write them
+PRINTED = ("hours",)  # in which papers print what is not measured here
 SCALES = {"percent": 0.01, "ratio": 1.0}  # shares of one whole
 
 
 def canonical(unit: str, where: object) -> str:
-    """The name under which a printed unit is known: one in which something is measured here.
+    """The name under which a printed unit is known: one in which something is measured here, or of ``PRINTED``.
 
     Raises :class:`BenchError` for any other: a number of an unknown unit would be compared as it stands.
     """
-    known = {definition.unit for definition in definitions().values()} | SCALES.keys()
+    known = {definition.unit for definition in definitions().values()} | SCALES.keys() | set(PRINTED)
     if (name := ALIASES.get(unit, unit)) not in known:
         raise unknown("unit", unit, known | ALIASES.keys(), where=where)
     return name

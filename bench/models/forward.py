@@ -16,6 +16,7 @@ from bench.models.distributions import Latent
 from bench.models.model import MAIN, TWIN, Branch, TextModel
 from bench.models.noise import Noise, Source
 
+PRIOR = "prior"  # the name of the stream from which codes of the prior are drawn
 STREAMS = {MAIN: "decoder", TWIN: "twin decoder"}  # names of the dropout masks of each branch
 
 
@@ -82,7 +83,7 @@ class Forward:
         """As many codes (batch, d) of the prior as there are texts; in a part of a batch, those of its texts."""
         noise = self.needed_noise()
         whole, rows = noise.rows(self.texts)
-        codes: Tensor = self.model.prior.sample(whole, noise.generator("prior"))
+        codes: Tensor = self.model.prior.sample(whole, noise.generator(PRIOR))
         return codes[rows]
 
     def needed_noise(self) -> Noise:

@@ -74,7 +74,7 @@ class TextModel(nn.Module):
         inference = {"features": features, "encoder": self.encoder, "posterior": self.branch.posterior}
         self.prior: Any = _built(parts, "prior", {**sizes, **inference})
         self.space: Space = _built(parts, "space", sizes)
-        self.words = words
+        self.words, self.features = words, features
 
     @property
     def branches(self) -> dict[str, Branch]:

@@ -92,6 +92,7 @@ class Noise:
         self._names = names
         self._device = torch.device(device)
         self._part = part
+        self._anew: dict[str, tuple[object, ...]] = {}
         self._generators: dict[str, torch.Generator] = {}
 
     @property
@@ -101,13 +102,21 @@ class Noise:
 
     def begin_as(self, other: Noise) -> None:
         """Begin the streams of ``other``, of the whole batch, with the generators that are here."""
-        self._names = other._names
+        self._names, self._anew = other._names, other._anew
         for stream, generator in self._generators.items():
-            generator.manual_seed(derive_seed(*self._names, stream))
+            generator.manual_seed(self._seed(stream))
 
     def part(self, rows: slice, texts: int) -> Noise:
         """What these streams, from their beginning, give to the ``rows`` of a batch of ``texts`` texts."""
-        return Noise(*self._names, device=self._device, part=(rows, texts))
+        found = Noise(*self._names, device=self._device, part=(rows, texts))
+        found._anew = self._anew
+        return found
+
+    def anew(self, stream: str, *names: object) -> Noise:
+        """The same streams from their beginning, but for one, which is seeded by these ``names`` too."""
+        found = Noise(*self._names, device=self._device, part=self._part)
+        found._anew = {**self._anew, stream: names}
+        return found
 
     def rows(self, texts: int) -> tuple[int, slice]:
         """How many texts the whole batch has, and which of them these ``texts`` are."""
@@ -117,9 +126,12 @@ class Noise:
         """The generator of ``stream``; its state goes on from call to call."""
         if stream not in self._generators:
             generator = torch.Generator(self._device)
-            generator.manual_seed(derive_seed(*self._names, stream))
+            generator.manual_seed(self._seed(stream))
             self._generators[stream] = generator
         return self._generators[stream]
+
+    def _seed(self, stream: str) -> int:
+        return derive_seed(*self._names, stream, *self._anew.get(stream, ()))
 
     def source(self, stream: str, batch: int) -> BatchSource:
         """Numbers for the codes of a batch, from the generator of ``stream``."""

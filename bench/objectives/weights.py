@@ -55,13 +55,13 @@ class Linear(Stateless):
 
 @part("weight", "cyclical")
 class Cyclical(Stateless):
-    """Cycles of a linear ramp from 0 and a plateau, then the ceiling (Fu et al. 2019).
+    """Cycles of a linear ramp from the floor and a plateau, then the ceiling (Fu et al. 2019).
 
     They divide the steps from ``start`` to ``start + length``, as in Wu et al. 2020; before them the weight is
-    0. With tau = ((step - start) mod P) / P in a cycle of P = length/cycles steps, the weight is the ceiling
-    times min(tau/ratio, 1): 0 at the first step of each cycle, and at the ceiling from tau = ratio on. As in
-    the released code the last step, ``start + length``, still counts: tau and the weight fall to 0 there,
-    for this one step, and the weight is the ceiling from the step after.
+    the ``floor``. With tau = ((step - start) mod P) / P in a cycle of P = length/cycles steps, the weight is floor +
+    (ceiling - floor) min(tau/ratio, 1): the floor at the first step of each cycle, the ceiling from tau = ratio on.
+    As in the released code the last step, ``start + length``, still counts: tau falls to 0 there and the weight to
+    the floor, for this one step, and the weight is the ceiling from the step after.
     """
 
     def __init__(
@@ -72,20 +72,21 @@ class Cyclical(Stateless):
         cycles: Annotated[int, Field(ge=1)] = 4,
         ratio: Annotated[float, Field(gt=0, le=1)] = 0.5,
         ceiling: Annotated[float, Field(ge=0)] = 1.0,
+        floor: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         super().__init__()
         self.start, self.length, self.cycles = start, length, cycles
-        self.ratio, self.ceiling = ratio, ceiling
+        self.ratio, self.ceiling, self.floor = ratio, ceiling, floor
 
     def __call__(self, step: int, observed: Observed) -> float:
         """The weight at ``step``."""
         since = step - self.start
         if since < 0:
-            return 0.0
+            return self.floor
         if since > self.length:
             return self.ceiling
         tau = since * self.cycles % self.length / self.length  # in whole numbers up to here: P may be none
-        return self.ceiling * min(tau / self.ratio, 1.0)
+        return self.floor + (self.ceiling - self.floor) * min(tau / self.ratio, 1.0)
 
 
 @part("weight", "peak-stopped")

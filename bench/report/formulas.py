@@ -34,6 +34,8 @@ def _formula(settings: RunSettings, name: str, term: Part) -> str:
     """A term that has no formula here stands as its name."""
     if term.kind == "reconstruction":
         return _reconstruction(settings)
+    if term.kind == "dual":  # nu of the term that it names
+        return r"\nu(x, z)" if settings.objective[term.options["ratio"]].options["given_text"] else r"\nu(z)"
     return (
         FORMULAS[term.kind](term)
         if term.kind in FORMULAS
@@ -58,6 +60,11 @@ def _free_bits(part: Part) -> str:
     }[part.options["form"]]
 
 
+def _ratio(part: Part) -> str:
+    read = "x, z" if part.options["given_text"] else "z"
+    return rf"\left[ \mathrm{{E}}_{{p(z)}} e^{{\nu({read})}} - \nu({read}) \right]"
+
+
 def _matching(part: Part) -> str:
     distance = part.options["distance"]
     known = {
@@ -73,5 +80,6 @@ FORMULAS: dict[str, Callable[[Part], str]] = {
     "free-bits": _free_bits,
     "mmd": lambda part: r"\mathrm{MMD}^2(q(z), p(z))",
     "matching": _matching,
+    "density-ratio": _ratio,
     "twin_reconstruction": lambda part: r"\left[ -\ln p_c(x \mid z_c) \right]",
 }

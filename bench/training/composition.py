@@ -30,7 +30,7 @@ class Composition:
     def __init__(self, settings: RunSettings, words: int) -> None:
         """Over ``words`` ids, with the initial values of the seed."""
         self.model = build_model(settings, words)
-        self.objective = build_objective(settings)
+        self.objective = build_objective(settings, self.model.features)
         self.procedure = build_procedure(settings)
         self.auxiliary = auxiliary_networks(self.objective)
         initialise(self.auxiliary, settings.seed)
@@ -91,9 +91,9 @@ def build_model(settings: RunSettings, words: int) -> TextModel:
     return model
 
 
-def build_objective(settings: RunSettings) -> Objective:
-    """The objective of a run; a term finds the others when it is computed."""
-    wiring, terms = _sizes(settings), dict[str, Term]()
+def build_objective(settings: RunSettings, features: int = 0) -> Objective:
+    """The objective of a run whose encoder has so many ``features``; a term finds the others when it is computed."""
+    wiring, terms = _sizes(settings) | {"features": features}, dict[str, Term]()
     for name, term in settings.objective.items():
         terms[name] = build("term", *term.pair(), {**wiring, "others": terms})
     weights = {n: build("weight", *term.weight.pair(), wiring) for n, term in settings.objective.items()}

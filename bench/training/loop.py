@@ -26,7 +26,7 @@ from bench.base.errors import BenchError
 from bench.base.files import write_json
 from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
-from bench.corpora.batches import Batch, Collator, epoch_order
+from bench.corpora.batches import Batch, Collator, batches_of_epoch, epoch_order
 from bench.corpora.prepared import Prepared
 from bench.models.noise import Noise
 from bench.objectives.objective import TOTAL, looks_across
@@ -238,33 +238,38 @@ class Trainer:
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, a function of corpus, seed and step alone."""
-        lengths, size = self.texts["train"].lengths, self.settings.training.batch
-        epoch, position = divmod(step - 1, math.ceil(len(lengths) / size))
+        lengths, training = self.texts["train"].lengths, self.settings.training
+        epoch, position = divmod(step - 1, self.batches)
         if self._epoch[0] != epoch:
             names = (self.settings.corpus, self.settings.seed, epoch)
-            self._epoch = (epoch, epoch_order(lengths, size, *names, pool=self.settings.training.pool))
+            pool, equal = training.pool, training.equal_lengths
+            self._epoch = (epoch, epoch_order(lengths, training.batch, *names, pool=pool, equal=equal))
         return self.texts["train"](self._epoch[1][position])
+
+    @functools.cached_property
+    def batches(self) -> int:
+        """The number of batches in an epoch."""
+        training = self.settings.training
+        return batches_of_epoch(self.texts["train"].lengths, training.batch, equal=training.equal_lengths)
 
     def _another(self, step: int, number: int) -> tuple[Batch, Noise]:
         """A further batch of ``step``, drawn uniformly with replacement from those of its epoch, with noise."""
         names = (self.settings.corpus, self.settings.seed, step, number)
-        size = math.ceil(len(self.texts["train"].lengths) / self.settings.training.batch)
-        chosen = derive_seed("further batch", *names) % size
-        first = (step - 1) // size * size + 1  # of the epoch
+        chosen = derive_seed("further batch", *names) % self.batches
+        first = (step - 1) // self.batches * self.batches + 1  # of the epoch
         return self.batch(first + chosen), Noise("further noise", *names, device=self.device)
 
     def _close_window(self) -> None:
         """Add the means of the window, if it holds a step, to the history."""
         known = {"learning_rate": self.stepper.rate(self.progress.step), **self._changing_weights()}
-        batches = math.ceil(len(self.texts["train"].lengths) / self.settings.training.batch)
-        self.log.close(known, batches)
+        self.log.close(known, self.batches)
 
     def _changing_weights(self) -> dict[str, float]:
         """The weights of the last step that differ from step to step, as they are logged."""
         return {f"{name}_weight": self.weights[name] for name in self.objective.changing}
 
     def _validate(self) -> None:
-        """Measure the validation split; keep the weights if they are the best so far."""
+        """Measure the validation split; keep the weights if they are the best so far, or the last are asked for."""
         self.log.settle()
         began = time.perf_counter()
         step = self.progress.step
@@ -272,7 +277,8 @@ class Trainer:
         value = row[criterion]
         if not math.isfinite(value):
             raise self.log.diverged(f"validation {criterion}", value, step)
-        best = self.progress.best is None or value < self.progress.best["value"]
+        last = self.settings.training.keep == "last"
+        best = last or self.progress.best is None or value < self.progress.best["value"]
         if best:
             self.progress.best = {"step": step, "criterion": f"validation {criterion}", "value": value}
             self.best = saved.clone(self.composition.state_dict())

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import Field
 from torch import Tensor
 
+from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.corpora.batches import Collator
 from bench.estimators.likelihood import Infer, amortised
+from bench.models.forward import PRIOR
 from bench.models.model import TextModel
 from bench.objectives.objective import Terms
 from bench.training.turns import ALL, Turn
@@ -78,9 +80,10 @@ class Alternating(Standard):
     A step makes ``inner`` updates that minimise the ``inner_terms`` and move the ``inner_groups``, and then one that
     minimises the ``outer_terms`` and moves the ``outer_groups``: all others, unless they are named. So a critic is
     trained before each update of what it judges (Tolstikhin et al. 2018, algorithm 1). An inner update has noise of
-    its own, and the batch of the step; or a ``further`` batch, drawn with replacement. Each is clipped by the gradient
-    of what it moves. Logged are the terms of the outer update and of the last inner one; total and norm are of the
-    outer one.
+    its own, and the batch of the step; or a ``further`` batch, drawn with replacement; or, with ``same_codes``, the
+    batch, the dropout and the codes of the step, and only codes of the prior that are drawn anew (Fang et al. 2019,
+    released code). Each is clipped by the gradient of what it moves. Logged are the terms of the outer update and of
+    the last inner one; total and norm are of the outer one.
     """
 
     def __init__(
@@ -92,15 +95,18 @@ class Alternating(Standard):
         inner_groups: Annotated[tuple[str, ...], Field(min_length=1, json_schema_extra={"names": "groups"})],
         inner: Annotated[int, Field(ge=1, json_schema_extra={"repeats": "updates"})] = 1,
         further: bool = False,
+        same_codes: bool = False,
         outer_terms: Annotated[tuple[str, ...], Field(json_schema_extra={"names": "terms"})] = (),
         outer_groups: Annotated[tuple[str, ...], Field(json_schema_extra={"names": "groups"})] = (),
     ) -> None:
         super().__init__(batch)
+        if further and same_codes:
+            raise BenchError("a further batch has other codes", where="procedure alternating: same_codes")
         first, others = (
             tuple(module for name in names for module in groups[name])
             for names in (inner_groups, outer_groups)
         )
-        self.inner, self.further = inner, further
+        self.inner, self.further, self.same_codes = inner, further, same_codes
         outer = Turn(terms=outer_terms) if outer_terms else Turn(without=inner_terms)
         outer = replace(outer, moves=others) if others else replace(outer, stays=first)
         self.turns = (Turn(terms=inner_terms, moves=first), outer)
@@ -117,5 +123,8 @@ class Alternating(Standard):
     def _inner_steps(self, step: Step) -> Iterator[Step]:
         """What each inner update is given."""
         for number in range(1, self.inner + 1):
+            if self.same_codes:
+                yield replace(step, noise=step.noise.anew(PRIOR, number))
+                continue
             batch, noise = step.another(number)
             yield replace(step, batch=batch if self.further else step.batch, noise=noise)

@@ -58,6 +58,8 @@ RESTLESS = tiny_settings(
     training={"steps": 20, "validate_every": 1, "gradient_texts": 0},
 )
 
+WILD = RESTLESS.optimiser.model_copy(update={"learning_rate": 30.0, "decay": "steps", "clip": 100.0})
+
 NAMES: dict[str, Any] = {
     "tier": "quick",
     "paper": "another",
@@ -99,6 +101,7 @@ TRAINING: dict[str, Any] = {
     "training.steps": 11,
     "training.batch": 16,
     "training.pool": 1,
+    "training.equal_lengths": True,
     "training.validate_every": 6,
     "training.validation_samples": 3,
     "training.log_every": 3,
@@ -106,6 +109,7 @@ TRAINING: dict[str, Any] = {
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}
+UNSELECTED: dict[str, Any] = {"training.keep": "last"}
 RMSPROP: dict[str, Any] = {"optimiser.smoothing": 0.9}
 TREATMENT: dict[str, Any] = {
     "text.min_count": 2,
@@ -165,7 +169,7 @@ KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what 
     "group with a rate": {"groups": {"e": {"modules": ["embedding"], "learning_rate": 0.1}}},
     "group that is clipped by itself": {"groups": {"e": {"modules": ["embedding"], "clip": 0.01}}},
 }
-ALL = NAMES | TRAINING | PLATEAU | RMSPROP | TREATMENT | EVALUATION | START
+ALL = NAMES | TRAINING | PLATEAU | UNSELECTED | RMSPROP | TREATMENT | EVALUATION | START
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -195,7 +199,9 @@ def test_the_tables_hold_every_leaf() -> None:
     assert {"term", "weight", *SINGLE} <= set(KINDS)
     kinds = {path for path in found if path.endswith(".kind") and path != "optimiser.kind"}
     assert found - kinds == {*ALL, *SELECTED}
-    assert len(ALL) == sum(map(len, (NAMES, TRAINING, PLATEAU, RMSPROP, TREATMENT, EVALUATION, START)))
+    assert len(ALL) == sum(
+        map(len, (NAMES, TRAINING, PLATEAU, UNSELECTED, RMSPROP, TREATMENT, EVALUATION, START))
+    )
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -255,6 +261,24 @@ def test_every_leaf_of_the_decay_on_plateaus_changes_what_is_trained(
     path: str, corpus: Prepared, restless: Outcome, tmp_path: Path
 ) -> None:
     assert train(changed(path, ALL[path], RESTLESS), corpus, tmp_path) != restless
+
+
+def test_the_last_weights_are_kept_or_the_best(corpus: Prepared, tmp_path: Path) -> None:
+    """At a rate at which the validation gets worse."""
+    trainers = []
+    for keep in ("best", "last"):
+        training = RESTLESS.training.model_copy(update={"keep": keep, "steps": 2})
+        other = RESTLESS.model_copy(update={"training": training, "optimiser": WILD})
+        trainers.append(Trainer(other, corpus, tmp_path / keep, torch.device("cpu")))
+        trainers[-1].train()
+    best, last = trainers
+    assert best.progress.best is not None
+    assert best.progress.best["step"] == 1
+    assert last.progress.best is not None
+    assert last.progress.best["step"] == 2
+    assert all(torch.equal(last.best[name], value) for name, value in last.composition.state_dict().items())
+    with pytest.raises(BenchError, match="takes the best weights back"):
+        tiny_settings("vae", training={"keep": "last"}, optimiser={"decay": "plateau"})
 
 
 @pytest.mark.parametrize("path", RMSPROP)

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.compare import compare
 from bench.base.errors import BenchError
+from bench.catalog.catalog import load_catalog
+from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.reported import NEEDED, PrintedNumber, read_reported
 from bench.catalog.tables import Printed
+from bench.store.records import Records
 
 HEAD = "table,corpus,label,setting,metric,value,unit,bold,note"
 LINE = {"table": "Table 1", "corpus": "ptb", "label": "VAE", "setting": "", "metric": "nll"}
@@ -143,3 +147,19 @@ def test_a_file_that_is_not_utf8_is_told_with_its_line(tmp_path: Path) -> None:
         BenchError, match=r"not UTF-8: the byte 0xb1(.|\n)*csv:3(.|\n)*save the file as UTF-8"
     ):
         read(tmp_path, HEAD, line(), line(metric="kl", note="± 0.1"), encoding="cp1252")
+
+
+def test_a_quantity_that_nothing_measures_says_why_and_keeps_its_printed_numbers() -> None:
+    paper = load_catalog().paper("ivae")
+    table = next(table for table in paper.tables if table.id == "table3")
+    quantity = paper.quantity(table, "train_hours_abs")
+    assert quantity is not None
+    assert not quantity.measured
+    cells = [
+        cell for cell in compare(load_catalog(), Records([], [], [], []), "ivae") if cell.table == "table3"
+    ]
+    hours = next(cell for cell in cells if (cell.label, cell.corpus, cell.unit) == ("SA-VAE", "ptb", "hours"))
+    assert (hours.reported, hours.measured, hours.verdict) == (7.1, None, "not measured")
+    assert hours.reason == quantity.missing
+    with pytest.raises(ValueError, match="unknown metric"):
+        PrintedQuantity(metric="train_hours_abs", decimals=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.corpora.batches import POOL, by_length, epoch_order
+from bench.corpora.batches import POOL, batches_of_epoch, by_length, epoch_order
 from bench.corpora.vocabulary import EOS, GO, PAD
 from tests.plain import collator
 
@@ -42,6 +42,16 @@ def test_pools_of_one_batch_mix_lengths_and_hold_every_text_once() -> None:
     batches = epoch_order(LENGTHS, 32, "c", 0, 0, pool=1)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
     assert padding(batches) > 3 * padding(epoch_order(LENGTHS, 32, "c", 0, 0))
+
+
+def test_batches_of_equal_length_have_no_padding_and_are_as_many_as_the_lengths_ask_for() -> None:
+    batches = epoch_order(LENGTHS, 32, "c", 0, 0, equal=True)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
+    assert all(len(set(LENGTHS[b])) == 1 and len(b) <= 32 for b in batches)
+    counts = [int((length == LENGTHS).sum()) for length in set(LENGTHS)]
+    assert len(batches) == sum(-(-count // 32) for count in counts)
+    assert len(batches) == batches_of_epoch(LENGTHS, 32, equal=True)
+    assert batches_of_epoch(LENGTHS, 32) == len(epoch_order(LENGTHS, 32, "c", 0, 0))
 
 
 def test_the_order_of_the_batches_is_not_that_of_the_lengths() -> None:

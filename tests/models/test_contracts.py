@@ -16,6 +16,7 @@ from bench.models.flows import PlanarFlowPosterior
 from bench.models.lstm import LSTMDecoder, LSTMEncoder
 from bench.models.posteriors import GaussianPosterior, PointPosterior
 from bench.models.priors import StandardNormal
+from bench.models.sampled import AffineNoisePosterior, ImplicitPosterior
 from bench.models.signals import Identity
 from bench.models.signals import SignalMap as MLP
 from bench.models.spaces import Euclidean, Sphere
@@ -23,6 +24,7 @@ from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
 from bench.objectives.divergences import KL, DeviationKL
+from bench.objectives.dual import DensityRatio, Dual
 from bench.objectives.free_bits import FreeBits
 from bench.objectives.matching import Matching
 from bench.objectives.mmd import MMD
@@ -38,6 +40,8 @@ POSTERIORS: list[type[PosteriorNetwork]] = [
     PointPosterior,
     PlanarFlowPosterior,
     VonMisesFisherPosterior,
+    AffineNoisePosterior,
+    ImplicitPosterior,
 ]
 PRIORS: list[type[Prior]] = [StandardNormal, UniformSphere]
 SPACES: list[type[Space]] = [Euclidean, Sphere]
@@ -53,6 +57,8 @@ TERMS: list[type[Term]] = [
     TwinReconstruction,
     Discrimination,
     Adversarial,
+    DensityRatio,
+    Dual,
 ]
 WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped]
 PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised, Alternating]

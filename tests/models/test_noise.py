@@ -87,3 +87,20 @@ def test_moments_of_both_sources(kind: str, mean: float, variance: float) -> Non
         assert (values.var(1) / variance - 1).abs().max() < 5 * math.sqrt(2.4 / count)
         if kind != "normal":
             assert values.min() > 0
+
+
+def test_one_stream_is_drawn_anew_and_the_others_stay() -> None:
+    noise = Noise("step", 3)
+    other = noise.anew("prior", 1)
+    assert torch.equal(drawn(noise), drawn(other))
+    prior = drawn(noise, "prior")
+    found = [drawn(noise.anew("prior", number), "prior") for number in (1, 1, 2)]
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    assert not any(torch.equal(prior, one) for one in found)
+    held = Noise("held")
+    drawn(held, "prior")
+    held.begin_as(noise.anew("prior", 1))
+    assert torch.equal(drawn(held, "prior"), found[0])
+    part = noise.anew("prior", 1).part(slice(1, 3), 3)
+    assert torch.equal(part.source("prior", 2).normal(4), found[0][1:])

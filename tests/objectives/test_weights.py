@@ -158,3 +158,13 @@ def test_a_weight_goes_on_from_its_state() -> None:
         found.append((first if step < 4 else second)(step, seen.copy))
         seen["kl"] = divergence
     assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("step", "weight"), [(1, 0.1), (6_796, 0.6), (12_232, 1.0), (13_590, 1.0), (13_591, 0.1)]
+)
+def test_cycles_from_a_floor(step: int, weight: float) -> None:
+    """The released code of Fang et al. 2019: from 0.1, by 0.1 an epoch of 1,359 batches, anew after ten epochs."""
+    run = resolve(load_catalog(), "paper", "ivae", "ptb", "cyc-vae", 0)
+    found = build_objective(run).weights["kl"](step, lambda: {})
+    assert found == pytest.approx(weight, abs=1e-4)

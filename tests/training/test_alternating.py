@@ -18,6 +18,7 @@ from bench.corpora.prepared import Prepared
 from bench.models.forward import Forward
 from bench.models.noise import Noise
 from bench.objectives.adversarial import Discrimination
+from bench.objectives.dual import DensityRatio
 from bench.training.composition import Composition
 from bench.training.loop import Interrupted, Trainer
 from bench.training.optimiser import Stepper
@@ -26,6 +27,7 @@ from bench.training.run import train_run
 from bench.training.turns import Turn
 from bench.training.update import Step, Update
 from tests.conftest import tiny_settings
+from tests.ivae import ivae_settings
 from tests.plain import WORDS, collator
 from tests.training.resuming import assert_same, stop_after
 
@@ -207,3 +209,62 @@ def test_a_frozen_group_stays_to_the_last_bit(corpus: Prepared, tmp_path: Path) 
     for name, value in trainer.model.state_dict().items():
         still = name.startswith(("embedding.", "encoder.", "branch.posterior."))
         assert torch.equal(value, before[name]) == still, name
+
+
+def test_one_step_of_ivae_is_its_algorithm() -> None:
+    """Five updates of both networks at the same codes, then encoder and decoder, each clipped by itself."""
+    run = ivae_settings(
+        groups={"inference": {"clip": 0.05}, "generation": {"clip": 0.1}, "ratios": {"learning_rate": 0.02}}
+    )
+    made, reference = Composition(run, WORDS), Composition(run, WORDS)
+    step = Step(1, TEXTS(BATCHES[0]), Noise("step"), {"kl": 0.3}, another)
+    stepper = Stepper(made.model, run.optimiser, run.groups, made.auxiliary)
+    terms, _ = made.procedure(Update(made.model, made.objective, stepper), step)
+
+    model, (nu_xz, nu_z) = reference.model, (reference.objective.terms[name] for name in ("nu_xz", "nu_z"))
+    assert isinstance(nu_xz, DensityRatio)
+    assert isinstance(nu_z, DensityRatio)
+    forward = Forward(model, step.batch, Noise("step"))
+    z, h = forward.main.z, forward.encoded
+    inner = torch.optim.Adam([*nu_xz.parameters(), *nu_z.parameters()], lr=0.02)
+    for number in range(1, 6):
+        prior = Noise("step").anew("prior", number).generator("prior")
+        loss = torch.zeros(())
+        for network in (nu_xz, nu_z):
+            drawn = model.prior.sample(4, prior)
+            values = network.value(drawn, h.detach()).exp() - network.value(z.detach(), h.detach())
+            loss = loss + values.mean()
+        inner.zero_grad()
+        loss.backward()
+        inner.step()
+    encoder = [*model.encoder.parameters(), *model.branch.posterior.parameters()]  # type: ignore[union-attr]
+    decoder = [p for p in model.parameters() if all(p is not other for other in encoder)]
+    outer = torch.optim.Adam(model.parameters(), lr=0.01)
+    outer.zero_grad()
+    (forward.main.cross_entropy(4) + 0.3 * nu_xz.value(z, h.detach()).mean()).backward()
+    assert nn.utils.clip_grad_norm_(encoder, 0.05) > 0.05
+    assert nn.utils.clip_grad_norm_(decoder, 0.1) > 0.1
+    outer.step()
+    assert set(terms) == {"reconstruction", "kl", "nu_xz", "nu_z", "total"}
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(value, reference.state_dict()[name], rtol=1e-4, atol=2e-6, msg=name)
+
+
+def test_stopping_ivae_changes_nothing(corpus: Prepared, tmp_path: Path) -> None:
+    run = ivae_settings(training={"steps": 9, "validate_every": 3, "log_every": 2})
+    without = Trainer(run, corpus, tmp_path / "whole", CPU)
+    without.train()
+    first = Trainer(run, corpus, tmp_path / "state", CPU)
+    stop_after(first, 5)
+    with pytest.raises(Interrupted):
+        first.train()
+    second = Trainer(run, corpus, tmp_path / "state", CPU)
+    second.train()
+    assert_same(without, second)
+    assert without.progress.best is not None
+    assert without.progress.best["step"] == 9
+
+
+def test_a_further_batch_has_other_codes() -> None:
+    with pytest.raises(BenchError, match="a further batch has other codes"):
+        Alternating(4, GROUPS, inner_terms=("kl",), inner_groups=("a",), further=True, same_codes=True)

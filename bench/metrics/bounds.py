@@ -1,0 +1,109 @@
+"""-ELBO as papers print it, with its perplexity; and likelihoods by a proposal that is not the posterior's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.metrics.combine import Mean, Perplexity
+from bench.metrics.definitions import NATS, Definition, Metric
+from bench.metrics.likelihood import NO_MORE
+from bench.metrics.measures import measure
+
+if TYPE_CHECKING:
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
+
+_NO_LESS = "Too high by KL(q || p(z|x))."
+
+
+@measure(
+    "bounds",
+    needs=("density",),
+    metrics=[Metric("neg_elbo", "\u2212ELBO", place=41)],
+    gives=(
+        Definition(
+            "neg_elbo",
+            "one-bound",
+            NATS,
+            "upper bound",
+            "Mean of -ln P(x|z) over codes plus the KL; end symbol counted.",
+            _NO_LESS,
+            "lower",
+            main=True,
+            cost=NO_MORE,
+            over=Mean("neg_elbo"),
+            compared="\u2212ELBO",
+        ),
+        Definition(
+            "neg_elbo",
+            "importance-weighted",
+            NATS,
+            "consistent",
+            "The importance-sampled NLL, which some papers print under this name.",
+            "Too high in expectation for any number of codes.",
+            "lower",
+            cost=NO_MORE,
+            over=Mean("neg_elbo_weighted"),
+        ),
+        Definition(
+            "ppl",
+            "one-bound",
+            "none",
+            "upper bound",
+            "exp(sum of -ELBO / sum of targets), end symbol counted.",
+            _NO_LESS,
+            "lower",
+            cost=NO_MORE,
+            over=Perplexity("neg_elbo"),
+        ),
+    ),
+    only_named=True,
+)
+def bounds(context: Context, record: Record) -> None:
+    """The bound that is printed in place of a likelihood."""
+    record.columns["neg_elbo"] = -context.likelihoods["elbo"]
+    record.columns["neg_elbo_weighted"] = context.likelihoods["nll"]
+    for given in (("neg_elbo", "one-bound"), ("neg_elbo", "importance-weighted"), ("ppl", "one-bound")):
+        record.add(*given, samples=context.wanted.samples)
+
+
+@measure(
+    "proposal",
+    needs=("implicit", "prior"),
+    gives=(
+        Definition(
+            "nll",
+            "moment-matched",
+            NATS,
+            "consistent",
+            "-ln of the mean importance weight over codes of a Gaussian with the mean, and 1.5 times the covariance, of"
+            " 1,024 codes of the posterior; end symbol counted.",
+            "Too high in expectation for any number of codes, the more so the further the Gaussian is from p(z|x).",
+            "lower",
+            main=True,
+            cost="one pass of the decoder over each text for each sample, and 1,024 codes of each text",
+            over=Mean("nll"),
+            compared="NLL",
+        ),
+        Definition(
+            "ppl",
+            "moment-matched",
+            "none",
+            "consistent",
+            "exp(sum of NLL / sum of targets), end symbol counted, from the NLL by the matched Gaussian.",
+            "Too high in expectation, with the NLL.",
+            "lower",
+            main=True,
+            cost=NO_MORE,
+            over=Perplexity("nll"),
+        ),
+    ),
+)
+def proposal(context: Context, record: Record) -> None:
+    """Likelihoods of a model whose posterior has no known density, by Gaussians that are near it."""
+    from bench.estimators.proposals import moment_matched
+
+    infer = moment_matched(context.infer, *context.noise("moments"))
+    record.columns["nll"] = context.likelihoods_by(infer)["nll"]
+    for metric in ("nll", "ppl"):
+        record.add(metric, "moment-matched", samples=context.wanted.samples)
