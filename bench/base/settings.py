@@ -147,6 +147,22 @@ class Group(Model):
         return self.model_dump(exclude={"modules", "frozen", "updates"}, exclude_none=True)
 
 
+class WordDropout(Model):
+    """How often the decoder does not see a word that it reads, go excepted: it sees padding in its place.
+
+    The share of such words is 0 in the first ``every`` steps, rises by ``rise`` after each so many steps, and stays at
+    ``most``: by 0.05 an epoch to 0.5 in Bahuleyan et al. 2019, whose released code has padding there too.
+    """
+
+    rise: Share
+    every: Positive
+    most: Share
+
+    def share(self, step: int) -> float:
+        """The share at ``step`` (1-based)."""
+        return min(self.rise * ((step - 1) // self.every), self.most)
+
+
 class Training(Model):
     """The budget of a run and how its best weights are chosen, on the validation split."""
 
@@ -166,6 +182,7 @@ class Training(Model):
     gradient_texts: Annotated[int, Field(ge=0)] = Field(
         128, description="validation texts on which gradient norms are measured at each validation"
     )
+    word_dropout: WordDropout | None = Field(None, description="words that the decoder does not see")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="type of the products; auto: bfloat16 where the device multiplies it faster"
     )

@@ -103,6 +103,12 @@ class Batch:
             labels={name: classes[rows] for name, classes in self.labels.items()},
         )
 
+    def without_words(self, share: float, generator: torch.Generator) -> Batch:
+        """The same examples, but of the words that the decoder reads, go excepted, this share is padding."""
+        dropped = torch.rand(self.words.shape, generator=generator, device=generator.device) < share
+        seen = self.words.masked_fill(dropped.to(self.words.device), PAD)
+        return replace(self, inputs=torch.cat([self.inputs[:1], seen]))
+
     def copy(self) -> Batch:
         """A batch with tensors of its own."""
         return replace(

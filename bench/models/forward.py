@@ -148,8 +148,17 @@ class BranchForward:
 
     def cross_entropy(self, texts: int) -> Tensor:
         """-ln P(x|z) in nats, summed over the real tokens (eos included) of the batch and divided by ``texts``."""
+        return self.weighted_cross_entropy(self.forward.batch.real / texts)[0]
+
+    def weighted_cross_entropy(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """-ln P(x|z) in nats, summed over the tokens with ``weights`` (time + 1, batch) that are 0 at padding.
+
+        The second result is the mean over texts of the plain sum over their tokens (), without a gradient.
+        """
         batch, output = self.forward.batch, self.branch.output
         rows = self.features.flatten(0, 1).index_select(0, batch.places)
-        targets = batch.targets.flatten().index_select(0, batch.places)
-        weights = batch.real.flatten().index_select(0, batch.places) / texts
-        return weighted_cross_entropy(rows, output.weight, output.bias, targets, weights)[0]
+        targets, real, chosen = (
+            values.flatten().index_select(0, batch.places) for values in (batch.targets, batch.real, weights)
+        )
+        loss, each = weighted_cross_entropy(rows, output.weight, output.bias, targets, chosen)
+        return loss, (each * real).sum() / self.forward.texts

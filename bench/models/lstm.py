@@ -65,9 +65,9 @@ class LSTMEncoder(nn.Module):
 class LSTMDecoder(nn.Module):
     """One LSTM layer that reads [word; h] at each step. The features are the hidden states.
 
-    ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), or
-    with a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code). Without a signal
-    (``signal`` 0) it is a plain language model: words only, zero initial state.
+    ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), with
+    a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code), or with ``zeros`` (Bahuleyan et al.
+    2019). Without a signal (``signal`` 0) it is a plain language model: words only, zero initial state.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LSTMDecoder(nn.Module):
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-        first: Literal["cell", "state"] = "cell",
+        first: Literal["cell", "state", "zeros"] = "cell",
     ) -> None:
         super().__init__()
         self.dropout, self.features = dropout, hidden
@@ -85,7 +85,7 @@ class LSTMDecoder(nn.Module):
         self.first_cell = self.first_state = None
         if signal and first == "cell":
             self.first_cell = nn.Linear(signal, hidden, bias=False)
-        elif signal:
+        elif signal and first == "state":
             self.first_state = nn.Linear(signal, hidden)
 
     def forward(

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -196,11 +197,17 @@ def log_surface(dimension: int) -> float:
 class VonMisesFisherPosterior(nn.Module):
     """An affine map of e over its norm is the mode, softplus of another plus one the concentration.
 
+    With a ``fixed`` concentration there is no other map, and the KL is a constant (Xu & Durrett 2018).
     ``sampler``: see :class:`VonMisesFisher`; in evaluation mode codes are drawn exactly, whatever it is.
     """
 
     def __init__(
-        self, features: int, latent: int, *, sampler: Literal["exact", "released"] = "exact"
+        self,
+        features: int,
+        latent: int,
+        *,
+        sampler: Literal["exact", "released"] = "exact",
+        fixed: Annotated[float, Field(gt=0)] | None = None,
     ) -> None:
         super().__init__()
         if latent < 2:
@@ -210,13 +217,16 @@ class VonMisesFisherPosterior(nn.Module):
                 remedy="choose a latent of at least 2",
             )
         self.direction = nn.Linear(features, latent)
-        self.concentration = nn.Linear(features, 1)
-        self.sampler = sampler
+        self.concentration = nn.Linear(features, 1) if fixed is None else None
+        self.sampler, self.fixed = sampler, fixed
 
     def forward(self, encoded: Tensor) -> VonMisesFisher:
-        """e (batch, features) to q(z|x) with direction (batch, d) and concentration >= 1 (batch,)."""
+        """e (batch, features) to q(z|x) with direction (batch, d) and concentration (batch,): fixed, or >= 1."""
         direction = F.normalize(self.direction(encoded), dim=-1)
-        concentration = F.softplus(self.concentration(encoded)).squeeze(-1) + 1
+        if self.concentration is None:
+            concentration = torch.full_like(direction[:, 0], self.fixed or 0.0)
+        else:
+            concentration = F.softplus(self.concentration(encoded)).squeeze(-1) + 1
         return VonMisesFisher(direction, concentration, self.sampler if self.training else "exact")
 
 

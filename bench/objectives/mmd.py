@@ -17,14 +17,20 @@ class MMD:
     """The squared maximum mean discrepancy between codes and prior, estimated without bias.
 
     Gretton et al. 2012, lemma 6, with the inverse multiquadric kernel sum_s sC / (sC + |x - y|^2) of Tolstikhin
-    et al. 2018 at the seven scales of Wu et al. 2020, whose released code has C = 2d = 64. An estimate can be
-    negative.
+    et al. 2018 at the seven scales of Wu et al. 2020, whose released code has C = 2d = 64. With ``per_dimension``
+    C is that many times d instead: 2 in the released code of Tolstikhin et al., 4 in that of Bahuleyan et al. 2019. An
+    estimate can be negative.
     """
 
     across_texts = "a penalty on the aggregated posterior"
 
-    def __init__(self, *, constant: Annotated[float, Field(gt=0)] = 64.0) -> None:
-        self.constant = constant
+    def __init__(
+        self,
+        *,
+        constant: Annotated[float, Field(gt=0)] = 64.0,
+        per_dimension: Annotated[float, Field(gt=0)] | None = None,
+    ) -> None:
+        self.constant, self.per_dimension = constant, per_dimension
 
     def __call__(self, forward: Forward) -> Tensor:
         """One value () of the batch, from one code of each text and as many codes of the prior."""
@@ -43,7 +49,9 @@ class MMD:
     def _kernel(self, x: Tensor, y: Tensor) -> Tensor:
         """k(x_i, y_j) (n, m) of codes (n, d) and (m, d)."""
         squared = (x.unsqueeze(1) - y).square().sum(-1)
-        return -rational_quadratic(squared, self.constant)
+        size = x.shape[-1]
+        constant = self.constant if self.per_dimension is None else self.per_dimension * size
+        return -rational_quadratic(squared, constant)
 
     def _within(self, x: Tensor) -> Tensor:
         """The mean of k(x_i, x_j) over the pairs i != j."""

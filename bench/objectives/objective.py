@@ -35,9 +35,7 @@ class Objective:
         """The terms for a batch with these ``weights``; of them only the total has a gradient."""
         total, found = None, Terms()
         for name, term in self.terms.items():
-            value = term(forward)
-            value = value.mean() if value.dim() else value
-            found[name] = value.detach()
+            value, found[name] = _computed(term, forward)
             weighted = _times(weights.get(name, 1.0), value)
             total = weighted if total is None else total + weighted
         if total is None:
@@ -90,6 +88,16 @@ class Objective:
         """Take back what :attr:`state` was."""
         for name, remembered in state.items():
             self.weights[name].state = remembered
+
+
+def _computed(term: Term, forward: Forward) -> tuple[Tensor, Tensor]:
+    """The value of a term () for a batch, and what is logged of it."""
+    if (with_log := getattr(term, "with_log", None)) is not None:
+        value, logged = with_log(forward)
+        return value, logged
+    value = term(forward)
+    value = value.mean() if value.dim() else value
+    return value, value.detach()
 
 
 def _times(weight: float | Tensor, value: Tensor) -> Tensor:

@@ -89,6 +89,23 @@ class Cyclical(Stateless):
         return self.floor + (self.ceiling - self.floor) * min(tau / self.ratio, 1.0)
 
 
+@part("weight", "tanh")
+class Tanh(Stateless):
+    """A tanh ramp from near 0 to near 1 that ends at the step ``stop`` (Bahuleyan et al. 2019, released code).
+
+    Step n uses the value after the step n - 1, at most ``stop``: (tanh(9 (s - 1/2)) + 1)/2 with s its share of the
+    ``length``; the first step uses 0. With a length of 9,000 this is sigmoid((n - 1 - 4500)/500).
+    """
+
+    def __init__(self, *, length: Annotated[int, Field(ge=1)], stop: Annotated[int, Field(ge=1)]) -> None:
+        super().__init__()
+        self.length, self.stop = length, stop
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``."""
+        return _tanh(min(step - 1, self.stop) / self.length) if step > 1 else 0.0
+
+
 @part("weight", "peak-stopped")
 class PeakStopped:
     """A ramp that stops where the weighted term has its peak (Bahuleyan et al. 2019, section 3).
@@ -140,4 +157,9 @@ class PeakStopped:
 
     def _ramp(self, step: int) -> float:
         share = min(max((step - self.start) / self.length, 0.0), 1.0)
-        return share if self.shape == "linear" else (math.tanh(9 * (share - 0.5)) + 1) / 2
+        return share if self.shape == "linear" else _tanh(share)
+
+
+def _tanh(share: float) -> float:
+    """Half a tanh, from near 0 at a share of 0 to near 1 at a share of 1."""
+    return (math.tanh(9 * (share - 0.5)) + 1) / 2

@@ -244,7 +244,11 @@ class Trainer:
             names = (self.settings.corpus, self.settings.seed, epoch)
             pool, equal = training.pool, training.equal_lengths
             self._epoch = (epoch, epoch_order(lengths, training.batch, *names, pool=pool, equal=equal))
-        return self.texts["train"](self._epoch[1][position])
+        batch = self.texts["train"](self._epoch[1][position])
+        if training.word_dropout is None:
+            return batch
+        noise = Noise("word dropout", self.settings.corpus, self.settings.seed, step, device=self.device)
+        return batch.without_words(training.word_dropout.share(step), noise.generator("words"))
 
     @functools.cached_property
     def batches(self) -> int:

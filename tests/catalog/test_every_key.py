@@ -77,6 +77,7 @@ TRAINING: dict[str, Any] = {
     "decoder.options.projection": 13,
     "decoder.options.dropout": 0.3,
     "objective.reconstruction.weight.options.value": 2.0,
+    "objective.reconstruction.options.mean": "tokens",
     "objective.kl.weight.options.start": 3,
     "objective.kl.weight.options.length": 11,
     "objective.kl.weight.options.ceiling": 0.4,
@@ -106,6 +107,7 @@ TRAINING: dict[str, Any] = {
     "training.validation_samples": 3,
     "training.log_every": 3,
     "training.gradient_texts": 9,
+    "training.word_dropout": {"rise": 0.5, "every": 5, "most": 0.5},
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}

@@ -460,6 +460,7 @@ def test_the_posterior_maps_to_a_mode_and_a_concentration_above_one() -> None:
     posterior, e = VonMisesFisherPosterior(6, 4, sampler="released"), 5 * torch.randn(7, 6)
     q = posterior(e)
     raw = e @ posterior.direction.weight.t() + posterior.direction.bias
+    assert posterior.concentration is not None
     torch.testing.assert_close(q.direction * raw.norm(dim=-1, keepdim=True), raw)
     torch.testing.assert_close(q.direction.norm(dim=-1), torch.ones(7))
     scale = (e @ posterior.concentration.weight.t() + posterior.concentration.bias).squeeze(-1)
@@ -502,3 +503,14 @@ def test_the_uniform_prior() -> None:
     assert (z.square().mean(0) - 1 / 4).abs().max() < 5 * math.sqrt(6 / (96 * count))
     expected = torch.full((2, 5), -math.log(2 * math.pi**2))  # the area of the sphere in four dimensions
     torch.testing.assert_close(prior.log_prob(z[:10].view(2, 5, 4)), expected)
+
+
+@pytest.mark.parametrize(("latent", "kl"), [(50, 19.52), (100, 18.41), (25, 16.46)])
+def test_a_fixed_concentration_has_a_known_kl_and_no_network(latent: int, kl: float) -> None:
+    network = VonMisesFisherPosterior(6, latent, fixed=80.0)
+    assert {name for name, _ in network.named_parameters()} == {"direction.weight", "direction.bias"}
+    found = network(torch.randn(3, 6))
+    assert torch.equal(found.concentration, torch.full((3,), 80.0))
+    terms = found.kl_terms(UniformSphere(latent))
+    assert terms is not None
+    torch.testing.assert_close(terms.squeeze(1), torch.full((3,), kl), atol=0.006, rtol=0)

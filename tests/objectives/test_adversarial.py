@@ -87,9 +87,10 @@ def test_another_term_is_no_critic(forward: Forward) -> None:
 
 
 def test_the_settings_name_a_term_that_there_is() -> None:
-    objective: dict[str, Any] = {"adversarial": {"critic": "discriminator"}}
+    deceiver = {"kind": "adversarial", "critic": "discriminator"}
+    objective: dict[str, Any] = {"adversarial": deceiver, "discrimination": "discrimination"}
     with pytest.raises(BenchError, match="unknown term 'discriminator'"):
-        tiny_settings("wae-gan", objective=objective)
+        tiny_settings("vae", objective=objective)
 
 
 def test_without_a_critic_there_is_nobody_to_deceive() -> None:

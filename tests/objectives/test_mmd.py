@@ -44,6 +44,12 @@ def test_it_equals_the_double_sum(batch: int, constant: float) -> None:
     assert float(MMD(constant=constant).between(x, y)) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("multiple", [2.0, 4.0])
+def test_the_constant_may_be_a_multiple_of_the_size_of_the_code(multiple: float) -> None:
+    x, y = 2 * normal(9, 4, seed=1) + 1, normal(9, 4, seed=2)
+    assert torch.equal(MMD(per_dimension=multiple).between(x, y), MMD(constant=4 * multiple).between(x, y))
+
+
 def test_two_samples_of_one_distribution_give_zero_on_average() -> None:
     """The estimate has no bias; with the diagonal or the square of the mean it would be above zero."""
     penalty, trials, batch = MMD(), 2000, 8

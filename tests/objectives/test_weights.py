@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.catalog.catalog import load_catalog
-from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
+from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped, Tanh
 from bench.planning.resolve import resolve
 from bench.training.composition import build_objective
 
@@ -168,3 +168,22 @@ def test_cycles_from_a_floor(step: int, weight: float) -> None:
     run = resolve(load_catalog(), "paper", "ivae", "ptb", "cyc-vae", 0)
     found = build_objective(run).weights["kl"](step, lambda: {})
     assert found == pytest.approx(weight, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("stop", "step", "weight"),
+    [
+        (3000, 1, 0.0),
+        # What the released code prints after a step is used in the next one.
+        (3000, 2, 0.000124),
+        (3000, 1001, 0.000911),
+        (3000, 2001, 0.006693),
+        (2300, 2301, 0.012128),
+        (2300, 80_000, 0.012128),
+        (3000, 3001, 0.047426),
+        (3000, 80_000, 0.047426),
+        (9000, 4501, 0.5),
+    ],
+)
+def test_a_tanh_that_stops_at_a_fixed_step(stop: int, step: int, weight: float) -> None:
+    assert Tanh(length=9000, stop=stop)(step, dict) == pytest.approx(weight, abs=5e-7)

@@ -76,9 +76,17 @@ def test_what_is_no_seed_is_told(given: Any) -> None:
 
 @pytest.mark.parametrize("papers", ["coupled-vae", ["coupled-vae"], None])
 def test_one_name_a_list_or_null(papers: Any) -> None:
-    config = {"tier": "quick", "papers": papers, "seeds": 3, "systems": "vae, dae", "mirror": None}
+    config = {
+        "tier": "quick",
+        "papers": papers,
+        "seeds": 3,
+        "systems": "coupled-vae, cycann-vae",
+        "mirror": None,
+    }
     request = configured(config, load_catalog())
-    assert request == Request(tier="quick", papers=("coupled-vae",), seeds=(3,), systems=("vae", "dae"))
+    assert request == Request(
+        tier="quick", papers=("coupled-vae",), seeds=(3,), systems=("coupled-vae", "cycann-vae")
+    )
 
 
 def test_an_unknown_key_names_the_place_and_the_nearest() -> None:

@@ -37,13 +37,21 @@ BATCHES = [[0, 1, 2, 3], [4, 5], [1, 3, 5]]
 CRITIC = "terms.discrimination"
 
 
-def settings(further: bool = False, inner: int = 3, **changes: Any) -> RunSettings:
+def settings(
+    further: bool = False, inner: int = 3, options: dict[str, Any] | None = None, **changes: Any
+) -> RunSettings:
     """A small adversarial autoencoder, whose critic is trained by RMSprop and clipped by value."""
+    critic = {"modules": [CRITIC], "kind": "rmsprop", "learning_rate": 0.02, "clip": 0.1, "clip_by": "value"}
+    terms = {
+        "discrimination": {"kind": "discrimination", "hidden": 6, "layers": 1},
+        "adversarial": {"kind": "adversarial", "weight": 0.5},
+    }
+    procedure = {"inner": inner, "further": further, "inner_terms": ["discrimination"]}
     return tiny_settings(
-        "wae-gan",
-        objective={"discrimination": {"hidden": 6, "layers": 1}, "adversarial": {"weight": 0.5}},
-        procedure={"inner": inner, "further": further},
-        groups={"critic": {"kind": "rmsprop", "learning_rate": 0.02, "clip": 0.1, "clip_by": "value"}},
+        "vae",
+        objective={"kl": "none", **terms},
+        procedure={"kind": "alternating", "inner_groups": ["critic"], **procedure, **(options or {})},
+        groups={"critic": critic},
         **changes,
     )
 
@@ -115,7 +123,7 @@ def test_what_is_not_named_is_left_to_the_outer_update() -> None:
 )
 def test_names_that_do_not_exist_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BenchError, match=message):
-        tiny_settings("wae-gan", procedure=options)
+        settings(options=options)
 
 
 @pytest.fixture(scope="module")
