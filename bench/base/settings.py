@@ -232,6 +232,9 @@ class Start(Model):
     system: Name
     modules: tuple[str, ...] = Field(min_length=1)
     identity: str
+    lent: bool = Field(
+        False, description="the modules serve to prepare alone: training begins with their initial values"
+    )
 
 
 class RunSettings(Model):

@@ -78,6 +78,8 @@ def _batch_norms(
 
 def _gradient(loss: Tensor, encoded: Tensor) -> Tensor:
     """d loss / d e (batch, features); texts do not mix, so each row is the gradient of its own text."""
+    if not loss.requires_grad:  # a constant, as the KL of a fixed concentration is
+        return torch.zeros_like(encoded)
     return torch.autograd.grad(loss, encoded, retain_graph=True)[0]
 
 

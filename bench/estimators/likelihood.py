@@ -28,6 +28,8 @@ _LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
 
 
 Infer = Callable[[Batch], Latent]  # q(z|x) of the texts of a batch
+# More columns (batch,) of codes (batch, samples, d), their ln q(z|x) and -ln P(x|z) (batch, samples).
+Also = Callable[[TextModel, Tensor, Tensor, Tensor], dict[str, Tensor]]
 
 
 def amortised(model: TextModel) -> Infer:
@@ -75,20 +77,23 @@ def text_likelihoods(
     infer: Infer | None = None,
     dtype: torch.dtype = torch.float32,
     rows: int = ROWS,
+    also: Also | None = None,
 ) -> dict[str, np.ndarray]:
     """Per text of a split: ``nll`` and, for a latent-variable model, its parts.
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
     -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A system without a density gives reconstruction
     only, a language model nll only. ``names`` seed the noise; ``infer`` gives the posteriors, by default the
-    model's own; ``rows`` bounds the memory, not the result.
+    model's own; ``rows`` bounds the memory, not the result; ``also`` gives more columns from the same codes.
     """
     model.eval()
     infer = infer or amortised(model)
     columns: dict[str, np.ndarray] = {}
     for index in by_length(collator.lengths, rows, copies=samples if model.encoder is not None else 1):
         batch = collator(index)
-        for name, values in _batch_likelihoods(model, infer, batch, samples, names, dtype, rows).items():
+        for name, values in _batch_likelihoods(
+            model, infer, batch, samples, names, dtype, rows, also
+        ).items():
             column = columns.setdefault(name, np.full(len(collator.lengths), np.nan))
             column[index] = values.double().cpu().numpy()
     return columns
@@ -102,6 +107,7 @@ def _batch_likelihoods(
     names: tuple[object, ...],
     dtype: torch.dtype,
     rows: int,
+    also: Also | None,
 ) -> dict[str, Tensor]:
     forward = Forward(model, batch)
     if model.encoder is None:
@@ -129,4 +135,4 @@ def _batch_likelihoods(
     if exact is not None:
         columns["kl_analytic"] = exact
     columns["elbo"] = -(columns["reconstruction"] + (columns["kl_monte_carlo"] if exact is None else exact))
-    return columns
+    return columns | (also(model, codes, log_density, losses) if also else {})

@@ -23,6 +23,7 @@ from bench.base.seeds import derive_seed
 from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
+from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
 from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
 from bench.metrics.decoding import greedy
 from bench.metrics.evaluators import load_evaluator
@@ -77,18 +78,33 @@ class Context:
         """Names that seed random numbers of this run's evaluation."""
         return ("evaluation", self.settings.corpus, self.settings.seed, *names)
 
-    @cached_property
+    @property
     def likelihoods(self) -> dict[str, np.ndarray]:
         """Columns of the likelihoods of the texts: see :func:`bench.estimators.likelihood.text_likelihoods`."""
+        return {name: values for name, values in self._likelihoods.items() if not name.endswith(OF_FLOW)}
+
+    @property
+    def flow_likelihoods(self) -> dict[str, np.ndarray]:
+        """Columns of the same codes with the prior after the flows: :func:`bench.estimators.flows.after_flow`."""
+        return {name: values for name, values in self._likelihoods.items() if name.endswith(OF_FLOW)}
+
+    @cached_property
+    def _likelihoods(self) -> dict[str, np.ndarray]:
         return self.likelihoods_by(self.infer)
+
+    @cached_property
+    def at_the_mean(self) -> dict[str, np.ndarray]:
+        """Columns of the loss at the means of the posteriors: :func:`bench.estimators.flows.at_the_mean`."""
+        return at_the_mean(self.model, self.texts, self.infer)
 
     def likelihoods_by(self, infer: Infer) -> dict[str, np.ndarray]:
         """Columns of the likelihoods of the texts with the posteriors of ``infer``.
 
         In float32 on every device, whatever the training multiplied in: no value depends on where it is made.
         """
-        names = self.noise("codes")
-        return text_likelihoods(self.model, self.texts, self.wanted.samples, *names, infer=infer)
+        also = after_flow if flow_of(self.model) is not None else None
+        names, samples = self.noise("codes"), self.wanted.samples
+        return text_likelihoods(self.model, self.texts, samples, *names, infer=infer, also=also)
 
     @cached_property
     def latent(self) -> Latent:

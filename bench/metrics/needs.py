@@ -28,8 +28,10 @@ NEEDS = {
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
     "closed-form KL": "the KL of the posterior to the prior is known in closed form",
+    "flow": "flows stand between the code and the decoder",
     "exact corpus": "the true probability of each text is known",
 }
+SAME = ("posterior", "density", "flow", "implicit", "prior", "ratio", "twin")  # parts give them by the same word
 KL = "kl"  # the term of an objective that a gradient is measured of
 EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
 OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells
@@ -40,7 +42,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     given = given_by(run.used())
     codes = "posterior" in given
     held = {
-        **{need: need in given for need in ("posterior", "density", "implicit", "prior", "ratio", "twin")},
+        **{need: need in given for need in SAME},
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,

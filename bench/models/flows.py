@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Self, cast
+from typing import Annotated, Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -17,6 +17,8 @@ from bench.models.noise import Source
 
 _NEWTON = 100  # more steps than the slowest case takes: from t = 1 to a triple root at zero, a third off each
 
+Initial = Literal["small", "normal"]
+
 
 class PlanarFlow(nn.Module):
     """f(z) = z + u' tanh(w.z + b), Rezende & Mohamed 2015, equation 10, with parameters that all texts share.
@@ -26,17 +28,23 @@ class PlanarFlow(nn.Module):
     and run in the precision of the codes, whatever that of the parameters is.
     """
 
-    def __init__(self, latent: int) -> None:
+    def __init__(self, latent: int, initial: Initial = "small") -> None:
         super().__init__()
+        self.initial = initial
         self.u = nn.Parameter(torch.empty(latent))
         self.w = nn.Parameter(torch.empty(latent))
         self.b = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """u, w, b ~ U(-0.01, 0.01)."""
-        for parameter in (self.u, self.w, self.b):
-            nn.init.uniform_(parameter, -0.01, 0.01)
+        """``small``: u, w, b ~ U(-0.01, 0.01); ``normal``: u, w ~ N(0, 1), b = 1 (Wang & Wang 2019, released code)."""
+        if self.initial == "small":
+            for parameter in (self.u, self.w, self.b):
+                nn.init.uniform_(parameter, -0.01, 0.01)
+            return
+        nn.init.normal_(self.u)
+        nn.init.normal_(self.w)
+        nn.init.ones_(self.b)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """f(z) (..., d) of codes (..., d), and ln |det df/dz| (...) in nats."""
@@ -161,6 +169,48 @@ class BatchNorm(nn.BatchNorm1d):
             )
         normalised: Tensor = super().forward(values)
         return normalised
+
+
+@part("signal", "planar-flow", gives=("flow",))
+class PlanarFlowSignal(nn.Module):
+    """The decoder reads f_K(...f_1(z)): planar flows between the code and the decoder, which all texts share.
+
+    So the paper of the Riemannian flow draws its samples (Wang & Wang 2019, section 4.2): z from the prior, then the
+    flows. ``centres`` are so many points among the codes of another model, which a procedure finds before the first
+    step; they are kept with the weights, and only a term that asks for them uses them.
+    """
+
+    centres: Tensor
+
+    def __init__(
+        self,
+        latent: int,
+        *,
+        flows: Annotated[int, Field(ge=1)] = 3,
+        initial: Literal["small", "normal"] = "normal",
+        centres: Annotated[int, Field(ge=0)] = 0,
+    ) -> None:
+        super().__init__()
+        self.size = latent
+        self.flows = nn.ModuleList(PlanarFlow(latent, initial) for _ in range(flows))
+        self.register_buffer("centres", torch.zeros(centres, latent), persistent=centres > 0)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Codes (..., d) through all flows."""
+        return self.path(z)[0][-1]
+
+    def path(self, z: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Codes (..., d) before each flow and after the last, and ln |det| (...) of all flows together."""
+        codes, total = [z], z.new_zeros(z.shape[:-1])
+        for flow in self.flows:
+            z, log_det = flow(codes[-1])
+            codes.append(z)
+            total = total + log_det
+        return codes, total
+
+    def pushed(self, base: DiagonalGaussian) -> Flowed:
+        """The distribution of what the decoder reads, of codes of ``base``."""
+        return Flowed(base, tuple(cast("Iterable[PlanarFlow]", self.flows)))
 
 
 @part("posterior", "planar-flow", gives=("stochastic", "density"))

@@ -32,9 +32,22 @@ def run(lstm: nn.LSTM, inputs: Tensor, state: Tensor | None = None) -> tuple[Ten
     return states.to(inputs.dtype), torch.cat(last, dim=-1)[0].to(inputs.dtype)
 
 
+def last_state(lstm: nn.LSTM, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Hidden state and cell (batch, 2H) after the last of so many inputs (time, batch, features)."""
+    lstm.train(torch.is_grad_enabled())
+    # The library returns cells only from where a sequence ends, so that padding has to be taken out.
+    packed = nn.utils.rnn.pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
+    with torch.autocast(inputs.device.type, enabled=False):
+        _, last = lstm(packed)
+    return torch.cat(last, dim=-1)[0].to(inputs.dtype)
+
+
 @part("encoder", "lstm")
 class LSTMEncoder(nn.Module):
-    """One LSTM layer over the words; e is the last hidden state, of both directions if there are two."""
+    """One LSTM layer over the words; e is the last hidden state, of both directions if there are two.
+
+    ``readout``: e is the ``hidden`` state, or [h; c] with the cell ``and-cell`` (Wang & Wang 2019, released code).
+    """
 
     def __init__(
         self,
@@ -43,21 +56,28 @@ class LSTMEncoder(nn.Module):
         hidden: Annotated[int, Field(ge=1)],
         bidirectional: bool = False,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        readout: Literal["hidden", "and-cell"] = "hidden",
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.cells = self.reads_device = (
+            readout == "and-cell"
+        )  # lengths are read, to stop each text at its end
         self.forwards = nn.LSTM(embedding, hidden)
         self.backwards = nn.LSTM(embedding, hidden) if bidirectional else None
-        self.features = hidden * (2 if bidirectional else 1)
+        self.features = hidden * (2 if bidirectional else 1) * (2 if self.cells else 1)
 
     def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
         """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
         if noise is not None:
             embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
-        last = (lengths - 1)[None, :, None]
-        states = [run(self.forwards, embedded)[0]]
+        inputs = [(self.forwards, embedded)]
         if self.backwards is not None:
-            states.append(run(self.backwards, reverse_padded(embedded, lengths))[0])
+            inputs.append((self.backwards, reverse_padded(embedded, lengths)))
+        if self.cells:
+            return torch.cat([last_state(lstm, words, lengths) for lstm, words in inputs], dim=-1)
+        last = (lengths - 1)[None, :, None]
+        states = [run(lstm, words)[0] for lstm, words in inputs]
         return torch.cat([s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states], dim=-1)
 
 
@@ -66,8 +86,10 @@ class LSTMDecoder(nn.Module):
     """One LSTM layer that reads [word; h] at each step. The features are the hidden states.
 
     ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), with
-    a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code), or with ``zeros`` (Bahuleyan et al.
-    2019). Without a signal (``signal`` 0) it is a plain language model: words only, zero initial state.
+    a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code), with ``both`` halves of tanh(W h + b)
+    (Wang & Wang 2019, released code), or with ``zeros`` (Bahuleyan et al. 2019). ``each_step``: h is read at each
+    step, not only to begin with. Without a signal (``signal`` 0) it is a plain language model: words only, zero
+    initial state.
     """
 
     def __init__(
@@ -77,16 +99,19 @@ class LSTMDecoder(nn.Module):
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-        first: Literal["cell", "state", "zeros"] = "cell",
+        first: Literal["cell", "state", "both", "zeros"] = "cell",
+        each_step: bool = True,
     ) -> None:
         super().__init__()
-        self.dropout, self.features = dropout, hidden
-        self.lstm = nn.LSTM(embedding + signal, hidden)
-        self.first_cell = self.first_state = None
+        self.dropout, self.features, self.each_step = dropout, hidden, each_step
+        self.lstm = nn.LSTM(embedding + signal if each_step else embedding, hidden)
+        self.first_cell = self.first_state = self.first_both = None
         if signal and first == "cell":
             self.first_cell = nn.Linear(signal, hidden, bias=False)
         elif signal and first == "state":
             self.first_state = nn.Linear(signal, hidden)
+        elif signal and first == "both":
+            self.first_both = nn.Linear(signal, 2 * hidden)
 
     def forward(
         self, embedded: Tensor, signal: Tensor | None, real: Tensor, noise: Noise | None, stream: str
@@ -122,6 +147,8 @@ class LSTMDecoder(nn.Module):
         if signal is not None and self.first_state is not None:
             state = self.first_state(signal).to(signal.dtype)
             return torch.cat([state, torch.zeros_like(state)], dim=-1)
+        if signal is not None and self.first_both is not None:
+            return torch.tanh(self.first_both(signal)).to(signal.dtype)
         return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
 
     def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,6 +158,6 @@ class LSTMDecoder(nn.Module):
 
     def _advance(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden states (time, batch, hidden) over embedded words (time, batch, E), and the state after them."""
-        if signal is not None:
+        if signal is not None and self.each_step:
             embedded = torch.cat([embedded, signal.expand(len(embedded), -1, -1)], dim=-1)
         return run(self.lstm, embedded, state)

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Point
+from bench.models.flows import BatchNorm
 
 
 @part("posterior", "gaussian", gives=("stochastic", "density", "gaussian"))
 class GaussianPosterior(nn.Module):
-    """Two affine maps of e: the mean and the logarithm of the standard deviation (not of the variance)."""
+    """Two maps of e: the mean and the logarithm of the standard deviation (not of the variance).
 
-    def __init__(self, features: int, latent: int) -> None:
+    Both are affine; with a ``hidden`` size, after a rectified layer of that size each. ``batch_norm`` normalises what
+    they give over the batch, and ``spread`` says what the second then gives: the logarithm of the ``deviation`` or of
+    the ``variance`` (Wang & Wang 2019: the released code has one affine map each, the article two layers).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent: int,
+        *,
+        batch_norm: bool = False,
+        hidden: Annotated[int, Field(ge=0)] = 0,
+        spread: Literal["deviation", "variance"] = "deviation",
+    ) -> None:
         super().__init__()
-        self.mean = nn.Linear(features, latent)
-        self.log_std = nn.Linear(features, latent)
+        self.mean = _perceptron(features, hidden, latent)
+        self.log_std = _perceptron(features, hidden, latent)
+        self.mean_norm = BatchNorm(latent) if batch_norm else nn.Identity()
+        self.log_std_norm = BatchNorm(latent) if batch_norm else nn.Identity()
+        self.power = 2 if spread == "variance" else 1
 
     def forward(self, encoded: Tensor) -> DiagonalGaussian:
         """e (batch, features) to q(z|x) with parameters (batch, d)."""
-        return DiagonalGaussian(self.mean(encoded), self.log_std(encoded))
+        log_std = self.log_std_norm(self.log_std(encoded))
+        return DiagonalGaussian(
+            self.mean_norm(self.mean(encoded)), log_std / 2 if self.power == 2 else log_std
+        )
+
+
+def _perceptron(features: int, hidden: int, latent: int) -> nn.Module:
+    """An affine map, or two with a rectifier between them."""
+    if not hidden:
+        return nn.Linear(features, latent)
+    return nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, latent))
 
 
 @part("posterior", "point")

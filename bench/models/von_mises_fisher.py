@@ -52,6 +52,11 @@ class VonMisesFisher(Latent):
         """The mode (batch, d), which is the direction of the mean."""
         return self.direction
 
+    def expectation(self) -> Tensor:
+        """E z = A_d(k) direction (batch, d), which lies inside the sphere."""
+        cosine = bessel_ratio(self.direction.shape[-1] / 2 - 1, self.concentration.double())
+        return cosine.to(self.direction).unsqueeze(-1) * self.direction
+
     def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
         """Codes (batch, samples, d) and their log-density: a cosine, and a direction uniform around the mode.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -18,8 +19,9 @@ class MMD:
 
     Gretton et al. 2012, lemma 6, with the inverse multiquadric kernel sum_s sC / (sC + |x - y|^2) of Tolstikhin
     et al. 2018 at the seven scales of Wu et al. 2020, whose released code has C = 2d = 64. With ``per_dimension``
-    C is that many times d instead: 2 in the released code of Tolstikhin et al., 4 in that of Bahuleyan et al. 2019. An
-    estimate can be negative.
+    C is that many times d instead: 2 in the released code of Tolstikhin et al., 4 in that of Bahuleyan et al. 2019. The
+    ``gaussian`` kernel is exp(-``bandwidth`` |x - y|^2). An estimate can be negative, but for one that is ``biased``:
+    then pairs of a code with itself count within (equation 5).
     """
 
     across_texts = "a penalty on the aggregated posterior"
@@ -29,8 +31,12 @@ class MMD:
         *,
         constant: Annotated[float, Field(gt=0)] = 64.0,
         per_dimension: Annotated[float, Field(gt=0)] | None = None,
+        kernel: Literal["inverse-multiquadric", "gaussian"] = "inverse-multiquadric",
+        bandwidth: Annotated[float, Field(gt=0)] = 1.0,
+        biased: bool = False,
     ) -> None:
         self.constant, self.per_dimension = constant, per_dimension
+        self.kernel, self.bandwidth, self.biased = kernel, bandwidth, biased
 
     def __call__(self, forward: Forward) -> Tensor:
         """One value () of the batch, from one code of each text and as many codes of the prior."""
@@ -49,11 +55,15 @@ class MMD:
     def _kernel(self, x: Tensor, y: Tensor) -> Tensor:
         """k(x_i, y_j) (n, m) of codes (n, d) and (m, d)."""
         squared = (x.unsqueeze(1) - y).square().sum(-1)
+        if self.kernel == "gaussian":
+            return torch.exp(-self.bandwidth * squared)
         size = x.shape[-1]
         constant = self.constant if self.per_dimension is None else self.per_dimension * size
         return -rational_quadratic(squared, constant)
 
     def _within(self, x: Tensor) -> Tensor:
-        """The mean of k(x_i, x_j) over the pairs i != j."""
+        """The mean of k(x_i, x_j) over the pairs i != j, or over all where it is ``biased``."""
         kernel = self._kernel(x, x)
+        if self.biased:
+            return kernel.mean()
         return (kernel.sum() - kernel.diagonal().sum()) / (len(x) * (len(x) - 1))

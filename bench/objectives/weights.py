@@ -53,6 +53,30 @@ class Linear(Stateless):
         return min(self.floor + max((step - self.start) / self.length, 0.0), self.ceiling)
 
 
+@part("weight", "falling")
+class Falling(Stateless):
+    """A ramp down from ``first``, by 1/``length`` a step after ``start``, and in all by ``depth``.
+
+    What is left of ``first`` beside the weight of a linear ramp that ends at ``depth``, as the lambda = 10 - alpha of
+    Wang & Wang 2019 (section 5.2) is.
+    """
+
+    def __init__(
+        self,
+        *,
+        first: Annotated[float, Field(ge=0)],
+        start: Annotated[int, Field(ge=0)],
+        length: Annotated[int, Field(ge=1)],
+        depth: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.first, self.start, self.length, self.depth = first, start, length, depth
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``, never below 0."""
+        return max(self.first - min(max((step - self.start) / self.length, 0.0), self.depth), 0.0)
+
+
 @part("weight", "cyclical")
 class Cyclical(Stateless):
     """Cycles of a linear ramp from the floor and a plateau, then the ceiling (Fu et al. 2019).

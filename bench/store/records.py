@@ -79,9 +79,10 @@ class RunRecord:
         return self.parts[4]
 
     def find(self, metric: str, estimator: str | None, part: str | None = None) -> Measurement | None:
-        """The measurement of that estimator, or with None the default one of the metric."""
+        """The measurement of that estimator, with whatever number of samples, or with None the main one."""
         for found in self.measurements:
-            meant = found.main if estimator is None else found.estimator == estimator
+            names = (found.estimator, found.estimator.removesuffix(f"-{found.samples}"))
+            meant = found.main if estimator is None else estimator in names
             if meant and (found.metric, found.part) == (metric, part):
                 return found
         return None

@@ -11,7 +11,7 @@ import functools
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -38,6 +38,7 @@ from bench.training.optimiser import Stepper
 from bench.training.plateau import Plateau
 from bench.training.progress import Reporter
 from bench.training.state import Progress
+from bench.training.turns import inside
 from bench.training.update import ReplayedUpdate, Step, Update, recordable, replayable
 from bench.training.validation_split import ValidationSplit
 
@@ -136,13 +137,17 @@ class Trainer:
         """Whether the model has been changed since it was given its initial values."""
         return self.progress.prepared or self.progress.step > 0
 
-    def prepare(self) -> None:
+    def prepare(self, initial: Mapping[str, Tensor]) -> None:
         """Let the procedure change the model before the first step, by the training texts; once in a run.
 
-        What took long is saved.
+        Modules that another run has lent for this get their ``initial`` values back. What took long is saved.
         """
         began = time.monotonic()
         self.procedure.prepare(self.model, self.texts["train"])
+        start = self.settings.starts_from
+        if start is not None and start.lent:
+            lent = {name: value for name, value in initial.items() if inside(name, start.modules)}
+            self.model.load_state_dict(self.model.state_dict() | lent)
         self.progress.prepared = True
         if time.monotonic() - began > self.checkpoint_seconds:
             self.save()

@@ -113,8 +113,9 @@ def _trained(
             (folder / saved.FILE).unlink()
             continue
         if not trainer.begun:
+            initial = saved.clone(trainer.model.state_dict())
             _begin(trainer, runs)
-            trainer.prepare()
+            trainer.prepare(initial)
         if accumulation is not None:
             trainer.progress.accumulation = {"from_step": trainer.progress.step + 1, **accumulation}
         try:

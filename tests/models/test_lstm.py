@@ -22,8 +22,8 @@ REAL = torch.arange(TIME)[:, None] < LENGTHS
 SIGNALS = [SIZE, 3, 0]  # sizes: as large as a word, another one, none
 
 
-First = Literal["cell", "state", "zeros"]
-FIRST: list[First] = ["cell", "state", "zeros"]
+First = Literal["cell", "state", "both", "zeros"]
+FIRST: list[First] = ["cell", "state", "both", "zeros"]
 
 
 def decoder(signal: int = SIZE, first: First = "cell") -> LSTMDecoder:
@@ -63,6 +63,9 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
     if ours.first_cell is not None:
         cell = signal @ ours.first_cell.weight.t()
         return cell_by_cell(ours.lstm, inputs, torch.tanh(cell), cell)
+    if ours.first_both is not None:
+        both = torch.tanh(signal @ ours.first_both.weight.t() + ours.first_both.bias)
+        return cell_by_cell(ours.lstm, inputs, both[:, :HIDDEN], both[:, HIDDEN:])
     if ours.first_state is None:
         return cell_by_cell(ours.lstm, inputs, words.new_zeros(BATCH, HIDDEN), words.new_zeros(BATCH, HIDDEN))
     state = signal @ ours.first_state.weight.t() + ours.first_state.bias
@@ -259,6 +262,30 @@ def test_the_encoder_equals_packed_sequences_with_dropout_on_the_words(
     dropped = Noise("a").dropout(words, 0.3, "encoder dropout")
     torch.testing.assert_close(ours(words, LENGTHS, Noise("a")), packed(ours, dropped))
     assert LSTMEncoder(SIZE, hidden=HIDDEN).dropout == 0
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_readout_with_the_cell_is_that_of_the_last_word(bidirectional: bool, words: Tensor) -> None:
+    torch.manual_seed(5)
+    ours = LSTMEncoder(SIZE, hidden=HIDDEN, bidirectional=bidirectional, readout="and-cell").double()
+    found = ours(words, LENGTHS, None)
+    assert found.shape == (BATCH, ours.features)
+    for text, length in enumerate(LENGTHS):
+        read = words[:length, text : text + 1]
+        states = [run(ours.forwards, read)[1]]
+        if ours.backwards is not None:
+            states.append(run(ours.backwards, read.flip(0))[1])
+        torch.testing.assert_close(found[text], torch.cat(states, dim=-1)[0])
+
+
+def test_a_signal_may_be_the_first_state_alone(words: Tensor) -> None:
+    torch.manual_seed(0)
+    ours, h = LSTMDecoder(SIZE, 3, hidden=HIDDEN, first="both", each_step=False).double(), signal_of(3)
+    assert h is not None
+    assert ours.first_both is not None
+    state = torch.tanh(h @ ours.first_both.weight.t() + ours.first_both.bias)
+    expected = cell_by_cell(ours.lstm, words, state[:, :HIDDEN], state[:, HIDDEN:])
+    torch.testing.assert_close(ours(words, h, REAL, None, "decoder"), expected)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
