@@ -107,7 +107,7 @@ def test_no_flow_changes_the_information_and_the_released_estimate_is_a_constant
     ratio = importance_weights(model(3, flow), codes, density)["log_ratio"].mean(1)
     before = within_all(base, codes[:, :10], kl.sum(-1), prior).mean()
     after = within_all(flow.pushed(base), flow(codes[:, :10]), ratio, prior).mean()
-    assert float(after) == pytest.approx(float(before), abs=0.05)
+    assert after.item() == pytest.approx(before.item(), abs=0.05)
     at_mean = -base.log_prob(base.mean.unsqueeze(1)).squeeze(1) - entropy(base)
     torch.testing.assert_close(at_mean, torch.full((40,), -1.5).double())
 
