@@ -31,7 +31,15 @@ NEEDS = {
     "flow": "flows stand between the code and the decoder",
     "exact corpus": "the true probability of each text is known",
 }
-SAME = ("posterior", "density", "flow", "implicit", "prior", "ratio", "twin")  # parts give them by the same word
+SAME = (
+    "posterior",
+    "density",
+    "flow",
+    "implicit",
+    "prior",
+    "ratio",
+    "twin",
+)  # parts give them by the same word
 KL = "kl"  # the term of an objective that a gradient is measured of
 EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
 OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells

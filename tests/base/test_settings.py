@@ -49,7 +49,7 @@ VAE_ON_PTB: dict[str, Any] = {
     "embedding": 200,
     "latent": 32,
     "encoder": {"kind": "gru", "options": {"hidden": 128, "bidirectional": True, "dropout": 0.2}},
-    "posterior": {"kind": "gaussian", "options": {}},
+    "posterior": {"kind": "gaussian", "options": {"batch_norm": False, "hidden": 0, "spread": "deviation"}},
     "prior": {"kind": "standard-normal", "options": {}},
     "signal": {"kind": "mlp", "options": {}},
     "decoder": {"kind": "gru", "options": {"hidden": 256, "projection": 200, "dropout": 0.2}},
