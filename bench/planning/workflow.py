@@ -228,7 +228,8 @@ class Workflow:
         command = ["python", "-m", "bench", "report", "--results", self.compute.results, "--out", out]
         command += ["--request", request, "--partial"]
         message = ["echo", f"What there is, and what failed: {out}/index.html"]
-        return _plain(f"{shlex.join(command)} && {shlex.join(message)} >&2")
+        patient = "trap '' INT"  # whoever presses Ctrl-C again and again still gets the report
+        return _plain(f"{patient}; {shlex.join(command)} && {shlex.join(message)} >&2")
 
     def summary(self, asked: Sequence[str]) -> str:
         """What the report says in a few lines, and where it lies; ``asked`` are the targets of the call."""

@@ -17,7 +17,8 @@ from bench.base.files import read_json, replacing, sha256_file
 from bench.base.outputs import RESULTS, claim
 from bench.base.settings import RunSettings
 from bench.store.freshness import WEIGHTS, is_evaluation_of, is_training_of, recorded_settings
-from bench.store.published import EVALUATION, LAST, TRAINING
+from bench.store.published import LAST, TRAINING
+from bench.store.seal import TABLES as EVALUATION
 from bench.store.seal import changed_since
 
 FIRST = "runs.json"  # the names of the runs, each after that with which it begins

@@ -94,10 +94,11 @@ def _forget(folder: Path) -> None:
 
 
 def _already_there(settings: RunSettings, corpus: Prepared, runs: Path) -> dict[str, Any] | None:
-    """The content of ``run.json``, if another process has just finished this very training."""
+    """The content of ``run.json``, if this very training is finished and all that it wrote is there."""
     found, folder = trained_record(settings, runs, corpus.data_hash), runs / settings.name
-    whole = found is not None and found["files"] == {name: sha256_file(folder / name) for name in FILES}
-    return found if whole else None
+    if found is None or not all((folder / name).exists() for name in FILES):
+        return None
+    return found if found["files"] == {name: sha256_file(folder / name) for name in FILES} else None
 
 
 def _trained(

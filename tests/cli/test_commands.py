@@ -69,7 +69,7 @@ def test_the_whole_way_leaves_what_it_says(made: Path) -> None:
 def test_training_into_a_log_file_writes_no_codes_of_a_terminal(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", RUN, *CPU, "--settings", SETTINGS]) == 0
+    assert main(["train", RUN, *CPU, "--settings", SETTINGS, "--again"]) == 0
     printed = capsys.readouterr()
     assert "\x1b" not in printed.err
     assert "step 10/10" in printed.err

@@ -45,8 +45,8 @@ def copied(here: Path) -> Path:
     order = sorted((path for path in here.rglob("*") if path.is_file()), key=lambda p: p.stat().st_mtime_ns)
     for place, path in enumerate(reversed(order)):
         os.utime(path, (1e9 + place, 1e9 + place))
-    for place, path in enumerate((MEASURED, TRAINING, CARD, SOURCES), 1):
-        os.utime(here / path, (2e9 + place, 2e9 + place))
+    for place, name in enumerate((MEASURED, TRAINING, CARD, SOURCES), 1):
+        os.utime(here / name, (2e9 + place, 2e9 + place))
     assert late(here) == [SOURCES, CARD, TRAINING]
     return here
 
