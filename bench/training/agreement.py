@@ -57,7 +57,11 @@ def numbers(terms: Terms, norm: Tensor) -> dict[str, float]:
 
 
 def furthest(
-    expected: Mapping[str, float], found: Mapping[str, float], *, narrow: bool = False, nan_agrees: bool = False
+    expected: Mapping[str, float],
+    found: Mapping[str, float],
+    *,
+    narrow: bool = False,
+    nan_agrees: bool = False,
 ) -> Difference:
     """Of what :func:`numbers` gives of two updates, what differs most for what is allowed."""
     factor = NARROW if narrow else 1.0

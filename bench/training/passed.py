@@ -1,4 +1,4 @@
-"""What a device may be used for: what passed the self-check there, kept by device, version of torch and of this project.
+"""What a device may be used for: what passed the self-check there, kept by device, torch and version of the project.
 
 Without a check a device makes one update after another, anew, in float32, for one worker at a time. The CPU, with which
 devices are compared, is not checked.
@@ -29,7 +29,7 @@ CHOICES = (GRAPHS, NARROW, WORKERS)  # what a check may allow
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison: of ``what``, whether it ``agrees``, and in words; it decides on a choice, or the device itself."""
+    """One comparison: of ``what``, and whether it ``agrees``; it ``decides`` on a choice, or the device itself."""
 
     decides: str
     what: str
@@ -55,7 +55,9 @@ class Checked:
 
     def allows(self, choice: str) -> bool:
         """Whether something decided on the choice, and nothing against it."""
-        return not self.needed or (any(one.decides == choice for one in self.findings) and not self.why(choice))
+        return not self.needed or (
+            any(one.decides == choice for one in self.findings) and not self.why(choice)
+        )
 
     def why(self, choice: str) -> list[str]:
         """What speaks against a choice."""
@@ -64,7 +66,9 @@ class Checked:
         return self.faults + self._against(choice) if self.findings else ["the self-check has not been made"]
 
     def _against(self, choice: str) -> list[str]:
-        return [f"{one.what}: {one.text}" for one in self.findings if one.decides == choice and not one.agrees]
+        return [
+            f"{one.what}: {one.text}" for one in self.findings if one.decides == choice and not one.agrees
+        ]
 
     def require(self) -> Checked:
         """Itself. Raises :class:`BenchError` where the device differs from the CPU."""

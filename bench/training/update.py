@@ -99,6 +99,12 @@ class Update:
             terms = objective.backward(self.model, step.batch, step.noise, step.weights, step.parts)
             return terms, self.stepper.step(turn)
 
+    def tensors(self) -> list[Tensor]:
+        """All that an update changes: weights, statistics of the model and moments of the optimisers."""
+        networks = [self.model, *(one for one in self.objective.terms.values() if isinstance(one, nn.Module))]
+        statistics = [buffer for network in networks for buffer in network.buffers()]
+        return [*self.stepper.parameters.values(), *statistics, *self.stepper.state().values()]
+
     def _objective(self, turn: Turn) -> Objective:
         """The objective with the terms of a turn."""
         if turn not in self._objectives:
@@ -176,7 +182,7 @@ class ReplayedUpdate(Update):
     def _first(self, recording: _Recording, step: Step, turn: Turn) -> tuple[Terms, Tensor]:
         """The first replay of a shape, after the same update made anew and undone. Raises :class:`BenchError`."""
         assert self._noise is not None
-        tensors = self._changed()
+        tensors = self.tensors()
         before = [tensor.clone() for tensor in tensors]
         anew = numbers(*self.make(step, turn))
         with torch.no_grad():
@@ -196,12 +202,6 @@ class ReplayedUpdate(Update):
                 "each update made anew",
             )
         return terms, norm
-
-    def _changed(self) -> list[Tensor]:
-        """All that an update changes: weights, statistics of the model and moments of the optimisers."""
-        weights = [*self.stepper.parameters.values(), *self.model.buffers()]
-        terms = (one for one in self.objective.terms.values() if isinstance(one, nn.Module))
-        return [*weights, *(b for one in terms for b in one.buffers()), *self.stepper.state().values()]
 
     @property
     def recordings(self) -> int:
