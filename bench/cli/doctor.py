@@ -246,7 +246,8 @@ def check_numbers(device: str) -> Iterator[Finding]:
     for choice in CHOICES:
         used = found.allows(choice)
         remedy = None if used else "nothing: trainings go on without, slower, with right numbers"
-        yield Finding(choice, "ok" if used else "warn", "used" if used else "not used on this device", remedy)
+        said = "used" if used else "not used on this device"
+        yield Finding(choice, "ok" if used else "warn", said, remedy)
 
 
 def check_mirror(mirror: str, catalog: Catalog) -> Finding:
