@@ -194,17 +194,12 @@ def test_what_is_kept_is_of_one_device_library_and_version(monkeypatch: pytest.M
 
 def test_a_device_with_faults_is_forgotten_and_a_damaged_file_is_none() -> None:
     found = replace(PASSED, device=kept(DEVICE).device)
-    for damage in (
-        lambda: keep(replace(found, findings=(Finding(ITSELF, "one update", False, "off"),))),
-        spoil,
-    ):
-        keep(found)
-        damage()
-        assert kept(DEVICE).why(GRAPHS) == ["the self-check has not been made"]
-
-
-def spoil() -> None:
+    keep(found)
+    keep(replace(found, findings=(Finding(ITSELF, "one update", False, "off"),)))
+    assert kept(DEVICE).why(GRAPHS) == ["the self-check has not been made"]
+    keep(found)
     next(passed.folder().glob("*.json")).write_text("{")
+    assert kept(DEVICE).why(GRAPHS) == ["the self-check has not been made"]
 
 
 def test_the_first_call_checks_and_the_next_does_not(
