@@ -20,11 +20,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 BFLOAT16_SINCE = (8, 0)  # the compute capability of CUDA devices that multiply bfloat16 natively
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there.
-
-    All work of this process on a CUDA device goes to one stream, not its default one, which cannot be recorded.
-    """
+def named_device(name: str) -> torch.device:
+    """``auto`` takes CUDA if there is one. Raises :class:`BenchError` for a device that is not there."""
     import torch
 
     if name == "auto":
@@ -32,19 +29,38 @@ def choose_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("no CUDA device", where=f"device {name}", allowed=["auto", "cpu"])
     try:
-        device = torch.device(name)
-        if device.type == "cuda":
-            exact_float32()
-            torch.cuda.set_stream(torch.cuda.Stream(device))
+        return torch.device(name)
     except RuntimeError as error:
-        raise BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"]) from error
+        raise _unknown_device(name) from error
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, as :func:`named_device` finds it, ready for this process.
+
+    All work of this process on a CUDA device goes to one stream, not its default one, which cannot be recorded.
+    """
+    import torch
+
+    device = named_device(name)
+    if device.type == "cuda":
+        exact_float32()
+        try:
+            torch.cuda.set_stream(torch.cuda.Stream(device))
+        except RuntimeError as error:
+            raise _unknown_device(name) from error
     return device
 
 
-def product_type(device: torch.device, precision: Precision) -> torch.dtype:
-    """The type of the products: for ``auto``, bfloat16 where the device multiplies it natively."""
+def _unknown_device(name: str) -> BenchError:
+    return BenchError(f"unknown device {name!r}", allowed=["auto", "cpu", "cuda", "cuda:N"])
+
+
+def product_type(device: torch.device, precision: Precision, *, narrow: bool = True) -> torch.dtype:
+    """The type of the products: for ``auto``, bfloat16 where the device multiplies it natively and may (``narrow``)."""
     import torch
 
+    if precision == "auto" and not narrow:
+        return torch.float32
     if precision == "auto":
         if device.type == "cuda":  # older ones have the type, but emulate its products
             native = torch.cuda.get_device_capability(device) >= BFLOAT16_SINCE

@@ -224,6 +224,32 @@ def check_device() -> Finding:
     return Finding("device", "ok", f"CPU, {environment.allowed_cores()} cores")
 
 
+def check_numbers(device: str) -> Iterator[Finding]:
+    """The self-check of a device, made anew and kept: each comparison with the CPU, and what may be used."""
+    from bench.base.device import named_device
+    from bench.training.passed import CHOICES, ITSELF, is_checked
+    from bench.training.self_check import check_apart
+
+    chosen = named_device(device)
+    if not is_checked(chosen):
+        yield Finding("self-check", "ok", f"none: {chosen} is what devices are compared with")
+        return
+    found = check_apart(chosen)
+    for one in found.findings:
+        status: Status = "ok" if one.agrees else "fail" if one.decides == ITSELF else "warn"
+        yield Finding(one.what, status, one.text)
+    if found.faults:
+        yield Finding(
+            found.device, "fail", "differs from the CPU: nothing is trained on it", "use --device cpu"
+        )
+        return
+    for choice in CHOICES:
+        used = found.allows(choice)
+        remedy = None if used else "nothing: trainings go on without, slower, with right numbers"
+        said = "used" if used else "not used on this device"
+        yield Finding(choice, "ok" if used else "warn", said, remedy)
+
+
 def check_mirror(mirror: str, catalog: Catalog) -> Finding:
     """Whether the mirror is there, and how much of the catalog a folder holds."""
     if "://" in mirror:

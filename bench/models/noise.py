@@ -49,17 +49,25 @@ class Source(ABC):
 class BatchSource(Source):
     """One generator for the whole batch: for training, where a step's batch is always the same.
 
-    With ``rows``, numbers are drawn for the whole batch and given to these texts of it.
+    With ``rows``, numbers are drawn for the whole batch and given to these texts of it. They are drawn on the
+    device of the generator, and given on ``device`` if that is another one.
     """
 
-    def __init__(self, generator: torch.Generator, batch: int, rows: slice = slice(None)) -> None:
+    def __init__(
+        self,
+        generator: torch.Generator,
+        batch: int,
+        rows: slice = slice(None),
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__(len(range(*rows.indices(batch))))
         self._generator, self._whole, self._rows = generator, batch, rows
-        self.answers = generator.device.type in packing.ANSWERING
+        self._device = device or generator.device
+        self.answers = self._device.type in packing.ANSWERING
 
     def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
         empty = torch.empty(self._whole, *shape, device=self._generator.device)
-        return fill(empty, self._generator)[self._rows]
+        return fill(empty, self._generator)[self._rows].to(self._device)
 
 
 class TextSource(Source):
@@ -84,13 +92,22 @@ class TextSource(Source):
 
 
 class Noise:
-    """Streams of random numbers, each seeded by the names given here and its own name."""
+    """Streams of random numbers, each seeded by the names given here and its own name.
+
+    Those of one device are not those of another; drawn on a device that is named, sources and dropout are the same
+    on all.
+    """
 
     def __init__(
-        self, *names: object, device: torch.device | str = "cpu", part: tuple[slice, int] | None = None
+        self,
+        *names: object,
+        device: torch.device | str = "cpu",
+        part: tuple[slice, int] | None = None,
+        drawn_on: torch.device | str | None = None,
     ) -> None:
         self._names = names
         self._device = torch.device(device)
+        self._drawn_on = self._device if drawn_on is None else torch.device(drawn_on)
         self._part = part
         self._anew: dict[str, tuple[object, ...]] = {}
         self._generators: dict[str, torch.Generator] = {}
@@ -108,13 +125,13 @@ class Noise:
 
     def part(self, rows: slice, texts: int) -> Noise:
         """What these streams, from their beginning, give to the ``rows`` of a batch of ``texts`` texts."""
-        found = Noise(*self._names, device=self._device, part=(rows, texts))
+        found = Noise(*self._names, device=self._device, part=(rows, texts), drawn_on=self._drawn_on)
         found._anew = self._anew
         return found
 
     def anew(self, stream: str, *names: object) -> Noise:
         """The same streams from their beginning, but for one, which is seeded by these ``names`` too."""
-        found = Noise(*self._names, device=self._device, part=self._part)
+        found = Noise(*self._names, device=self._device, part=self._part, drawn_on=self._drawn_on)
         found._anew = {**self._anew, stream: names}
         return found
 
@@ -125,7 +142,7 @@ class Noise:
     def generator(self, stream: str) -> torch.Generator:
         """The generator of ``stream``; its state goes on from call to call."""
         if stream not in self._generators:
-            generator = torch.Generator(self._device)
+            generator = torch.Generator(self._drawn_on)
             generator.manual_seed(self._seed(stream))
             self._generators[stream] = generator
         return self._generators[stream]
@@ -136,9 +153,9 @@ class Noise:
     def source(self, stream: str, batch: int) -> BatchSource:
         """Numbers for the codes of a batch, from the generator of ``stream``."""
         if self._part is None:
-            return BatchSource(self.generator(stream), batch)
+            return BatchSource(self.generator(stream), batch, device=self._device)
         rows, texts = self._part
-        return BatchSource(self.generator(stream), texts, rows)
+        return BatchSource(self.generator(stream), texts, rows, self._device)
 
     def dropout(
         self, values: Tensor, probability: float, stream: str, packed: packing.Packing | None = None
@@ -152,7 +169,8 @@ class Noise:
         shape = values.shape if packed is None else (*packed.shape, *values.shape[1:])
         if self._part is not None:
             shape = (shape[0], self._part[1], *shape[2:])
-        keep = values.new_empty(shape).bernoulli_(1 - probability, generator=self.generator(stream))
+        empty = values.new_empty(shape, device=self._drawn_on)
+        keep = empty.bernoulli_(1 - probability, generator=self.generator(stream)).to(values.device)
         if self._part is not None:
             keep = keep[:, self._part[0]]
         if packed is not None:

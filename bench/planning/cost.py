@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bench.base.device import choose_device, prepare_process, product_type
+from bench.base.device import choose_device, prepare_process
 from bench.base.settings import RunSettings
 from bench.base.text_rules import SPLITS
 from bench.catalog.catalog import Catalog
@@ -103,13 +103,12 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
     trained = sum(trainer.batch(step).tokens for step in range(3, 3 + STEPS))
     targets = {split: int(texts.lengths.sum()) + len(texts) for split, texts in corpus.splits.items()}
     per_epoch = targets["train"] / -(-len(corpus.splits["train"]) // run.training.batch)
-    narrow = product_type(device, run.training.precision)
     latent = not run.encoder.absent
     valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
     return Record(
         step=seconds / trained * per_epoch,
-        validation=targets["valid"] * valid / _sampling_rate(trainer, corpus, device, narrow),
+        validation=targets["valid"] * valid / _sampling_rate(trainer, corpus, device, trainer.dtype),
         evaluation=(targets["test"] * test + decoded)
         / _sampling_rate(trainer, corpus, device, torch.float32),
         parameters=sum(p.numel() for p in trainer.composition.parameters()),

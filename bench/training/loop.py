@@ -35,6 +35,7 @@ from bench.training import state as saved
 from bench.training.composition import Composition
 from bench.training.log import Log
 from bench.training.optimiser import Stepper
+from bench.training.passed import GRAPHS, NARROW, Checked, kept
 from bench.training.plateau import Plateau
 from bench.training.progress import Reporter
 from bench.training.state import Progress
@@ -64,11 +65,14 @@ class Trainer:
         device: torch.device,
         *,
         without_recordings: str | None = None,
+        checked: Checked | None = None,
     ) -> None:
         """``folder`` holds the resumable state; the caller holds its lock.
 
-        ``without_recordings`` says why no update is recorded, where a device could.
+        ``without_recordings`` says why no update is recorded, where a device could; ``checked`` what it may be used
+        for, by default what is kept of its self-check.
         """
+        self.checked = kept(device) if checked is None else checked
         self.settings, self.folder, self.device = settings, folder, device
         self.checkpoint_seconds = environment.checkpoint_seconds()
         self.data_hash = corpus.data_hash
@@ -78,7 +82,8 @@ class Trainer:
         self.procedure = self.composition.procedure
         self.stepper = Stepper(self.model, settings.optimiser, settings.groups, self.composition.auxiliary)
         self.plateau = Plateau()
-        self.dtype = product_type(device, settings.training.precision)
+        narrow = self.checked.allows(NARROW)
+        self.dtype = product_type(device, settings.training.precision, narrow=narrow)
         self.reporter = Reporter(settings.name, settings.training.steps)
         self.update = self._update(without_recordings)
         self.texts = {
@@ -98,10 +103,13 @@ class Trainer:
     def _update(self, without_recordings: str | None) -> Update:
         parts = self.model, self.objective, self.stepper, self.dtype
         could = replayable(self.device) and recordable(self.model, self.objective, self.procedure)
-        if could and without_recordings is None:
+        without = without_recordings
+        if could and without is None and not self.checked.allows(GRAPHS):
+            without = "; ".join(self.checked.why(GRAPHS))
+        if could and without is None:
             return ReplayedUpdate(*parts, say=self.reporter.say)
         update = Update(*parts)
-        update.fell_back = without_recordings
+        update.fell_back = without
         return update
 
     def _resume(self) -> None:

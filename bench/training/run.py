@@ -36,6 +36,8 @@ from bench.store.provenance import provenance
 from bench.training import state as saved
 from bench.training.log import Diverged
 from bench.training.loop import OutOfMemory, Trainer
+from bench.training.passed import Checked
+from bench.training.self_check import ensured
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
 
@@ -59,6 +61,7 @@ def train_run(
     process after saving the state. Without ``again`` a run that is trained already is left as it is.
     """
     prepare_process(threads)
+    checked = ensured(device)
     chosen = choose_device(device)
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     if corpus.rules != settings.text:
@@ -77,7 +80,7 @@ def train_run(
             print(f"{settings.name} is trained already: --again trains it again", file=sys.stderr)
         if content is None:
             with failure_noted(folder, settings.name):
-                trainer, reason = _trained(settings, corpus, folder, chosen, out)
+                trainer, reason = _trained(settings, corpus, folder, chosen, out, checked)
                 with locked(out / settings.name, f"the files of {settings.name}", wait=True):
                     content = _write(trainer, corpus, out / settings.name, reason, threads)
         _forget(folder)
@@ -102,12 +105,17 @@ def _already_there(settings: RunSettings, corpus: Prepared, runs: Path) -> dict[
 
 
 def _trained(
-    settings: RunSettings, corpus: Prepared, folder: Path, device: torch.device, runs: Path
+    settings: RunSettings,
+    corpus: Prepared,
+    folder: Path,
+    device: torch.device,
+    runs: Path,
+    checked: Checked | None = None,
 ) -> tuple[Trainer, str | None]:
     """The run at its last step, or where its loss diverged, with the reason."""
     accumulation, without = None, None
     while True:
-        trainer = Trainer(settings, corpus, folder, device, without_recordings=without)
+        trainer = Trainer(settings, corpus, folder, device, without_recordings=without, checked=checked)
         if not begun_as_now(trainer.progress.begun_with, runs):
             start = trainer.settings.start
             trainer.reporter.say(f"starts again from its first step: {start} has other weights now")
@@ -211,6 +219,7 @@ def _write(
             "accumulation": progress.accumulation,
             "replayed_updates": trainer.update.replays,  # since the last resume
             "without_graphs": trainer.update.fell_back,  # why, where updates should have been replayed
+            **({"self_check": trainer.checked.record()} if trainer.checked.needed else {}),
             "started": progress.started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },

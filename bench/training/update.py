@@ -14,15 +14,17 @@ from typing import Any, TypeVar
 
 import torch
 from packaging.version import Version
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.base import environment
 from bench.base.device import out_of_memory
+from bench.base.errors import BenchError
 from bench.corpora.batches import Batch
 from bench.models.model import TextModel
 from bench.models.noise import Noise
 from bench.models.precision import products
 from bench.objectives.objective import Objective, Terms, Weights, parts_of
+from bench.training.agreement import furthest, numbers
 from bench.training.optimiser import Stepper
 from bench.training.turns import ALL, Turn
 
@@ -97,6 +99,12 @@ class Update:
             terms = objective.backward(self.model, step.batch, step.noise, step.weights, step.parts)
             return terms, self.stepper.step(turn)
 
+    def tensors(self) -> list[Tensor]:
+        """All that an update changes: weights, statistics of the model and moments of the optimisers."""
+        networks = [self.model, *(one for one in self.objective.terms.values() if isinstance(one, nn.Module))]
+        statistics = [buffer for network in networks for buffer in network.buffers()]
+        return [*self.stepper.parameters.values(), *statistics, *self.stepper.state().values()]
+
     def _objective(self, turn: Turn) -> Objective:
         """The objective with the terms of a turn."""
         if turn not in self._objectives:
@@ -115,7 +123,8 @@ class ReplayedUpdate(Update):
     The numbers are those of :class:`Update`. What differs from step to step is read from tensors that stay where
     they are: the batch, the weights that change and the rate; and from generators that are seeded anew. The
     first batches of a shape, and those of shapes beyond ``MOST``, are made without a recording; so is everything
-    after a recording that failed, which ``say`` is told.
+    after a recording that failed, which ``say`` is told. The first replay of each shape is compared with the same
+    update made anew: :class:`BenchError` where they differ.
     """
 
     multiple = 64
@@ -165,8 +174,34 @@ class ReplayedUpdate(Update):
                 return super().__call__(step, turn)
             if recording is None:
                 return self.make(fixed, turn)
+            self.replays += 1
+            return self._first(recording, fixed, turn)
         self.replays += 1
         return recording(step.batch)
+
+    def _first(self, recording: _Recording, step: Step, turn: Turn) -> tuple[Terms, Tensor]:
+        """The first replay of a shape, after the same update made anew and undone. Raises :class:`BenchError`."""
+        assert self._noise is not None
+        tensors = self.tensors()
+        before = [tensor.clone() for tensor in tensors]
+        anew = numbers(*self.make(step, turn))
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
+        self._noise.begin_as(self._noise)
+        terms, norm = recording(step.batch)
+        narrow = self.dtype != torch.float32
+        found = furthest(anew, numbers(terms, norm), narrow=narrow, nan_agrees=True)
+        if not found.agrees:
+            texts, words = len(step.batch.lengths), len(step.batch.words)
+            shape = f"{texts} texts of up to {words} words, {len(step.batch.places)} places of targets"
+            raise BenchError(
+                f"a replayed update differs from the same one made anew in the {found}",
+                where=f"the first replay of a batch of {shape}, on {self.device}",
+                remedy="set BENCH_GRAPHS=0 and run the same command again: it goes on from the last checkpoint, "
+                "each update made anew",
+            )
+        return terms, norm
 
     @property
     def recordings(self) -> int:

@@ -104,3 +104,10 @@ def test_one_stream_is_drawn_anew_and_the_others_stay() -> None:
     assert torch.equal(drawn(held, "prior"), found[0])
     part = noise.anew("prior", 1).part(slice(1, 3), 3)
     assert torch.equal(part.source("prior", 2).normal(4), found[0][1:])
+
+
+def test_noise_drawn_on_one_device_is_given_on_another() -> None:
+    noise = Noise("a", device="meta", drawn_on="cpu")
+    assert noise.source("s", 2).normal(3).device.type == "meta"
+    assert noise.dropout(LIKE.to("meta"), 0.5, "d").device.type == "meta"
+    assert [generator.device.type for generator in noise.generators] == ["cpu", "cpu"]
