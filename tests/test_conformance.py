@@ -157,11 +157,24 @@ def test_every_part_keeps_the_contract_of_its_choice(choice: str, kind: str) -> 
         taken.bind(*wanted)  # and what it takes besides has a default
 
 
+class Averaged(torch.nn.Linear):
+    """An encoder that runs on the meta device: an affine map of the mean of the words."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE, 2 * SIZE)
+
+    def forward(self, embedded: torch.Tensor, lengths: torch.Tensor, noise: Noise | None) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(embedded.mean(0))
+
+
 @pytest.mark.parametrize("kind", registry()["prior"])
 def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
-    prior = build("prior", kind, least_options("prior", kind), wiring())
+    given = wiring() | {"encoder": Averaged()}
+    prior = build("prior", kind, least_options("prior", kind), given)
     codes = prior.sample(3, torch.Generator().manual_seed(0))
     assert prior.log_prob(codes.double()).dtype == torch.float64
+    for network in (given["encoder"], given["posterior"]):
+        network.to("meta")  # as the model moves them, of which they are modules
     assert prior.to("meta").sample(3, torch.Generator()).device.type == "meta"
 
 

@@ -51,7 +51,9 @@ class MixtureOfGaussians(Mixture):
 
     logits: Tensor
 
-    def __init__(self, latent: int, *, components: Annotated[int, Field(ge=1)] = 50, weighted: bool = True) -> None:
+    def __init__(
+        self, latent: int, *, components: Annotated[int, Field(ge=1)] = 50, weighted: bool = True
+    ) -> None:
         super().__init__()
         self.mean = nn.Parameter(torch.empty(components, latent))
         self.log_std = nn.Parameter(torch.empty(components, latent))
@@ -93,7 +95,10 @@ class VampPrior(Mixture):
         super().__init__()
         self.deviation = deviation
         self.pseudo_inputs = nn.Parameter(torch.empty(length, components, embedding))
-        self._networks = (encoder, posterior)  # in a tuple: they are modules of the model and none of the prior
+        self._networks = (
+            encoder,
+            posterior,
+        )  # in a tuple: they are modules of the model and none of the prior
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -105,6 +110,5 @@ class VampPrior(Mixture):
         encoder, posterior = self._networks
         length, count, _ = self.pseudo_inputs.shape
         lengths = torch.full((count,), length, device=self.pseudo_inputs.device)
-        with in_float32(self.pseudo_inputs):
-            components = posterior(encoder(self.pseudo_inputs, lengths, None))
+        components = posterior(encoder(self.pseudo_inputs, lengths, None).float())
         return components, self.pseudo_inputs.new_zeros(count)

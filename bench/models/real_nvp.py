@@ -93,30 +93,31 @@ class RealNVP(FixedPrior):
     ) -> None:
         super().__init__(latent)
         self.base = StandardNormal(latent)
-        self.layers = nn.ModuleList(AffineCoupling(latent, hidden, keeps_last=n % 2 == 1) for n in range(layers))
+        self.layers = nn.ModuleList(
+            AffineCoupling(latent, hidden, keeps_last=n % 2 == 1) for n in range(layers)
+        )
 
     def push(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (..., d) of the base through all layers, and the sum of the log-determinants (...)."""
         total = z.new_zeros(z.shape[:-1])
-        with in_float32(z):
-            for layer in self._couplings():
-                z, log_det = layer(z)
-                total = total + log_det
+        for layer in self._couplings():
+            z, log_det = layer(z)
+            total = total + log_det
         return z, total
 
     def pull(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (..., d) back through all layers, and the sum of the log-determinants (...) on the way there."""
         total = z.new_zeros(z.shape[:-1])
-        with in_float32(z):
-            for layer in reversed(list(self._couplings())):
-                z, log_det = layer.inverse(z)
-                total = total + log_det
+        for layer in reversed(list(self._couplings())):
+            z, log_det = layer.inverse(z)
+            total = total + log_det
         return z, total
 
     def log_prob(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """ln N(z_0; 0, I) - sum_l ln |det df_l| in nats (...) of codes (..., d)."""
-        start, log_det = self.pull(z)
-        return self.base.log_prob(start) - log_det
+        with in_float32(z):
+            start, log_det = self.pull(z)
+            return self.base.log_prob(start) - log_det
 
     def sample(self, count: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
         """Codes (count, d)."""

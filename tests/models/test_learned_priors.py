@@ -38,7 +38,10 @@ def vamp(latent: int) -> VampPrior:
 
 def priors(latent: int) -> list[Any]:
     """One of each kind, of small size."""
-    free = [MixtureOfGaussians(latent, components=3), MixtureOfGaussians(latent, components=3, weighted=False)]
+    free = [
+        MixtureOfGaussians(latent, components=3),
+        MixtureOfGaussians(latent, components=3, weighted=False),
+    ]
     return [*map(shaken, free), vamp(latent), shaken(RealNVP(latent, layers=4, hidden=8))]
 
 
@@ -60,7 +63,9 @@ def test_samples_follow_the_density(kind: int) -> None:
     codes, area = grid(281)
     densities = prior.log_prob(codes)
     drawn = prior.log_prob(prior.sample(40_000, torch.Generator().manual_seed(3)))
-    for level in drawn.quantile(torch.tensor([0.2, 0.5, 0.8])):  # how much mass lies where p is lower than that
+    for level in drawn.quantile(
+        torch.tensor([0.2, 0.5, 0.8])
+    ):  # how much mass lies where p is lower than that
         assert densities[densities < level].exp().sum() * area == pytest.approx(
             (drawn < level).double().mean().item(), abs=0.015
         )

@@ -23,7 +23,9 @@ BATCH = collator(TEXTS)(range(len(TEXTS)))
 
 
 def model() -> TextModel:
-    return build_model(tiny_settings("vae", encoder={"hidden": 8, "dropout": 0.0}, decoder={"dropout": 0.0}), WORDS)
+    return build_model(
+        tiny_settings("vae", encoder={"hidden": 8, "dropout": 0.0}, decoder={"dropout": 0.0}), WORDS
+    )
 
 
 def written_out(vae: TextModel, codes: int) -> Tensor:
