@@ -27,7 +27,7 @@ class ImportanceBound:
 
     across_texts = "several codes of a text, which stand in its batch one after another,"
 
-    def __init__(self, *, codes: Annotated[int, Field(ge=1)] = 5) -> None:
+    def __init__(self, *, codes: Annotated[int, Field(ge=1, json_schema_extra={"repeats": "codes"})] = 5) -> None:
         self.codes = codes
 
     def __call__(self, forward: Forward) -> Tensor:
