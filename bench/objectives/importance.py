@@ -27,7 +27,9 @@ class ImportanceBound:
 
     across_texts = "several codes of a text, which stand in its batch one after another,"
 
-    def __init__(self, *, codes: Annotated[int, Field(ge=1, json_schema_extra={"repeats": "codes"})] = 5) -> None:
+    def __init__(
+        self, *, codes: Annotated[int, Field(ge=1, json_schema_extra={"repeats": "codes"})] = 5
+    ) -> None:
         self.codes = codes
 
     def __call__(self, forward: Forward) -> Tensor:
@@ -35,7 +37,7 @@ class ImportanceBound:
         main, copies = forward.main, forward.copies
         if main.log_density is None:
             raise TypeError("a code without a density has no importance weight")
-        log_ratio = main.log_density - forward.model.prior.log_prob(main.z, forward.condition)
+        log_ratio: Tensor = main.log_density - forward.model.prior.log_prob(main.z, forward.condition)
         losses = main.losses()
         with torch.no_grad():
             log_weights = -(losses + log_ratio).view(copies, -1)

@@ -242,7 +242,7 @@ class PIControlled:
 
     def _stays(self) -> bool:
         """Whether I stays as it is."""
-        before = self.state["weight" if self.form == "printed" else "uncut"]
+        before: float = self.state["weight" if self.form == "printed" else "uncut"]
         below, above = before < self.least, before > self.most
         return below and above if self.form == "language-model" else below or above
 

@@ -35,6 +35,7 @@ def written_out(vae: TextModel, codes: int) -> Tensor:
     bounds = []
     for each in noise:
         z = latent.parameters["mean"] + latent.parameters["log_std"].exp() * each
+        assert vae.branch.signal is not None
         features = vae.branch.decoder(vae.embedding(BATCH.inputs), vae.branch.signal(z), BATCH.real, None, "")
         losses = F.cross_entropy(vae.branch.output(features).transpose(1, 2), BATCH.targets, reduction="none")
         log_q = latent.log_prob(z.unsqueeze(1)).squeeze(1)

@@ -229,10 +229,10 @@ def test_a_controller_is_the_printed_algorithm_with_the_test_of_its_source(form:
 
 
 def test_only_a_controller_with_anti_windup_answers_at_once_when_the_kl_passes_its_target() -> None:
-    forms = ("printed", "language-model", "dialogue")
+    forms: list[Any] = ["printed", "language-model", "dialogue"]
     printed, code, dialogue = (
         weights_of(PIControlled(target=3.0, ki=0.002, form=form), KLS) for form in forms
-    )  # type: ignore[arg-type]
+    )
     assert printed == code
     assert (printed[41], dialogue[41] > 0) == (0.0, True)
 
