@@ -11,7 +11,7 @@ from bench.base.settings import Model, Name
 from bench.catalog.quantities import Direction, Pair, QuantityField
 
 # What is measured at each validation: gradients of all reconstruction losses and of the regulariser with respect
-# to the encoded text, how much the decoding signal follows it, the KL, its weight, the product of the two, and the loss.
+# to the encoded text, how much the decoding signal follows it; the KL, its weight and their product; the loss.
 CurveName = Literal[
     "kl",
     "kl-weight",
