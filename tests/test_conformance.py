@@ -43,6 +43,7 @@ from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.conftest import CORPUS
 from tests.declared import CATALOG, RUNS, UNLIKE
+from tests.plain import Averaged
 
 ROOT = Path(__file__).parents[1]
 PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]
@@ -157,19 +158,9 @@ def test_every_part_keeps_the_contract_of_its_choice(choice: str, kind: str) -> 
         taken.bind(*wanted)  # and what it takes besides has a default
 
 
-class Averaged(torch.nn.Linear):
-    """An encoder that runs on the meta device: an affine map of the mean of the words."""
-
-    def __init__(self) -> None:
-        super().__init__(SIZE, 2 * SIZE)
-
-    def forward(self, embedded: torch.Tensor, lengths: torch.Tensor, noise: Noise | None) -> torch.Tensor:  # type: ignore[override]
-        return super().forward(embedded.mean(0))
-
-
 @pytest.mark.parametrize("kind", registry()["prior"])
 def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
-    given = wiring() | {"encoder": Averaged()}
+    given = wiring() | {"encoder": Averaged(SIZE)}
     prior = build("prior", kind, least_options("prior", kind), given)
     codes = prior.sample(3, torch.Generator().manual_seed(0))
     assert prior.log_prob(codes.double()).dtype == torch.float64
