@@ -90,3 +90,13 @@ def known(latent: Any, z: Tensor, log_density: Tensor | None = None, prior: Any 
 def numbers(batch: int, seed: int = 0) -> BatchSource:
     """Random numbers for the codes of a batch."""
     return BatchSource(torch.Generator().manual_seed(seed), batch)
+
+
+class Averaged(torch.nn.Linear):
+    """An encoder of e (batch, 2 * size) that runs on any device: an affine map of the mean of the words."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, 2 * size)
+
+    def forward(self, embedded: Tensor, lengths: Tensor, noise: object) -> Tensor:  # type: ignore[override]
+        return super().forward(embedded.mean(0))

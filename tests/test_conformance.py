@@ -43,6 +43,7 @@ from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.conftest import CORPUS
 from tests.declared import CATALOG, RUNS, UNLIKE
+from tests.plain import Averaged
 
 ROOT = Path(__file__).parents[1]
 PARTS = [(choice, kind) for choice, kinds in registry().items() for kind in kinds]
@@ -159,9 +160,12 @@ def test_every_part_keeps_the_contract_of_its_choice(choice: str, kind: str) -> 
 
 @pytest.mark.parametrize("kind", registry()["prior"])
 def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
-    prior = build("prior", kind, least_options("prior", kind), wiring())
+    given = wiring() | {"encoder": Averaged(SIZE)}
+    prior = build("prior", kind, least_options("prior", kind), given)
     codes = prior.sample(3, torch.Generator().manual_seed(0))
     assert prior.log_prob(codes.double()).dtype == torch.float64
+    for network in (given["encoder"], given["posterior"]):
+        network.to("meta")  # as the model moves them, of which they are modules
     assert prior.to("meta").sample(3, torch.Generator()).device.type == "meta"
 
 

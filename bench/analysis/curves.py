@@ -54,4 +54,7 @@ CURVES: dict[CurveName, Curve] = {
     "regulariser-gradient": Curve("squared gradient norm of the regulariser", "grad_norm_reg_squared"),
     "weighted-kl": Curve("KL times its weight", weighted_kl),
     "signal-sensitivity": Curve("squared ∂h/∂e over squared h", "signal_sensitivity_squared"),
+    "kl": Curve("KL", "kl"),
+    "kl-weight": Curve("weight of the KL", "kl_weight"),
+    "reconstruction": Curve("reconstruction loss", "reconstruction"),
 }

@@ -18,8 +18,9 @@ Every part gives the name of its choice, and every kind of coupling its own name
 ``space`` of their codes, which must be the same. See :mod:`bench.base.needs`.
 
 An option of a procedure that says how often a step repeats something is marked for the count of resources by
-``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior. One
-that names terms of the objective or groups of parameters is marked ``{"names": "terms"}`` or ``{"names": "groups"}``.
+``Field(json_schema_extra={"repeats": "updates"})``: at most so many updates, or ``"ascents"`` of each posterior; one
+of a term by ``"codes"``, if it asks for several codes of each text. One that names terms of the objective or groups of
+parameters is marked ``{"names": "terms"}`` or ``{"names": "groups"}``.
 """
 
 from __future__ import annotations

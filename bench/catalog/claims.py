@@ -11,8 +11,16 @@ from bench.base.settings import Model, Name
 from bench.catalog.quantities import Direction, Pair, QuantityField
 
 # What is measured at each validation: gradients of all reconstruction losses and of the regulariser with respect
-# to the encoded text, how much the decoding signal follows it, and the KL times its weight.
-CurveName = Literal["reconstruction-gradient", "regulariser-gradient", "signal-sensitivity", "weighted-kl"]
+# to the encoded text, how much the decoding signal follows it; the KL, its weight and their product; the loss.
+CurveName = Literal[
+    "kl",
+    "kl-weight",
+    "reconstruction",
+    "reconstruction-gradient",
+    "regulariser-gradient",
+    "signal-sensitivity",
+    "weighted-kl",
+]
 
 
 class Differences(Model):

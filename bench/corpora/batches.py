@@ -109,6 +109,26 @@ class Batch:
         seen = self.words.masked_fill(dropped.to(self.words.device), PAD)
         return replace(self, inputs=torch.cat([self.inputs[:1], seen]))
 
+    def repeated(self, copies: int) -> Batch:
+        """The examples so many times, one copy of all after another."""
+        if copies == 1:
+            return self
+        step, text = self.places // len(self.lengths), self.places % len(self.lengths)
+        texts = [text + copy * len(self.lengths) for copy in range(copies)]
+        return replace(
+            self,
+            **{name: getattr(self, name).repeat(1, copies) for name in ("words", "inputs", "targets")},
+            lengths=self.lengths.repeat(copies),
+            index=self.index.repeat(copies),
+            places=torch.cat([step * copies * len(self.lengths) + each for each in texts]),
+            tokens=copies * self.tokens,
+            others={
+                n: Padded(one.words.repeat(1, copies), one.lengths.repeat(copies))
+                for n, one in self.others.items()
+            },
+            labels={name: classes.repeat(copies) for name, classes in self.labels.items()},
+        )
+
     def copy(self) -> Batch:
         """A batch with tensors of its own."""
         return replace(

@@ -11,7 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from bench.corpora.batches import Batch
-from bench.models.cross_entropy import weighted_cross_entropy
+from bench.models.cross_entropy import token_losses, weighted_cross_entropy
 from bench.models.distributions import Latent
 from bench.models.model import MAIN, TWIN, Branch, TextModel
 from bench.models.noise import Noise, Source
@@ -25,7 +25,10 @@ class Forward:
 
     ``noise`` gives dropout masks and, without a ``source`` of their own, the random numbers of the codes; without
     ``noise`` there is no dropout. ``embedded``, ``encoded`` and ``latent`` stand in for what the model would make.
+    ``copies`` says how often the batch holds each text: see :meth:`repeated`.
     """
+
+    copies = 1
 
     def __init__(
         self,
@@ -45,6 +48,19 @@ class Forward:
         self.__dict__.update({name: value for name, value in known.items() if value is not None})
         if latent is not None:
             self.main.__dict__["latent"] = latent
+
+    @classmethod
+    def repeated(cls, model: TextModel, batch: Batch, noise: Noise, copies: int) -> Forward:
+        """The pass in which each text has so many codes: it stands in the batch once for each, encoded only once.
+
+        Text b is in the rows b, b + texts, ... of the batch; a mean over its rows is one over texts and their codes.
+        """
+        once = cls(model, batch, noise)
+        if copies == 1 or model.encoder is None:
+            return once
+        found = cls(model, batch.repeated(copies), noise, encoded=once.encoded.repeat(copies, 1))
+        found.copies = copies
+        return found
 
     @cached_property
     def embedded(self) -> Tensor:
@@ -162,3 +178,14 @@ class BranchForward:
         )
         loss, each = weighted_cross_entropy(rows, output.weight, output.bias, targets, chosen)
         return loss, (each * real).sum() / self.forward.texts
+
+    def losses(self) -> Tensor:
+        """-ln P(x|z) in nats of each text (batch,), without a gradient."""
+        batch, output = self.forward.batch, self.branch.output
+        rows = self.features.detach().flatten(0, 1).index_select(0, batch.places)
+        targets, real = (
+            values.flatten().index_select(0, batch.places) for values in (batch.targets, batch.real)
+        )
+        each = token_losses(rows, output.weight, output.bias, targets) * real
+        texts = batch.places % self.forward.texts
+        return each.new_zeros(self.forward.texts).index_add_(0, texts, each)

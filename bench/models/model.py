@@ -16,14 +16,10 @@ from bench.corpora.batches import Batch
 from bench.models.contracts import Space
 from bench.models.distributions import Latent
 from bench.models.noise import Noise
+from bench.models.precision import in_float32
 
 MAIN, TWIN = "main", "twin"  # names of branches
 Parts = dict[str, tuple[str, dict[str, Any]]]  # (kind, options) of each choice
-
-
-def in_float32(values: Tensor) -> torch.autocast:
-    """A context in which the small maps around the code z are not rounded: densities would show it."""
-    return torch.autocast(values.device.type, enabled=False)
 
 
 class Branch(nn.Module):
@@ -102,7 +98,8 @@ def initialise(
 
     A baseline and its twin thus start from the same numbers wherever both have a module of that name, and a
     module that is added moves no other value. With bounds, the parameters of all modules that have initial
-    values of their own (``weights``) or of the embedding are uniform between minus and plus the bound.
+    values of their own (``weights``) or of the embedding are uniform between minus and plus the bound. A module
+    that must begin as it says, such as a flow that begins as the identity, has a true attribute ``begins_as_it_says``.
     """
     for name, module in model.named_modules():
         reset = getattr(module, "reset_parameters", None)
@@ -112,6 +109,6 @@ def initialise(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed("initialisation", seed, name))
             reset()
-            if bound is not None:
+            if bound is not None and not getattr(module, "begins_as_it_says", False):
                 for parameter in module.parameters(recurse=False):
                     nn.init.uniform_(parameter, -bound, bound)

@@ -25,6 +25,11 @@ def product_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def in_float32(values: Tensor) -> torch.autocast:
+    """A context in which the small maps around the code z are not rounded: densities would show it."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
 def in_words(model: nn.Module, dtype: torch.dtype) -> str:
     """In which types the products of a model run where ``dtype`` is asked for, as a run records it."""
     asked = f"{str(dtype).removeprefix('torch.')} products"

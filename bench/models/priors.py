@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from bench.base.registry import part
 
 
+def normal(count: int, generator: torch.Generator, like: Tensor) -> Tensor:
+    """Standard normal numbers (count, d), drawn on the device of the ``generator``, then as ``like`` (..., d) is."""
+    drawn = torch.empty(count, like.shape[-1], device=generator.device).normal_(generator=generator)
+    return drawn.to(like)
+
+
 class FixedPrior(nn.Module):
     """Base of priors without parameters: it knows the size of a code, and the device and type of the model."""
 
@@ -21,8 +27,7 @@ class FixedPrior(nn.Module):
 
     def normal(self, count: int, generator: torch.Generator) -> Tensor:
         """Standard normal numbers (count, d), drawn on the device of the ``generator``."""
-        drawn = torch.empty(count, len(self.origin), device=generator.device).normal_(generator=generator)
-        return drawn.to(self.origin)
+        return normal(count, generator, self.origin)
 
 
 @part("prior", "standard-normal")

@@ -18,7 +18,9 @@ class Term(Protocol):
 
     A term whose value for a text depends on the other texts of its batch says why in an attribute ``across_texts``.
     One that reads from its device has a true attribute ``reads_device``. One that is minimised in another unit than
-    nats per text has a method ``with_log`` that gives its value and, without a gradient, what is logged of it.
+    nats per text has a method ``with_log`` that gives its value and, without a gradient, what is logged of it. One that
+    compares several codes of a text says how many in an attribute ``codes``; all terms of the objective then see each
+    text as often.
     """
 
     def __call__(self, forward: Forward) -> Tensor:

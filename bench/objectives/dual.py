@@ -19,7 +19,7 @@ from torch.func import functional_call
 from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.models.forward import Forward
-from bench.models.model import in_float32
+from bench.models.precision import in_float32
 from bench.objectives.contracts import Term
 
 

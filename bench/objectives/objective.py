@@ -42,6 +42,11 @@ class Objective:
             raise ValueError("an objective without a term")
         return {**found, TOTAL: total}
 
+    @property
+    def codes(self) -> int:
+        """How many codes of each text a step draws: as many as a term asks for by its attribute ``codes``, else 1."""
+        return max(getattr(term, "codes", 1) for term in self.terms.values())
+
     def only(self, *names: str) -> Objective:
         """The objective with those of its terms that have these ``names``."""
         return Objective({name: term for name, term in self.terms.items() if name in names}, self.weights)
@@ -56,7 +61,7 @@ class Objective:
         objective is a mean over texts: where :func:`looks_across` finds nothing. ``noise`` must be fresh.
         """
         if parts == 1:
-            terms = self(Forward(model, batch, noise), weights)
+            terms = self(Forward.repeated(model, batch, noise, self.codes), weights)
             terms[TOTAL].backward()
             return {**terms, TOTAL: terms[TOTAL].detach()}
         texts, sums = len(batch.lengths), Terms()
@@ -64,7 +69,8 @@ class Objective:
         for first in range(0, texts, size):
             rows = slice(first, min(first + size, texts))
             share = (rows.stop - rows.start) / texts
-            terms = self(Forward(model, batch.part(rows), noise.part(rows, texts)), weights)
+            pieces = batch.part(rows), noise.part(rows, texts)
+            terms = self(Forward.repeated(model, *pieces, self.codes), weights)
             (share * terms[TOTAL]).backward()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + share * value.detach()

@@ -77,6 +77,30 @@ class Falling(Stateless):
         return max(self.first - min(max((step - self.start) / self.length, 0.0), self.depth), 0.0)
 
 
+@part("weight", "sigmoid")
+class Sigmoid(Stateless):
+    """A logistic curve over the ``length`` steps after ``start``, then the ceiling (Bowman et al. 2016).
+
+    With N the length, the weight is the ceiling times 1/(1 + exp(-(t - N/2)/(N/10))) at the t-th of these steps, as
+    in the code of ControlVAE: 0.007 of the ceiling before the first, 0.993 at the last.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Annotated[int, Field(ge=0)] = 0,
+        length: Annotated[int, Field(ge=1)],
+        ceiling: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.start, self.length, self.ceiling = start, length, ceiling
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``."""
+        share = max(step - self.start, 0) / self.length
+        return self.ceiling * (_logistic(10 * share - 5) if share <= 1 else 1.0)
+
+
 @part("weight", "cyclical")
 class Cyclical(Stateless):
     """Cycles of a linear ramp from the floor and a plateau, then the ceiling (Fu et al. 2019).
@@ -187,3 +211,66 @@ class PeakStopped:
 def _tanh(share: float) -> float:
     """Half a tanh, from near 0 at a share of 0 to near 1 at a share of 1."""
     return (math.tanh(9 * (share - 0.5)) + 1) / 2
+
+
+@part("weight", "pi-controlled")
+class PIControlled:
+    """A weight that is steered so that a term, the KL, comes to a ``target`` (ControlVAE, algorithm 1).
+
+    With the error e = target - term of the step before, P = kp/(1 + exp(e)) and I = I - ki e, the weight is
+    P + I + ``least``, cut off at ``least`` and ``most``; it is ``least`` at the first step, and I begins with 0. That
+    I stays as it is while the weight is at a limit (anti-windup) is meant by all of the sources, which test it
+    differently. ``form``:
+
+    - ``printed``: whether the weight before was between the limits, after it was cut off. It always was, so I never
+      stays;
+    - ``language-model``, as in the code for the Penn Treebank: whether what was there before the cut was below
+      ``least`` and at once above ``most``. It never is, so I never stays either;
+    - ``dialogue``, as in the code for dialogues: whether what was there before the cut was outside of the limits.
+
+    The first two give the same weights. In the third I stays for good once it is below -kp, because P is at most kp:
+    a target of kp/ki nats and more does so at the first step at which the KL is 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: Annotated[float, Field(gt=0)],
+        kp: Annotated[float, Field(ge=0)] = 0.01,
+        ki: Annotated[float, Field(ge=0)] = 0.0001,
+        least: Annotated[float, Field(ge=0)] = 0.0,
+        most: Annotated[float, Field(gt=0)] = 1.0,
+        form: Literal["printed", "language-model", "dialogue"] = "dialogue",
+        term: str = "kl",
+    ) -> None:
+        self.target, self.kp, self.ki, self.term = target, kp, ki, term
+        self.least, self.most, self.form = least, most, form
+        # I, and the weight of the last step before and after it was cut off.
+        self.state: dict[str, Any] = {"integral": 0.0, "uncut": least, "weight": least}
+
+    def __call__(self, step: int, observed: Observed) -> float:
+        """The weight at ``step``; the term of the step before is asked for."""
+        value = observed().get(self.term)
+        if value is not None:
+            self._follow(self.target - value)
+        weight: float = self.state["weight"]
+        return weight
+
+    def _follow(self, error: float) -> None:
+        """The weight that follows from the ``error`` of the step before."""
+        state = self.state
+        if not self._stays():
+            state["integral"] -= self.ki * error
+        state["uncut"] = self.kp * _logistic(-error) + state["integral"] + self.least
+        state["weight"] = min(max(state["uncut"], self.least), self.most)
+
+    def _stays(self) -> bool:
+        """Whether I stays as it is."""
+        before: float = self.state["weight" if self.form == "printed" else "uncut"]
+        below, above = before < self.least, before > self.most
+        return below and above if self.form == "language-model" else below or above
+
+
+def _logistic(x: float) -> float:
+    """1/(1 + exp(-x)), which overflows for no x."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

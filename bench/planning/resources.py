@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.base.registry import lookup
-from bench.base.settings import RunSettings
+from bench.base.settings import Part, RunSettings
 from bench.store.costs import validations
 
 # Target tokens a second of a VAE's training: a third of the slowest that was measured on one shared core (3,200 on
@@ -69,7 +69,7 @@ def training_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) ->
     steps = training.steps * training.batch * passes(run)
     scored = validations(run) * sizes.texts["valid"] * (training.validation_samples + ascents(run))
     tokens = (steps + scored / SCORING) * (sizes.mean + 1)
-    return _needs(run, sizes, tokens, device, attempt, 1 + ascents(run))
+    return _needs(run, sizes, tokens, device, attempt, (1 + ascents(run)) * codes(run))
 
 
 def evaluation_needs(run: RunSettings, sizes: Sizes, device: str, attempt: int) -> Needs:
@@ -89,7 +89,7 @@ def passes(run: RunSettings) -> int:
     """
     most = _repeated(run, "updates")
     updates = 1 + max(most // 2, min(most, FEWEST))
-    return updates * (1 if run.coupling.absent else 2) + 2 * ascents(run)
+    return updates * (1 if run.coupling.absent else 2) * codes(run) + 2 * ascents(run)
 
 
 def ascents(run: RunSettings) -> int:
@@ -97,12 +97,21 @@ def ascents(run: RunSettings) -> int:
     return _repeated(run, "ascents")
 
 
+def codes(run: RunSettings) -> int:
+    """Codes of each text in a step: as many as the term asks for that asks for most."""
+    return max(1, *(_marked("term", term, "codes") for term in run.objective.values()))
+
+
 def _repeated(run: RunSettings, what: str) -> int:
     """How often a step repeats ``what``, by the options of its procedure that are marked so."""
-    kind, options = run.procedure.pair()
-    marked = lookup("procedure", kind).options.model_fields
+    return _marked("procedure", run.procedure, what)
+
+
+def _marked(choice: str, part: Part, what: str) -> int:
+    """The sum of the options of a part that are marked as repeating ``what``."""
+    marked = lookup(choice, part.kind).options.model_fields
     return sum(
-        options[name] for name, field in marked.items() if field.json_schema_extra == {"repeats": what}
+        part.options[name] for name, field in marked.items() if field.json_schema_extra == {"repeats": what}
     )
 
 

@@ -155,6 +155,9 @@ PANELS: dict[CurveName, Panel] = {
         f"weight {TIMES} KL, {NATS}",
         table=TRAINING,
     ),
+    "kl": Panel("KL of posterior and prior on the validation split.", NATS),
+    "kl-weight": Panel("Weight of the KL at each validation.", "weight"),
+    "reconstruction": Panel("Reconstruction loss on the validation split.", NATS),
 }
 OVERLAID: dict[str, tuple[str, Column, str, str]] = {
     "nll": (VALIDATION, "nll", "NLL on the validation split.", NATS),

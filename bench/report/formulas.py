@@ -78,6 +78,9 @@ FORMULAS: dict[str, Callable[[Part], str]] = {
     "kl": lambda part: KL,
     "deviation_kl": lambda part: r"\mathrm{KL}(q(z \mid x) \,\|\, \mathcal{N}(\mu(x), I))",
     "free-bits": _free_bits,
+    "importance-bound": lambda part: (
+        rf"\left[ -\ln \frac{{1}}{{{part.options['codes']}}} \sum_i p(x \mid z_i) \, p(z_i) / q(z_i \mid x) \right]"
+    ),
     "mmd": lambda part: r"\mathrm{MMD}^2(q(z), p(z))",
     "matching": _matching,
     "density-ratio": _ratio,

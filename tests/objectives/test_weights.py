@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from bench.catalog.catalog import load_catalog
-from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped, Tanh
+from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped, PIControlled, Sigmoid, Tanh
 from bench.planning.resolve import resolve
 from bench.training.composition import build_objective
 
@@ -187,3 +188,55 @@ def test_cycles_from_a_floor(step: int, weight: float) -> None:
 )
 def test_a_tanh_that_stops_at_a_fixed_step(stop: int, step: int, weight: float) -> None:
     assert Tanh(length=9000, stop=stop)(step, dict) == pytest.approx(weight, abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("step", "weight"), [(1, 0.007392), (50, 0.5), (70, 0.880797), (100, 0.993307), (101, 1.0), (500, 1.0)]
+)
+def test_sigmoid(step: int, weight: float) -> None:
+    assert Sigmoid(length=100)(step, dict) == pytest.approx(weight, abs=5e-7)
+
+
+def controlled(divergences: Sequence[float], form: str, least: float = 0.0) -> list[float]:
+    """Algorithm 1, line by line, with the three tests of the three sources; the first step has no KL before it."""
+    integral, before_cut, weight, found = 0.0, least, least, [least]
+    for kl in divergences[:-1]:
+        error = 3.0 - kl
+        inside = {
+            "printed": least <= weight <= 1,
+            "language-model": not (before_cut < least and before_cut > 1),
+            "dialogue": least <= before_cut <= 1,
+        }[form]
+        if inside:
+            integral = integral - 0.02 * error
+        before_cut = 0.5 / (1 + math.exp(error)) + integral + least
+        weight = max(min(before_cut, 1.0), least)
+        found.append(weight)
+    return found
+
+
+KLS = [0.0] * 40 + [8.0, 9.0, 7.0, 5.0, 4.0, 3.0, 2.0, 1.0, 3.5] + [60.0] * 3 + [2.0] * 4
+
+
+@pytest.mark.parametrize("form", ["printed", "language-model", "dialogue"])
+@pytest.mark.parametrize("least", [0.0, 0.1])
+def test_a_controller_is_the_printed_algorithm_with_the_test_of_its_source(form: Any, least: float) -> None:
+    weight = PIControlled(target=3.0, kp=0.5, ki=0.02, least=least, form=form)
+    found = weights_of(weight, KLS)
+    assert found == pytest.approx(controlled(KLS, form, least), abs=1e-12)
+    assert min(found) == least
+    assert json.loads(json.dumps(weight.state)) == weight.state
+
+
+def test_only_a_controller_with_anti_windup_answers_at_once_when_the_kl_passes_its_target() -> None:
+    forms: list[Any] = ["printed", "language-model", "dialogue"]
+    printed, code, dialogue = (
+        weights_of(PIControlled(target=3.0, ki=0.002, form=form), KLS) for form in forms
+    )
+    assert printed == code
+    assert (printed[41], dialogue[41] > 0) == (0.0, True)
+
+
+def test_a_controller_is_not_upset_by_any_kl() -> None:
+    assert weights_of(PIControlled(target=3.0), [1e6, 0.0, 1e-9, 1e6])[1] == 1.0
+    assert weights_of(PIControlled(target=1e5), [0.0, 0.0])[1] == 0.0

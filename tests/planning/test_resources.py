@@ -48,6 +48,7 @@ def test_passes_of_a_step() -> None:
     assert passes(run("lagging-vae")) == 1 + 99 // 2
     assert passes(run("lagging-vae", procedure={"inner": 5})) == 6
     assert passes(run("sa-vae", procedure={"ascents": 20})) == 1 + 2 * 20
+    assert passes(run(objective={"bound": {"kind": "importance-bound", "codes": 4}})) == 4
 
 
 def test_each_attempt_asks_for_more_and_the_first_for_a_day_at_most() -> None:
