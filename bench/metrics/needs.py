@@ -24,6 +24,7 @@ NEEDS = {
     "language model": "the system has no codes, and its likelihood is exact",
     "implicit": "codes are drawn from a posterior whose density is not known",
     "ratio": "the system has networks that are fitted to log-ratios of densities",
+    "condition": "the model is given another text of the example, as the post that a response answers",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
@@ -32,6 +33,7 @@ NEEDS = {
 }
 KL = "kl"  # the term of an objective that a gradient is measured of
 EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
+OF_PARTS = ("posterior", "density", "implicit", "prior", "ratio", "twin", "condition")  # what parts give
 OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells
 
 
@@ -40,7 +42,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     given = given_by(run.used())
     codes = "posterior" in given
     held = {
-        **{need: need in given for need in ("posterior", "density", "implicit", "prior", "ratio", "twin")},
+        **{need: need in given for need in OF_PARTS},
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,
