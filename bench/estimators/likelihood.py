@@ -62,7 +62,9 @@ def conditions(model: TextModel, collator: Collator, chunk: int = CHUNK) -> Tens
     model.eval()
     order = np.arange(len(collator.lengths))
     pieces = [order[start : start + chunk] for start in range(0, len(order), chunk)]
-    found = [encoded for piece in pieces if (encoded := Forward(model, collator(piece)).condition) is not None]
+    found = [
+        encoded for piece in pieces if (encoded := Forward(model, collator(piece)).condition) is not None
+    ]
     return torch.cat(found)
 
 

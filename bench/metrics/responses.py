@@ -34,8 +34,8 @@ SAMPLES = 10  # importance samples of each response given each post, at most
             "one-response",
             "ratio",
             "exact",
-            f"Distinct {what} over all, within responses, pooled over one greedy response to each post of the split, from"
-            " a code of p(z|y) where there are codes.",
+            f"Distinct {what} over all, within responses, pooled over one greedy response to each post of the split,"
+            " from a code of p(z|y) where there are codes.",
             "Falls as the number of posts grows.",
             "higher",
             main=True,
@@ -43,7 +43,11 @@ SAMPLES = 10  # importance samples of each response given each post, at most
         )
         for n, what in ((1, "unigrams"), (2, "bigrams"))
     ],
-    shows=[Kind("responses", "Responses", "One greedy response to each of some posts, beside that of the corpus.")],
+    shows=[
+        Kind(
+            "responses", "Responses", "One greedy response to each of some posts, beside that of the corpus."
+        )
+    ],
 )
 def responses(context: Context, record: Record) -> None:
     """The share of distinct n-grams in one greedy response to each post, of which some are shown."""
@@ -118,7 +122,8 @@ class Exchanged:
     @property
     def lengths(self) -> np.ndarray:
         """Words of each text (texts,)."""
-        return self._collator.lengths[self._texts]
+        lengths: np.ndarray = self._collator.lengths[self._texts]
+        return lengths
 
     def __call__(self, index: np.ndarray) -> Batch:
         """The texts at these places, which draw the random numbers of their own, whatever their post."""

@@ -91,7 +91,12 @@ class TextModel(nn.Module):
         wiring = {**sizes, "features": features, "given": given}
         self.branch = Branch(parts, **wiring)
         self.twin = Branch(parts, **wiring) if parts["coupling"][0] != NONE else None
-        inference = {"features": features, "condition": known, "encoder": self.encoder, "posterior": self.branch.posterior}
+        inference = {
+            "features": features,
+            "condition": known,
+            "encoder": self.encoder,
+            "posterior": self.branch.posterior,
+        }
         self.prior: Any = _built(parts, "prior", {**sizes, **inference})
         self.space: Space = _built(parts, "space", sizes)
         self.words, self.features = words, features
