@@ -49,8 +49,8 @@ REQUIRED = ("decoder", "procedure", "space", EVALUATOR)  # choices that no one d
 EUCLIDEAN = "euclidean"  # the space of codes that may be anywhere
 # What a constructor may ask for by the names of its positional arguments: sizes (of the vocabulary, the embedding, the
 # code, the features of e and of an encoded condition, the decoding signal, a batch, and the number of training steps),
-# modules of the model, and what else a system has. A term may ask for the ``others`` of its objective by name, a procedure for the names of all
-# ``terms`` and for the modules of the ``groups`` of parameters.
+# modules of the model, and what else a system has. A term may ask for the ``others`` of its objective by name, a
+# procedure for the names of all ``terms`` and for the modules of the ``groups`` of parameters.
 _SIZES = ("words", "embedding", "latent")
 WIRING: Mapping[str, tuple[str, ...]] = {
     "encoder": _SIZES,
