@@ -6,7 +6,6 @@ import importlib
 import inspect
 import itertools
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.tables import PrintedTable
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.corpora.readers import kinds as readers
 from bench.metrics.definitions import base
 from bench.metrics.evaluate import evaluate_run
 from bench.metrics.evaluators import Evaluator
@@ -375,23 +373,6 @@ def test_a_row_that_is_printed_twice_is_printed_with_the_same_numbers(paper: str
     values = {(*cell, number.value) for cell, number in zip(printed, declared.reported, strict=True)}
     assert len(values) == len(set(printed))
     assert len({table.id for table in declared.tables}) == len(declared.tables)
-
-
-@pytest.mark.parametrize("name", CATALOG.corpora)
-def test_every_corpus_says_where_it_is_from_and_how_it_is_verified(name: str) -> None:
-    entry = CATALOG.corpora[name]
-    assert entry.name == name
-    assert entry.title
-    assert entry.about
-    assert entry.licence
-    assert entry.citation
-    assert entry.reader.kind in readers()
-    assert bool(entry.files) != entry.reader.kind.startswith("generated")
-    for file in entry.files:
-        assert file.url, "a file of the package can be downloaded"
-        assert re.search(r"[0-9a-f]{40}", file.url) or file.sha256 or file.git_blob or file.git_tree
-        assert file.sha256 or file.git_blob or file.git_tree, "a size proves nothing"
-    assert entry.comparable or not any(name in paper.corpora for paper in CATALOG.papers.values())
 
 
 @pytest.mark.parametrize("tier", CATALOG.tiers.tiers)

@@ -110,8 +110,8 @@ class Context:
         """p(z), or p(z|y) of all texts, in corpus order: its ``log_prob`` takes codes (texts, samples, d)."""
         return given_condition(self.model.prior, self.condition)
 
-    def given(self, texts: Sequence[int] | Tensor) -> Tensor | None:
-        """What the conditions of these texts add to decoding signals (n, S); None where texts have none."""
+    def given(self, texts: Sequence[int] | Tensor | slice = slice(None)) -> Tensor | None:
+        """What the conditions of these texts, by default of all, add to decoding signals (n, S); None where texts have none."""
         return None if self.condition is None else self.model.given(self.condition[texts])
 
     def codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
