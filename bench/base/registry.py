@@ -41,7 +41,7 @@ from bench.base.own import PREFIX, import_file, module_name, own_files
 PACKAGE = Path(__file__).parents[1]
 ROOMS = ("models", "objectives", "training", "metrics")
 # Choices of which a system names one part each: these are fields of a run's settings.
-SINGLE = ("encoder", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
+SINGLE = ("encoder", "condition", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
 EVALUATOR = "evaluator"  # parts that no system has, but that measure systems
 # Terms and their weights are named in the objective of a system; the posterior names its space.
 CHOICES = (*SINGLE, "term", "weight", "space", EVALUATOR)
@@ -49,14 +49,15 @@ NONE = "none"  # a choice that a system does without
 REQUIRED = ("decoder", "procedure", "space", EVALUATOR)  # choices that no one does without
 EUCLIDEAN = "euclidean"  # the space of codes that may be anywhere
 # What a constructor may ask for by the names of its positional arguments: sizes (of the vocabulary, the embedding, the
-# code, the features of e, the decoding signal, a batch, and the number of training steps), modules of the model, and
-# what else a system has. A term may ask for the ``others`` of its objective by name, a procedure for the names of all
-# ``terms`` and for the modules of the ``groups`` of parameters.
+# code, the features of e and of an encoded condition, the decoding signal, a batch, and the number of training steps),
+# modules of the model, and what else a system has. A term may ask for the ``others`` of its objective by name, a
+# procedure for the names of all ``terms`` and for the modules of the ``groups`` of parameters.
 _SIZES = ("words", "embedding", "latent")
 WIRING: Mapping[str, tuple[str, ...]] = {
     "encoder": _SIZES,
     "posterior": (*_SIZES, "features"),
-    "prior": (*_SIZES, "features", "encoder", "posterior"),
+    "condition": _SIZES,
+    "prior": (*_SIZES, "features", "condition", "encoder", "posterior"),
     "signal": (*_SIZES, "features"),
     "decoder": (*_SIZES, "signal"),
     "coupling": (),

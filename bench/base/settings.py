@@ -249,6 +249,7 @@ class RunSettings(Model):
     embedding: Positive
     latent: Positive
     encoder: PartField
+    condition: PartField = Part(kind=NONE)
     posterior: PartField
     prior: PartField
     signal: PartField
@@ -310,6 +311,11 @@ class RunSettings(Model):
     def space(self) -> str:
         """The kind of space in which the codes are: that of the posterior."""
         return EUCLIDEAN if self.posterior.absent else lookup("posterior", self.posterior.kind).space
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The fields of an example that the model is given besides the text that it writes."""
+        return () if self.condition.absent else (self.condition.options["field"],)
 
     @property
     def name(self) -> str:

@@ -39,6 +39,7 @@ class System(Model):
     )
     missing: str | None = Field(None, description="why this version cannot build the system")
     encoder: Any = None
+    condition: Any = None
     posterior: Any = None
     prior: Any = None
     signal: Any = None

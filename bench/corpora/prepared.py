@@ -114,15 +114,19 @@ class Prepared:
         """The vocabulary of the field that is decoded."""
         return self.vocabularies[self.decodes]
 
-    def require_one_vocabulary(self) -> None:
-        """Raise :class:`BenchError` if an encoder and a decoder with one embedding would read different ids."""
-        if self.vocabularies[self.encodes] is not self.vocabulary:
-            raise BenchError(
-                f"the field {self.encodes!r}, which is encoded, has another vocabulary than {self.decodes!r}, "
-                "which is decoded: systems have one embedding for both",
-                where=self.folder,
-                remedy=f"leave {self.encodes!r} and {self.decodes!r} out of text.separate",
-            )
+    def require_one_vocabulary(self, also: Collection[str] = ()) -> None:
+        """Raise :class:`BenchError` if encoders and a decoder with one embedding would read different ids.
+
+        ``also`` names fields that are encoded besides the one that the rules name.
+        """
+        for name in (self.encodes, *also):
+            if self.vocabularies[name] is not self.vocabulary:
+                raise BenchError(
+                    f"the field {name!r}, which is encoded, has another vocabulary than {self.decodes!r}, "
+                    "which is decoded: systems have one embedding for both",
+                    where=self.folder,
+                    remedy=f"leave {name!r} and {self.decodes!r} out of text.separate",
+                )
 
     def require(self, fields: Collection[str] = (), labels: Collection[str] = (), *, who: object) -> None:
         """Raise :class:`BenchError` if ``who`` needs a field or a label that the examples do not have."""

@@ -58,10 +58,12 @@ def _batch_norms(
     dropout = noise if training_mode else None
     with torch.no_grad():
         known = Forward(model, batch, dropout)
-        encoded, embedded = known.encoded, known.embedded
+        encoded, embedded, condition = known.encoded, known.embedded, known.condition
     encoded = encoded.requires_grad_()
     source = noise.source("latent", len(encoded))
-    forward = Forward(model, batch, dropout, source=source, embedded=embedded, encoded=encoded)
+    forward = Forward(
+        model, batch, dropout, source=source, embedded=embedded, encoded=encoded, condition=condition
+    )
     rec = _gradient(forward.main.cross_entropy(1), encoded)
     signal = forward.main.signal
     assert signal is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,6 +33,17 @@ Infer = Callable[[Batch], Latent]  # q(z|x) of the texts of a batch
 Also = Callable[[TextModel, Tensor, Tensor, Tensor], dict[str, Tensor]]
 
 
+class Examples(Protocol):
+    """What gives batches of the examples with some numbers: a collator, or what stands in for one."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Words of each text (texts,)."""
+
+    def __call__(self, index: np.ndarray) -> Batch:
+        """The examples numbered ``index``."""
+
+
 def amortised(model: TextModel) -> Infer:
     """The posteriors that the model's own networks give."""
     return lambda batch: Forward(model, batch).main.latent
@@ -42,6 +54,20 @@ def posteriors(infer: Infer, collator: Collator, order: np.ndarray, chunk: int =
     """q(z|x) of the texts in ``order`` (texts,), in that order; ``chunk`` bounds the memory, not the result."""
     pieces = [order[start : start + chunk] for start in range(0, len(order), chunk)]
     return joined([infer(collator(piece)) for piece in pieces])
+
+
+@torch.no_grad()
+def conditions(model: TextModel, collator: Collator, chunk: int = CHUNK) -> Tensor | None:
+    """The encoded conditions e_y (texts, F) of all texts of a split, in corpus order; None without a condition."""
+    if model.condition is None:
+        return None
+    model.eval()
+    order = np.arange(len(collator.lengths))
+    pieces = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    found = [
+        encoded for piece in pieces if (encoded := Forward(model, collator(piece)).condition) is not None
+    ]
+    return torch.cat(found)
 
 
 def conditional_losses(forward: Forward, codes: Tensor | None, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -71,7 +97,7 @@ def _conditional_losses(forward: Forward, codes: Tensor | None) -> Tensor:
 @torch.no_grad()
 def text_likelihoods(
     model: TextModel,
-    collator: Collator,
+    collator: Examples,
     samples: int,
     *names: object,
     infer: Infer | None = None,
@@ -124,13 +150,14 @@ def _batch_likelihoods(
         return {"reconstruction": losses.mean(1)}
     if log_density is None:  # it is computed only where it is needed
         log_density = latent.log_prob(codes)
-    log_ratio = log_density - model.prior.log_prob(codes)
+    prior = forward.prior
+    log_ratio = log_density - prior.log_prob(codes)
     columns = {
         "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),
         "reconstruction": losses.mean(1),
         "kl_monte_carlo": log_ratio.mean(1),
     }
-    terms = latent.kl_terms(model.prior)
+    terms = latent.kl_terms(prior)
     exact = None if terms is None else terms.sum(-1)
     if exact is not None:
         columns["kl_analytic"] = exact

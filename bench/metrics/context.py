@@ -24,10 +24,11 @@ from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
-from bench.estimators.likelihood import Infer, posteriors, text_likelihoods
+from bench.estimators.likelihood import Infer, conditions, posteriors, text_likelihoods
 from bench.metrics.decoding import greedy
 from bench.metrics.evaluators import load_evaluator
 from bench.metrics.needs import offered
+from bench.models.conditions import given_condition
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
@@ -71,7 +72,7 @@ class Context:
     def met(self) -> frozenset[str]:
         """The needs that the run meets, those of which only the built model tells among them."""
         known = offered(self.settings, self.summary)
-        closed = "density" in known and self.latent.kl_terms(self.model.prior) is not None
+        closed = "density" in known and self.latent.kl_terms(self.prior) is not None
         return known | ({"closed-form KL"} if closed else set())
 
     def noise(self, *names: object) -> tuple[object, ...]:
@@ -115,6 +116,20 @@ class Context:
         """The posteriors of all texts of a split, in corpus order."""
         return posteriors(self.infer, texts, np.arange(len(texts.lengths)))
 
+    @cached_property
+    def condition(self) -> Tensor | None:
+        """The encoded conditions e_y (texts, F), in corpus order; None where texts have none."""
+        return conditions(self.model, self.texts)
+
+    @property
+    def prior(self) -> Any:
+        """p(z), or p(z|y) of all texts, in corpus order: its ``log_prob`` takes codes (texts, samples, d)."""
+        return given_condition(self.model.prior, self.condition)
+
+    def given(self, texts: Sequence[int] | Tensor | slice = slice(None)) -> Tensor | None:
+        """What the conditions of these texts, by default of all, add to decoding signals (n, S); None where texts have none."""
+        return None if self.condition is None else self.model.given(self.condition[texts])
+
     def codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
         """Codes (texts, samples, d), the same for a text whatever else is measured."""
         index = torch.arange(len(latent.center()), device=self.device)
@@ -130,7 +145,8 @@ class Context:
         if unknown not in self._decoded:
             samples = self.reconstructed
             codes = self.codes(self.latent, samples, "codes").flatten(0, 1)
-            outputs = greedy(self.model, codes, self.wanted.longest, unknown=unknown)
+            given = self.given(torch.arange(len(codes), device=self.device) // samples)
+            outputs = greedy(self.model, codes, self.wanted.longest, unknown=unknown, given=given)
             by_text = [outputs[i : i + samples] for i in range(0, len(outputs), samples)]
             self._decoded[unknown] = by_text
         return self._decoded[unknown]
@@ -155,27 +171,45 @@ class Context:
 
     @cached_property
     def prior_texts(self) -> list[Ids]:
-        """Greedy texts of codes of the prior."""
-        generator = torch.Generator().manual_seed(derive_seed(*self.noise("prior")))
-        codes = self.model.prior.sample(self.wanted.prior_samples, generator).to(self.device)
-        return greedy(self.model, codes, self.wanted.longest)
+        """Greedy texts of codes of the prior; where it or the decoder has a condition, those of the texts in turn."""
+        return self._of_prior(self.wanted.prior_samples, "prior")
+
+    @cached_property
+    def responses(self) -> list[Ids]:
+        """One greedy text for the condition of each text, of a code of the prior where the system has codes."""
+        return self._of_prior(len(self.texts.lengths), "responses")
+
+    def _of_prior(self, count: int, name: str) -> list[Ids]:
+        """Greedy texts of ``count`` codes of the prior, given the conditions of the texts in turn."""
+        turn = torch.arange(count, device=self.device) % len(self.texts.lengths)
+        condition, codes = None if self.condition is None else self.condition[turn], None
+        if self.model.prior is not None:
+            generator = torch.Generator().manual_seed(derive_seed(*self.noise(name)))
+            codes = self.model.prior.sample(count, generator, condition).to(self.device)
+        return greedy(self.model, codes, self.wanted.longest, given=self.given(turn))
 
     def text(self, ids: Sequence[int]) -> str:
         """A text of ids as it is shown."""
         return " ".join(self.corpus.vocabulary.decode(ids))
 
-    def decoded(self, codes: Tensor) -> list[str]:
-        """The greedy texts of codes (n, d), as they are shown."""
-        return [self.text(ids) for ids in greedy(self.model, codes, self.wanted.longest)]
+    def decoded(self, codes: Tensor, texts: Sequence[int]) -> list[str]:
+        """The greedy texts of codes (n, d), as they are shown; where texts have conditions, given those of ``texts``.
+
+        One text stands for all codes.
+        """
+        rows = [*texts] * len(codes) if len(texts) == 1 else texts
+        outputs = greedy(self.model, codes, self.wanted.longest, given=self.given(rows))
+        return [self.text(ids) for ids in outputs]
 
     def interpolated(self, latent: Latent, first: int, last: int, inner: int) -> list[str]:
         """Greedy texts of two texts' centres and of ``inner`` codes between them.
 
-        These are at equal distances on the way that the space of the codes has between two of them.
+        These are at equal distances on the way that the space of the codes has between two of them. Where texts have
+        conditions, that of the first is given to all.
         """
         shares = torch.linspace(0, 1, inner + 2, device=self.device)
         center = latent.center()
-        return self.decoded(self.model.space.between(center[first], center[last], shares))
+        return self.decoded(self.model.space.between(center[first], center[last], shares), [first])
 
     def chosen(self, count: int) -> list[int]:
         """Some texts to show, the same for every system of a corpus."""

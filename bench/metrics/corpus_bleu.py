@@ -90,7 +90,8 @@ def measure_corpus_bleu(context: Context, record: Record) -> None:
     sampled = [texts[0] for texts in context.reconstructions(unknown=True)]
     means = sampled
     if context.latent.stochastic:
-        means = greedy(context.model, context.latent.center(), context.wanted.longest, unknown=True)
+        centers, given = context.latent.center(), context.given()
+        means = greedy(context.model, centers, context.wanted.longest, unknown=True, given=given)
     for code, outputs in (("mean", means), ("sample", sampled)):
         _add(record, code, outputs, references)
 

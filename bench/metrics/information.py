@@ -89,7 +89,7 @@ def information(context: Context, record: Record) -> None:
         sigma_histogram,
     )
 
-    latent, wanted, prior = context.latent, context.wanted, context.model.prior
+    latent, wanted, prior = context.latent, context.wanted, context.prior
     columns = context.likelihoods
     name = "kl_analytic" if "kl_analytic" in columns else "kl_monte_carlo"
     kl = torch.as_tensor(columns[name], device=context.device)

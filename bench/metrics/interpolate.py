@@ -37,6 +37,11 @@ def between(
     """
     if settings.encoder.absent:
         raise BenchError("a language model has no codes to interpolate", where=settings.name)
+    if settings.conditions:
+        field = settings.conditions[0]
+        raise BenchError(
+            f"its texts depend on the field {field!r}, which a sentence has not", where=settings.name
+        )
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     check_run(run, corpus, folder)
     ids = [_encoded(sentence, corpus) for sentence in sentences]

@@ -24,6 +24,7 @@ NEEDS = {
     "language model": "the system has no codes, and its likelihood is exact",
     "implicit": "codes are drawn from a posterior whose density is not known",
     "ratio": "the system has networks that are fitted to log-ratios of densities",
+    "condition": "the model is given another text of the example, as the post that a response answers",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
@@ -31,7 +32,9 @@ NEEDS = {
     "flow": "flows stand between the code and the decoder",
     "exact corpus": "the true probability of each text is known",
 }
-SAME = (
+KL = "kl"  # the term of an objective that a gradient is measured of
+EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
+OF_PARTS = (  # what parts give by the same word
     "posterior",
     "density",
     "flow",
@@ -39,9 +42,8 @@ SAME = (
     "prior",
     "ratio",
     "twin",
-)  # parts give them by the same word
-KL = "kl"  # the term of an objective that a gradient is measured of
-EVALUATOR = "evaluator "  # before the name of an evaluator that the paper declares
+    "condition",
+)
 OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells
 
 
@@ -50,7 +52,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     given = given_by(run.used())
     codes = "posterior" in given
     held = {
-        **{need: need in given for need in SAME},
+        **{need: need in given for need in OF_PARTS},
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,

@@ -36,7 +36,7 @@ def _columns(role: Role, names: Sequence[str]) -> list[ShownColumn]:
 def reconstructions(context: Context, record: Record) -> None:
     """Greedy texts of the centre and of some codes of each of some texts."""
     chosen = context.chosen(context.wanted.examples)
-    centers = context.decoded(context.latent.center()[chosen])
+    centers = context.decoded(context.latent.center()[chosen], chosen)
     sampled = context.reconstructions()
     columns = [
         *_columns("key", ["index"]),
@@ -104,7 +104,7 @@ def traversals(context: Context, record: Record) -> None:
     for unit in center.var(0).topk(min(DIMENSIONS, center.shape[1])).indices.tolist():
         shift = center.new_zeros(len(shifts), center.shape[1])
         shift[:, unit] = shifts * spread[unit]
-        steps = context.decoded(context.model.space.move(center[chosen], shift))
+        steps = context.decoded(context.model.space.move(center[chosen], shift), [chosen])
         rows.append([" ".join(context.raw[chosen]), unit, float(spread[unit]), *steps])
     columns = [
         *_columns("corpus", ["from"]),

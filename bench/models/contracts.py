@@ -24,11 +24,30 @@ class Encoder(Protocol):
         ...
 
 
+class Condition(Protocol):
+    """A network that maps another ``field`` y of the examples to e_y, and that to what it adds to decoding signals.
+
+    ``features`` is the size of e_y, ``size`` that of a decoding signal.
+    """
+
+    field: str
+    features: int
+    size: int
+
+    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
+        """Embedded words (time, batch, E) of the field, lengths (batch,) to e_y (batch, F); dropout if ``noise``."""
+        ...
+
+    def signal(self, condition: Tensor) -> Tensor:
+        """e_y (..., F) to r(y) (..., S), which is added to h; without codes it is h."""
+        ...
+
+
 class PosteriorNetwork(Protocol):
     """A network that maps encoded texts to distributions over latent codes."""
 
     def forward(self, encoded: Tensor) -> Latent:
-        """e (batch, features) to q(z|x) of each text."""
+        """e (batch, features), with a condition [e; e_y], to q(z|x) of each text."""
         ...
 
 

@@ -99,7 +99,14 @@ class DiagonalGaussian(Latent):
         return -0.5 * quadratic - constant
 
     def kl_terms(self, prior: object) -> Tensor | None:
-        """To N(0, I): (m_i^2 + s_i^2 - 1)/2 - ln s_i for each dimension."""
+        """To N(0, I): (m_i^2 + s_i^2 - 1)/2 - ln s_i for each dimension.
+
+        To another diagonal Gaussian N(n, diag t^2) for each text: the same with (m_i - n_i)/t_i and s_i/t_i.
+        """
+        if isinstance(prior, DiagonalGaussian):
+            log_ratio = self.log_std - prior.log_std
+            distance = (self.mean - prior.mean) * torch.exp(-prior.log_std)
+            return 0.5 * (distance.square() + (2 * log_ratio).exp() - 1) - log_ratio
         if not isinstance(prior, StandardNormal):
             return None
         return 0.5 * (self.mean.square() + (2 * self.log_std).exp() - 1) - self.log_std

@@ -25,6 +25,8 @@ def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
 class GRUEncoder(nn.Module):
     """One GRU layer over the words; e is the last state, of both directions if there are two."""
 
+    stream = "encoder dropout"  # the name of its dropout masks
+
     def __init__(
         self,
         embedding: int,
@@ -42,7 +44,7 @@ class GRUEncoder(nn.Module):
     def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
         """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
         if noise is not None:
-            embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
+            embedded = noise.dropout(embedded, self.dropout, self.stream)
         packing = Packing.for_steps(lengths, len(embedded))
         inputs = [(self.forwards, embedded)]
         if self.backwards is not None:

@@ -7,10 +7,12 @@ for it; nothing else embeds, encodes, samples or decodes.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
 from bench.corpora.batches import Batch
+from bench.models.conditions import given_condition
 from bench.models.cross_entropy import token_losses, weighted_cross_entropy
 from bench.models.distributions import Latent
 from bench.models.model import MAIN, TWIN, Branch, TextModel
@@ -24,8 +26,8 @@ class Forward:
     """What a step knows of a batch; each thing is computed when it is first asked for, and once.
 
     ``noise`` gives dropout masks and, without a ``source`` of their own, the random numbers of the codes; without
-    ``noise`` there is no dropout. ``embedded``, ``encoded`` and ``latent`` stand in for what the model would make.
-    ``copies`` says how often the batch holds each text: see :meth:`repeated`.
+    ``noise`` there is no dropout. ``embedded``, ``encoded``, ``condition`` and ``latent`` stand in for what the model
+    would make. ``copies`` says how often the batch holds each text: see :meth:`repeated`.
     """
 
     copies = 1
@@ -39,12 +41,12 @@ class Forward:
         source: Source | None = None,
         embedded: Tensor | None = None,
         encoded: Tensor | None = None,
+        condition: Tensor | None = None,
         latent: Latent | None = None,
     ) -> None:
         self.model, self.batch, self.noise, self._source = model, batch, noise, source
-        self.condition: Tensor | None = None
         self._branches: dict[str, BranchForward] = {}
-        known = {"embedded": embedded, "encoded": encoded}
+        known = {"embedded": embedded, "encoded": encoded, "condition": condition}
         self.__dict__.update({name: value for name, value in known.items() if value is not None})
         if latent is not None:
             self.main.__dict__["latent"] = latent
@@ -70,8 +72,23 @@ class Forward:
 
     @cached_property
     def encoded(self) -> Tensor:
-        """The encoded texts e (batch, features)."""
-        return self.model.encode(self.batch, self.noise)
+        """The encoded texts e (batch, features), each with its encoded condition if there is one."""
+        return self.model.encode(self.batch, self.noise, self.condition)
+
+    @cached_property
+    def condition(self) -> Tensor | None:
+        """The encoded conditions e_y (batch, features of the condition); None without one."""
+        return self.model.encode_condition(self.batch, self.noise)
+
+    @cached_property
+    def given(self) -> Tensor | None:
+        """r(y) (batch, S), what the conditions add to the decoding signals; None without one."""
+        return self.model.given(self.condition)
+
+    @property
+    def prior(self) -> Any:
+        """p(z), or p(z|y) of the texts of the batch: its ``log_prob`` takes codes (batch, samples, d)."""
+        return given_condition(self.model.prior, self.condition)
 
     @property
     def texts(self) -> int:
@@ -140,8 +157,16 @@ class BranchForward:
 
     @cached_property
     def signal(self) -> Tensor | None:
-        """The decoding signals h (batch, S) of the codes; None in a language model."""
-        return None if self.forward.model.encoder is None else self.branch.decoding_signal(self.z)
+        """The decoding signals h (batch, S): of the codes, of the conditions or of both; None without either."""
+        given = self.forward.given
+        if self.forward.model.encoder is None:
+            return given
+        return self.of_code if given is None else self.of_code + given
+
+    @cached_property
+    def of_code(self) -> Tensor:
+        """What the codes alone give to the decoding signals (batch, S)."""
+        return self.branch.decoding_signal(self.z)
 
     @cached_property
     def features(self) -> Tensor:
@@ -158,7 +183,8 @@ class BranchForward:
         """
         if codes is None:
             return self.features.unsqueeze(2)
-        signals = self.branch.decoding_signal(codes)
+        given = self.forward.given
+        signals = self.branch.given_signal(codes, None if given is None else given.unsqueeze(1))
         features: Tensor = self.branch.decoder.features_of_samples(self.forward.embedded, signals)
         return features
 

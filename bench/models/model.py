@@ -23,15 +23,22 @@ Parts = dict[str, tuple[str, dict[str, Any]]]  # (kind, options) of each choice
 
 
 class Branch(nn.Module):
-    """What follows the encoder: posterior network, z -> h, decoder, output layer."""
+    """What follows the encoder: posterior network, z -> h, decoder, output layer.
 
-    def __init__(self, parts: Parts, words: int, embedding: int, latent: int, features: int) -> None:
+    ``given`` is the size of what a condition adds to h, 0 without one.
+    """
+
+    def __init__(
+        self, parts: Parts, words: int, embedding: int, latent: int, features: int, given: int = 0
+    ) -> None:
         super().__init__()
         wiring = {"words": words, "embedding": embedding, "latent": latent, "features": features}
         generative = features > 0
         self.posterior = build("posterior", *parts["posterior"], wiring) if generative else None
         self.signal = build("signal", *parts["signal"], wiring) if generative else None
-        size = self.signal.size if self.signal is not None else 0
+        size = self.signal.size if self.signal is not None else given
+        if given not in (0, size):
+            raise ValueError(f"the condition gives {given} numbers to a decoding signal of {size}")
         self.decoder: Any = build("decoder", *parts["decoder"], {**wiring, "signal": size})
         self.output = nn.Linear(self.decoder.features, words)
 
@@ -43,18 +50,28 @@ class Branch(nn.Module):
             return self.posterior(encoded)  # type: ignore[no-any-return]
 
     def decoding_signal(self, z: Tensor) -> Tensor:
-        """h (..., S) of codes z (..., d)."""
+        """h (..., S) of codes z (..., d), without what a condition adds to it."""
         if self.signal is None:
             raise TypeError("a language model has no decoding signal")
         with in_float32(z):
             return self.signal(z)  # type: ignore[no-any-return]
+
+    def given_signal(self, z: Tensor | None, given: Tensor | None) -> Tensor:
+        """h (..., S): of codes z (..., d) where there are some, plus r(y) (..., S) where there is a condition."""
+        if z is None:
+            if given is None:
+                raise TypeError("a decoding signal of neither a code nor a condition")
+            return given
+        signal = self.decoding_signal(z)
+        return signal if given is None else signal + given
 
 
 class TextModel(nn.Module):
     """Embedding, encoder, stochastic branch and, if coupled, a deterministic twin branch.
 
     The twin shares the embedding and the encoder only; everything after the encoder is its own (Wu et al.
-    2020, section 4). A system without encoder is a language model. :class:`bench.models.forward.Forward` is
+    2020, section 4). A system without encoder is a language model, given a condition if it has one: another field
+    y of the example, of which both branches and the prior know e_y. :class:`bench.models.forward.Forward` is
     what the model makes of a batch.
     """
 
@@ -64,10 +81,18 @@ class TextModel(nn.Module):
         sizes = {"words": words, "embedding": embedding, "latent": latent}
         self.embedding = nn.Embedding(words, embedding)
         self.encoder: Any = _built(parts, "encoder", sizes)
-        features = self.encoder.features if self.encoder is not None else 0
-        self.branch = Branch(parts, features=features, **sizes)
-        self.twin = Branch(parts, features=features, **sizes) if parts["coupling"][0] != NONE else None
-        inference = {"features": features, "encoder": self.encoder, "posterior": self.branch.posterior}
+        self.condition: Any = _built(parts, "condition", sizes)
+        known, given = (0, 0) if self.condition is None else (self.condition.features, self.condition.size)
+        features = self.encoder.features + known if self.encoder is not None else 0
+        wiring = {**sizes, "features": features, "given": given}
+        self.branch = Branch(parts, **wiring)
+        self.twin = Branch(parts, **wiring) if parts["coupling"][0] != NONE else None
+        inference = {
+            "features": features,
+            "condition": known,
+            "encoder": self.encoder,
+            "posterior": self.branch.posterior,
+        }
         self.prior: Any = _built(parts, "prior", {**sizes, **inference})
         self.space: Space = _built(parts, "space", sizes)
         self.words, self.features = words, features
@@ -77,12 +102,31 @@ class TextModel(nn.Module):
         """The branches by name."""
         return {MAIN: self.branch} if self.twin is None else {MAIN: self.branch, TWIN: self.twin}
 
-    def encode(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """The encoded texts e (batch, features), in float32: of the field that the corpus says is encoded."""
+    def encode(self, batch: Batch, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """The encoded texts e (batch, features), in float32: of the field that the corpus says is encoded.
+
+        With a ``condition`` e_y, posteriors are inferred from [e; e_y], which is returned.
+        """
         if self.encoder is None:
             raise TypeError("a language model has no encoder")
         read = batch.encoded
-        return self.encoder(self.embedding(read.words), read.lengths, noise).float()  # type: ignore[no-any-return]
+        encoded: Tensor = self.encoder(self.embedding(read.words), read.lengths, noise).float()
+        return encoded if condition is None else torch.cat([encoded, condition], dim=-1)
+
+    def encode_condition(self, batch: Batch, noise: Noise | None = None) -> Tensor | None:
+        """The encoded conditions e_y (batch, features of the condition), in float32; None without a condition."""
+        if self.condition is None:
+            return None
+        read = batch.fields[self.condition.field]
+        encoded: Tensor = self.condition(self.embedding(read.words), read.lengths, noise).float()
+        return encoded
+
+    def given(self, condition: Tensor | None) -> Tensor | None:
+        """r(y) (..., S), what e_y (..., features of the condition) adds to the decoding signals."""
+        if condition is None:
+            return None
+        with in_float32(condition):
+            return self.condition.signal(condition)  # type: ignore[no-any-return]
 
 
 def _built(parts: Parts, choice: str, wiring: dict[str, Any]) -> Any:

@@ -10,14 +10,14 @@ from bench.models.forward import Forward
 
 
 def kl_terms(forward: Forward) -> Tensor:
-    """Terms (batch, terms) of KL(q(z|x) || p(z)): the closed form, else its estimate from one code."""
-    main, prior = forward.main, forward.model.prior
-    exact = main.latent.kl_terms(prior)
+    """Terms (batch, terms) of KL(q(z|x) || p(z)), or to p(z|y): the closed form, else its estimate from one code."""
+    main = forward.main
+    exact = main.latent.kl_terms(forward.prior)
     if exact is not None:
         return exact
     if main.log_density is None:
         raise TypeError("a code without a density has no KL")
-    estimate: Tensor = main.log_density - prior.log_prob(main.z, forward.condition)
+    estimate: Tensor = main.log_density - forward.model.prior.log_prob(main.z, forward.condition)
     return estimate.unsqueeze(-1)
 
 

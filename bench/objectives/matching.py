@@ -30,18 +30,26 @@ def _scales(device: torch.device) -> Tensor:
 
 @part("term", "matching", needs={"twin": "it is the distance from the signal of the twin"})
 class Matching:
-    """The distance from the decoding signal h to that of the twin, which is detached: no gradient reaches the twin."""
+    """The distance from the decoding signal h to that of the twin, which is detached: no gradient reaches the twin.
+
+    What a condition adds to both signals cancels in the distance, but not in its gradient, since one side is detached:
+    ``of`` the whole ``signal``, as released, the distance also moves the network of the condition, to no avail; ``of``
+    what the ``code`` alone gives, it does not.
+    """
 
     def __init__(
         self,
         *,
         distance: Literal["rational-quadratic", "euclidean"] = "rational-quadratic",
         constant: Annotated[float, Field(gt=0)] = 64.0,
+        of: Literal["signal", "code"] = "signal",
     ) -> None:
-        self.distance, self.constant = distance, constant
+        self.distance, self.constant, self.of = distance, constant, of
 
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,)."""
+        if self.of == "code":
+            return self.between(forward.main.of_code, forward[TWIN].of_code.detach())
         signal, twin = forward.main.signal, forward[TWIN].signal
         if signal is None or twin is None:
             raise TypeError("a language model has no decoding signal")

@@ -13,6 +13,7 @@ from bench.base.errors import BenchError, unknown
 from bench.base.settings import Model, RunSettings
 from bench.base.validation import validated
 from bench.catalog.catalog import Catalog
+from bench.corpora.readers import check_options
 from bench.planning.resolve import check_tiers, find_run, resolve
 
 
@@ -95,10 +96,15 @@ class Plan:
 def make_plan(catalog: Catalog, request: Request) -> Plan:
     """All runs of a request: for each paper, its corpora under the tier, its systems, the seeds.
 
-    Where neither the request nor the tier names corpora, a table's systems run on the corpora that it prints.
+    Where neither the request nor the tier names corpora, a table's systems run on the corpora that it prints. Of
+    several corpora, a system runs on those that have the fields which it is given, and no more.
     Raises :class:`BenchError` for unknown names and wrong settings.
     """
-    runs = {run.name: run for paper in request.papers for run in _runs_of(catalog, request, paper)}
+    runs = {
+        run.name: run
+        for paper in request.papers
+        for run in _suited(catalog, list(_runs_of(catalog, request, paper)))
+    }
     for paper, system in dict.fromkeys((run.paper, run.system) for run in runs.values()):
         check_tiers(catalog, paper, system)
     return Plan(request, runs)
@@ -132,6 +138,21 @@ def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSett
         for system in systems or buildable:
             for seed in request.seeds or seeds:
                 yield resolve(catalog, request.tier, paper, corpus, system, seed, request.settings)
+
+
+def _suited(catalog: Catalog, runs: Sequence[RunSettings]) -> Iterator[RunSettings]:
+    """The runs of each system on the corpora that suit it, or all of them if none does."""
+    suits = [_suits(run, catalog) for run in runs]
+    suited = {run.system for run, found in zip(runs, suits, strict=True) if found}
+    return (run for run, found in zip(runs, suits, strict=True) if found or run.system not in suited)
+
+
+def _suits(run: RunSettings, catalog: Catalog) -> bool:
+    """Whether a corpus has the fields that the model is given, and no others unless the rules choose among them."""
+    fields = check_options(catalog.corpus(run.corpus), run.corpus).fields()
+    if run.conditions:
+        return set(run.conditions) <= set(fields)
+    return len(fields) == 1 or run.text.encodes is not None or run.text.decodes is not None
 
 
 Names = tuple[str, ...] | None

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.base.errors import BenchError, unknown
 from bench.base.parts import OBJECTIVE, in_full
-from bench.base.registry import SINGLE, registry
+from bench.base.registry import NONE, SINGLE, registry
 from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
@@ -68,7 +68,7 @@ def layered(target: Target, settings: Layer) -> dict[str, Any]:
     catalog = target.catalog
     declared, budget = catalog.paper(target.paper), catalog.budget(target.tier, target.paper)
     catalog.corpus(target.corpus)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = in_full({"condition": NONE})  # what a protocol does not speak of
     for layer in (*_of_corpus(target), *_of_system(target)):
         values = merge(values, in_full(layer))
     stand_in = declared.stand_ins.get(target.corpus)

@@ -70,7 +70,8 @@ def train_run(
             where=corpus.folder,
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
-    corpus.require_one_vocabulary()
+    corpus.require(settings.conditions, who=settings.name)
+    corpus.require_one_vocabulary(settings.conditions)
     require_ours(state, STATE)  # before ``out`` is marked
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)

@@ -90,7 +90,10 @@ class SemiAmortised(Standard):
         device = start.mean.device
         with twice_differentiable(device):
             latent = self.refine(start, loss, through=True)
-        terms = objective(Forward(model, batch, noise, encoded=first.encoded, latent=latent), step.weights)
+        forward = Forward(
+            model, batch, noise, encoded=first.encoded, condition=first.condition, latent=latent
+        )
+        terms = objective(forward, step.weights)
         with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
             terms[TOTAL].backward()
         return {**terms, TOTAL: terms[TOTAL].detach()}, stepper.step()

@@ -119,7 +119,7 @@ def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, fo
         ),
         (
             "papers/coupled-vae/paper.yaml",
-            "corpora: [ptb, yelp13, yahoo]",
+            "corpora: [ptb, yelp13, yahoo, switchboard]",
             "corpora: [ptp, yahoo]",
             "corpus 'ptp'",
         ),

@@ -140,6 +140,7 @@ EVALUATION: dict[str, Any] = {
 START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
     "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
 }
+GIVEN: dict[str, Any] = {"objective.matching.options.of": "code"}  # tests/models/test_conditions.py shows it
 SELECTED: dict[str, Any] = {  # what is measured, and not how
     "evaluation.measures": ["likelihood"],
     "evaluation.also": ["unigrams"],
@@ -156,6 +157,7 @@ def without(*names: str) -> dict[str, Any]:
 KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what that entails
     "encoder": dict.fromkeys(("encoder", "posterior", "prior", "signal", "coupling"), ABSENT)
     | without("kl", "matching", "twin_reconstruction"),
+    "condition": {"condition": {"kind": "gru", "options": {"field": "text", "hidden": 9}}},
     "posterior": {"posterior": {"kind": "point", "options": {}}, "prior": ABSENT} | without("kl"),
     "prior": {"posterior": {"kind": "point", "options": {}}, "prior": ABSENT} | without("kl"),
     "signal": {
@@ -174,7 +176,7 @@ KINDS: dict[str, dict[str, Any]] = {  # per choice, another kind of it and what 
     "group with a rate": {"groups": {"e": {"modules": ["embedding"], "learning_rate": 0.1}}},
     "group that is clipped by itself": {"groups": {"e": {"modules": ["embedding"], "clip": 0.01}}},
 }
-ALL = NAMES | TRAINING | PLATEAU | UNSELECTED | RMSPROP | TREATMENT | EVALUATION | START
+ALL = NAMES | TRAINING | PLATEAU | UNSELECTED | RMSPROP | TREATMENT | EVALUATION | START | GIVEN
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -205,7 +207,7 @@ def test_the_tables_hold_every_leaf() -> None:
     kinds = {path for path in found if path.endswith(".kind") and path != "optimiser.kind"}
     assert found - kinds == {*ALL, *SELECTED}
     assert len(ALL) == sum(
-        map(len, (NAMES, TRAINING, PLATEAU, UNSELECTED, RMSPROP, TREATMENT, EVALUATION, START))
+        map(len, (NAMES, TRAINING, PLATEAU, UNSELECTED, RMSPROP, TREATMENT, EVALUATION, START, GIVEN))
     )
 
 

@@ -75,7 +75,9 @@ CATALOG = _with_tier(declared.CATALOG)
 
 def settings_of(paper: str, system: str) -> RunSettings:
     """The golden run of a system under a paper's protocol."""
-    return resolve(CATALOG, TIER, paper, CORPUS, system, 0)
+    run = resolve(CATALOG, TIER, paper, CORPUS, system, 0)
+    corpus = declared.corpus_of(run)
+    return run if corpus == CORPUS else resolve(CATALOG, TIER, paper, corpus, system, 0)
 
 
 class World:
@@ -95,9 +97,10 @@ class World:
         return self._values[paper, system]
 
     def _made(self, settings: RunSettings) -> Values:
-        corpus = self.corpora / settings.paper / CORPUS
+        name = settings.corpus
+        corpus = self.corpora / settings.paper / name
         if not corpus.exists():
-            prepare(CATALOG.corpus(CORPUS), {}, text_rules(CATALOG, settings.paper, CORPUS), corpus)
+            prepare(CATALOG.corpus(name), {}, text_rules(CATALOG, settings.paper, name), corpus)
         with _trainers() as trainers:
             train_run(settings, self.corpora, self.runs, self.folder / "state", device="cpu", threads=1)
         found = evaluate_run(settings, self.corpora, self.runs, device="cpu", threads=1)

@@ -50,11 +50,15 @@ def read_switchboard(name: str, options: SwitchboardOptions, files: Files) -> Ra
     for split in SPLITS:
         path = files[getattr(options, split)]
         dialogues = _json_dialogues(path, split, corpus.treatments)
-        if options.form == "pairs":
-            add_pairs(corpus, split, dialogues, skip_last=True)
-        else:
-            add_utterances(corpus, split, dialogues)
+        _add(corpus, split, dialogues, options.form)
     return corpus
+
+
+def _add(corpus: RawCorpus, split: str, dialogues: Dialogues, form: Form) -> None:
+    if form == "pairs":
+        add_pairs(corpus, split, dialogues, skip_last=True)
+    else:
+        add_utterances(corpus, split, dialogues)
 
 
 def _json_dialogues(path: Path, split: str, treatments: Treatments) -> Dialogues:
@@ -85,30 +89,38 @@ class SwdaOptions(Options):
     folder: str
     valid: str
     test: str
+    form: Form = "utterances"
 
     def sources(self) -> list[str]:
         """The archive and the two files."""
         return [self.train, self.valid, self.test]
+
+    def fields(self) -> tuple[str, ...]:
+        """Those of the form."""
+        return fields_of_form(self.form)
 
 
 @reader("swda", SwdaOptions)
 def read_swda(name: str, options: SwdaOptions, files: Files) -> RawCorpus:
     """Every utterance; lower-case, words and punctuation apart; attributes ``speaker`` and ``act``.
 
-    The files of validation and test do not say where a dialogue ends: ``dialogue`` and ``turn`` are NA there.
+    The files of validation and test do not say where a dialogue ends: ``dialogue`` and ``turn`` are NA there. As
+    pairs, the responses are those that :func:`read_switchboard` takes; in validation and test, the first utterance of
+    a dialogue then answers the last of the one before.
     """
     import pandas
 
-    corpus = RawCorpus(name, {})
+    corpus = new_corpus(name, options.form)
     archive = files[options.train]
     train: Dialogues = [
         _swda_dialogue(data, f"{archive}: {filename}", "train", corpus.treatments)
         for filename, data in folder_members(archive, options.folder).items()
     ]
-    add_utterances(corpus, "train", train)
+    _add(corpus, "train", train, options.form)
     for split, path in (("valid", files[options.valid]), ("test", files[options.test])):
-        add_utterances(corpus, split, [_swda_dialogue(read_bytes(path), path, split, corpus.treatments)])
-        unknown = pandas.array([pandas.NA] * len(corpus.splits[split]), dtype="Int64")
+        _add(corpus, split, [_swda_dialogue(read_bytes(path), path, split, corpus.treatments)], options.form)
+        texts = next(iter(corpus.fields.values()))[split]
+        unknown = pandas.array([pandas.NA] * len(texts), dtype="Int64")
         corpus.set_columns(split, dialogue=unknown, turn=unknown)
     return corpus
 
