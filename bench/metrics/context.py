@@ -127,7 +127,7 @@ class Context:
         return given_condition(self.model.prior, self.condition)
 
     def given(self, texts: Sequence[int] | Tensor | slice = slice(None)) -> Tensor | None:
-        """What the conditions of these texts, by default of all, add to decoding signals (n, S); None where texts have none."""
+        """What the conditions of these texts, by default of all, add to decoding signals (n, S); None without any."""
         return None if self.condition is None else self.model.given(self.condition[texts])
 
     def codes(self, latent: Latent, samples: int, *names: object) -> Tensor:
