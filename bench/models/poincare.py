@@ -56,7 +56,8 @@ class Ball:
 
     def transport(self, x: Tensor, v: Tensor) -> Tensor:
         """The tangent vector v at the origin, carried to x in parallel: (lambda_0 / lambda_x) v (equation 6)."""
-        return 2 / self.factor(x) * v
+        carried: Tensor = 2 / self.factor(x) * v
+        return carried
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """The length (...) of the geodesic between x and y."""

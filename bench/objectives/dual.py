@@ -58,7 +58,7 @@ class DensityRatio(nn.Module):
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,), in nats."""
         z, encoded = forward.main.z.detach(), forward.encoded.detach()
-        return self.value(forward.prior_codes(), encoded).exp() - self.value(z, encoded)
+        return self.value(forward.prior_codes().detach(), encoded).exp() - self.value(z, encoded)
 
     def value(self, z: Tensor, encoded: Tensor) -> Tensor:
         """nu (batch,) of codes (batch, d) and encoded texts (batch, features)."""
