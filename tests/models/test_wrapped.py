@@ -7,17 +7,16 @@ from operator import itemgetter
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.testing import assert_close
 
 from bench.estimators.proposals import moment_matched
 from bench.models.distributions import DiagonalGaussian, Latent, joined
 from bench.models.mixture_priors import WrappedVampPrior
-from bench.models.noise import Noise
 from bench.models.poincare import Ball
 from bench.models.sampled import FactorGaussian
 from bench.models.wrapped import Wrapped, WrappedImplicitPosterior, WrappedNormal, WrappedNormalPosterior
-from tests.plain import numbers
+from tests.plain import Averaged, numbers
 
 BATCH, SAMPLES, LATENT = 3, 5, 4
 
@@ -79,11 +78,7 @@ def test_a_flat_ball_gives_the_gaussian_model() -> None:
 
 
 def test_a_vamp_prior_is_the_mean_of_posteriors() -> None:
-    class Averaged(nn.Linear):
-        def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:  # type: ignore[override]
-            return super().forward(embedded.mean(0))
-
-    encoder, posterior = Averaged(2, 3), WrappedNormalPosterior(3, LATENT, curvature=0.3)
+    encoder, posterior = Averaged(2), WrappedNormalPosterior(4, LATENT, curvature=0.3)
     prior = WrappedVampPrior(2, encoder, posterior, components=6, length=2, deviation=1.0)
     z = prior.sample(5, torch.Generator().manual_seed(0))
     components = posterior(encoder(prior.pseudo_inputs, torch.full((6,), 2), None))
