@@ -56,16 +56,16 @@ class Ball:
 
     def transport(self, x: Tensor, v: Tensor) -> Tensor:
         """The tangent vector v at the origin, carried to x in parallel: (lambda_0 / lambda_x) v (equation 6)."""
-        carried: Tensor = 2 / self.factor(x) * v
-        return carried
+        return _in_double(self._transport, x, v)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """The length (...) of the geodesic between x and y."""
-        return (self.factor(x) * self.log(x, y)).norm(dim=-1)
+        return _in_double(lambda x, y: (self.factor(x) * self._log(x, y)).norm(dim=-1), x, y)
 
     def wrap(self, mean: Tensor, v: Tensor) -> Tensor:
         """The code to which v at the origin leads, at ``spread`` |v| from its ``mean`` (equation 7)."""
-        return self.exp(mean, self.transport(mean, self.spread / 2 * v))
+        half = self.spread / 2
+        return self.nearest(_in_double(lambda m, v: self._exp(m, self._transport(m, half * v)), mean, v))
 
     def unwrap(self, mean: Tensor, z: Tensor) -> Tensor:
         """The inverse of :meth:`wrap`: v of the codes z, in double precision."""
@@ -80,6 +80,10 @@ class Ball:
         v, d = v.double(), v.shape[-1]
         r = (math.sqrt(self.curvature) * self.spread) * torch.sqrt(_squares(v).squeeze(-1) + _TINY**2)
         return d * math.log(self.spread) + (d - 1) * _log_sinhc(r)
+
+    def _transport(self, x: Tensor, v: Tensor) -> Tensor:
+        carried: Tensor = 2 / self.factor(x) * v
+        return carried
 
     def _add(self, x: Tensor, y: Tensor) -> Tensor:
         c, xx, yy, xy = self.curvature, _squares(x), _squares(y), (x * y).sum(-1, keepdim=True)
