@@ -54,12 +54,12 @@ class Wrapped(Latent):
         return self.ball.wrap(self.mean, self.tangent.center())
 
     def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor | None]:
-        """Codes (batch, samples, d), and their log-density where it is known."""
-        v, density = self.tangent.sample(source, samples)
-        z = self.ball.wrap(self.mean.unsqueeze(1), v)
-        if density is None:
-            return z, None
-        return z, (density.double() - self.ball.log_volume(v)).to(density.dtype)
+        """Codes (batch, samples, d), and their log-density where it is known.
+
+        It is that of the code as it is: one that is drawn back from the border is no longer where v leads.
+        """
+        z = self.ball.wrap(self.mean.unsqueeze(1), self.tangent.sample(source, samples)[0])
+        return z, self.log_prob(z) if self.has_density else None
 
     def log_prob(self, z: Tensor) -> Tensor:
         """ln q(z), by the tangent vectors that lead to z."""

@@ -52,13 +52,27 @@ def test_densities_integrate_to_one(spread: float) -> None:
 def test_the_density_of_a_code_is_the_same_from_its_noise_and_from_the_code(spread: float) -> None:
     q = wrapped(Ball(0.3, spread))
     z, density = q.sample(numbers(BATCH), SAMPLES)
+    v, normal = q.tangent.sample(numbers(BATCH), SAMPLES)
     assert density is not None
-    assert_close(q.log_prob(z), density, rtol=1e-4, atol=1e-4)
+    assert normal is not None
+    assert_close(density, (normal - q.ball.log_volume(v)).float(), rtol=1e-4, atol=1e-4)
     crossed = q.cross_log_prob(z[:, 0])
     assert_close(crossed.diagonal(), density[:, 0], rtol=1e-4, atol=1e-4)
     assert_close(q.ball.distance(q.mean, q.center()), torch.zeros(BATCH), rtol=0, atol=1e-5)
     parts = [q.map(itemgetter(slice(0, 1))), q.map(itemgetter(slice(1, None)))]
     assert_close(joined(parts).log_prob(z), q.log_prob(z))
+
+
+def test_codes_that_are_drawn_back_from_the_border_have_no_weight_beyond_it() -> None:
+    """Deviations so large that v leads out of single precision: posterior and prior see the same place."""
+    posterior = WrappedNormalPosterior(3, LATENT, curvature=0.3)
+    origin = torch.zeros(BATCH, LATENT)
+    q = Wrapped(origin, DiagonalGaussian(origin, origin + 5.0), posterior.ball)
+    z, density = q.sample(numbers(BATCH), 50)
+    assert density is not None
+    log_ratio = density - WrappedNormal(LATENT, posterior).log_prob(z)
+    assert (log_ratio > 30).any()
+    assert (-log_ratio).logsumexp(1).max() - math.log(50) < 1  # a mean of weights near or below 1
 
 
 def test_the_prior_is_the_posterior_at_the_origin() -> None:
