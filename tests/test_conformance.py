@@ -109,7 +109,7 @@ def accepted(model: Any, name: str, value: Any) -> bool:
 
 def wiring() -> dict[str, Any]:
     """Sizes, and the networks of a small model, for whatever asks for them."""
-    model = build_model(small_run(*next(run for run in RUNS if run[1] == "vae")), SIZE)
+    model = build_model(small_run("coupled-vae", "vae"), SIZE)
     sizes = {"words": SIZE, "embedding": SIZE, "latent": 4, "features": 2 * SIZE, "signal": SIZE}
     sizes["condition"] = SIZE
     networks = {"encoder": model.encoder, "posterior": model.branch.posterior}

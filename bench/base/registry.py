@@ -58,13 +58,13 @@ WIRING: Mapping[str, tuple[str, ...]] = {
     "posterior": (*_SIZES, "features"),
     "condition": _SIZES,
     "prior": (*_SIZES, "features", "condition", "encoder", "posterior"),
-    "signal": (*_SIZES, "features"),
+    "signal": (*_SIZES, "features", "posterior"),
     "decoder": (*_SIZES, "signal"),
     "coupling": (),
     "procedure": (*_SIZES, "batch", "steps", "terms", "groups"),
     "term": (*_SIZES, "features", "batch", "steps", "others"),
     "weight": ("steps",),
-    "space": _SIZES,
+    "space": (*_SIZES, "posterior"),
     EVALUATOR: (),
 }
 # Bases that parts have from elsewhere and that take no options.

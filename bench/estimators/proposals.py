@@ -6,13 +6,16 @@ drawn anew.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from bench.corpora.batches import Batch
 from bench.estimators.likelihood import Infer
+from bench.models.distributions import Latent
 from bench.models.noise import TextSource
 from bench.models.sampled import FactorGaussian
+from bench.models.wrapped import Wrapped
 
 DRAWS = 1_024  # codes whose moments are matched
 WIDER = 1.5  # times the covariance: what is too wide costs samples, what is too narrow misses mass
@@ -21,14 +24,16 @@ WIDER = 1.5  # times the covariance: what is too wide costs samples, what is too
 def moment_matched(infer: Infer, *names: object, draws: int = DRAWS, wider: float = WIDER) -> Infer:
     """Gaussians with the mean of ``draws`` codes of each text and ``wider`` times their covariance.
 
-    ``names`` seed the codes, which are not those of a likelihood.
+    ``names`` seed the codes, which are not those of a likelihood. Of codes that are wrapped around a ball, the tangent
+    vectors are matched.
     """
 
-    def proposal(batch: Batch) -> FactorGaussian:
-        codes = infer(batch).sample(TextSource(batch.index, "moments", *names), draws)[0]
-        return matched(codes, wider)
+    def near(latent: Latent, source: TextSource) -> Latent:
+        if isinstance(latent, Wrapped):
+            return replace(latent, tangent=near(latent.tangent, source))
+        return matched(latent.sample(source, draws)[0], wider)
 
-    return proposal
+    return lambda batch: near(infer(batch), TextSource(batch.index, "moments", *names))
 
 
 def matched(codes: Tensor, wider: float = 1.0) -> FactorGaussian:

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from bench.base.registry import part
-from bench.models.distributions import DiagonalGaussian
+from bench.models.distributions import DiagonalGaussian, Latent
+from bench.models.noise import MovedSource
 from bench.models.precision import in_float32
 from bench.models.priors import normal
 
@@ -112,3 +113,22 @@ class VampPrior(Mixture):
         lengths = torch.full((count,), length, device=self.pseudo_inputs.device)
         components = posterior(encoder(self.pseudo_inputs, lengths, None).float())
         return components, self.pseudo_inputs.new_zeros(count)
+
+
+@part(
+    "prior",
+    "wrapped-vamp",
+    needs={"density": "its density is the mean of those of posteriors"},
+    space="poincare-ball",
+)
+class WrappedVampPrior(VampPrior):
+    """The VampPrior of posteriors on the Poincare ball (Dai et al. 2021, equation 12)."""
+
+    def sample(self, count: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
+        """Codes (count, d), each of a posterior that is drawn with equal weights; reparameterised."""
+        components, logits = self.parts()
+        chosen = torch.randint(len(logits), (count,), generator=generator, device=generator.device)
+        chosen = chosen.to(logits.device)
+        some: Latent = components.map(lambda value: value.index_select(0, chosen))
+        codes: Tensor = some.sample(MovedSource(generator, count, logits.device), 1)[0]
+        return codes.squeeze(1)

@@ -32,9 +32,15 @@ class Branch(nn.Module):
         self, parts: Parts, words: int, embedding: int, latent: int, features: int, given: int = 0
     ) -> None:
         super().__init__()
-        wiring = {"words": words, "embedding": embedding, "latent": latent, "features": features}
+        wiring: dict[str, Any] = {
+            "words": words,
+            "embedding": embedding,
+            "latent": latent,
+            "features": features,
+        }
         generative = features > 0
         self.posterior = build("posterior", *parts["posterior"], wiring) if generative else None
+        wiring["posterior"] = self.posterior
         self.signal = build("signal", *parts["signal"], wiring) if generative else None
         size = self.signal.size if self.signal is not None else given
         if given not in (0, size):
@@ -94,7 +100,7 @@ class TextModel(nn.Module):
             "posterior": self.branch.posterior,
         }
         self.prior: Any = _built(parts, "prior", {**sizes, **inference})
-        self.space: Space = _built(parts, "space", sizes)
+        self.space: Space = _built(parts, "space", {**sizes, "posterior": self.branch.posterior})
         self.words, self.features = words, features
 
     @property

@@ -58,7 +58,7 @@ class DensityRatio(nn.Module):
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,), in nats."""
         z, encoded = forward.main.z.detach(), forward.encoded.detach()
-        return self.value(forward.prior_codes(), encoded).exp() - self.value(z, encoded)
+        return self.value(forward.prior_codes().detach(), encoded).exp() - self.value(z, encoded)
 
     def value(self, z: Tensor, encoded: Tensor) -> Tensor:
         """nu (batch,) of codes (batch, d) and encoded texts (batch, features)."""
@@ -95,8 +95,43 @@ class Dual:
 
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,), in nats."""
-        network = self.others[self.ratio]
-        if not isinstance(network, DensityRatio):
-            what = f"term {self.ratio!r} has no fitted ratio of densities"
-            raise BenchError(what, where="term dual", allowed=["density-ratio"])
-        return network.judged(forward.main.z, forward.encoded)
+        return _network(self.others, self.ratio, "dual").judged(forward.main.z, forward.encoded)
+
+
+@part(
+    "term",
+    "dual-prior",
+    needs={
+        "ratio": "it is what a fitted log-ratio of densities says of codes of the prior",
+        "prior": "it moves the prior",
+    },
+)
+class DualPrior:
+    """-exp nu(x, z~) at a code z~ of the prior: what of the dual KL depends on the parameters of a learned prior.
+
+    The prior that minimises it descends on the dual KL, as a bound of the likelihood asks for. With ``ascent`` the sign
+    is the other, and the prior moves away from the posteriors (Dai et al. 2021, algorithm 1, as printed).
+    """
+
+    def __init__(
+        self,
+        others: Mapping[str, Term],
+        *,
+        ratio: Annotated[str, Field(json_schema_extra={"names": "terms"})] = "nu_xz",
+        ascent: bool = False,
+    ) -> None:
+        self.others, self.ratio, self.sign = others, ratio, 1.0 if ascent else -1.0
+
+    def __call__(self, forward: Forward) -> Tensor:
+        """Per text (batch,)."""
+        network = _network(self.others, self.ratio, "dual-prior")
+        return self.sign * network.judged(forward.prior_codes(), forward.encoded).exp()
+
+
+def _network(others: Mapping[str, Term], name: str, term: str) -> DensityRatio:
+    """The term of that name. Raises :class:`BenchError` unless it has the network that is asked for."""
+    network = others[name]
+    if not isinstance(network, DensityRatio):
+        what = f"term {name!r} has no fitted ratio of densities"
+        raise BenchError(what, where=f"term {term}", allowed=["density-ratio"])
+    return network

@@ -84,5 +84,8 @@ FORMULAS: dict[str, Callable[[Part], str]] = {
     "mmd": lambda part: r"\mathrm{MMD}^2(q(z), p(z))",
     "matching": _matching,
     "density-ratio": _ratio,
+    "dual-prior": lambda part: (
+        rf"\left[ {'' if part.options['ascent'] else '-'} e^{{\nu(x, \tilde{{z}})}} \right]"
+    ),
     "twin_reconstruction": lambda part: r"\left[ -\ln p_c(x \mid z_c) \right]",
 }

@@ -194,7 +194,7 @@ def test_what_options_are_marked_to_repeat_or_to_name_is_known() -> None:
         if field.json_schema_extra
     }
     repeats = [{"repeats": "updates"}, {"repeats": "ascents"}]
-    names = [{"names": "terms"}, {"names": "groups"}]
+    codes, names = {"repeats": "codes"}, [{"names": "terms"}, {"names": "groups"}]
     for (choice, *_), mark in marks.items():
-        assert mark in {"procedure": [*repeats, *names], "term": names}[choice]
-    assert all(mark in marks.values() for mark in (*repeats, *names))
+        assert mark in {"procedure": [*repeats, *names], "term": [codes, *names]}[choice]
+    assert all(mark in marks.values() for mark in (codes, *repeats, *names))

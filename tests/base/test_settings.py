@@ -78,6 +78,8 @@ VAE_ON_PTB: dict[str, Any] = {
         "steps": 60000,
         "batch": 32,
         "pool": 50,
+        "equal_lengths": False,
+        "keep": "best",
         "validate_every": 1000,
         "validation_samples": 10,
         "log_every": 100,
@@ -94,6 +96,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "longest": 200,
         "examples": 20,
         "measures": None,
+        "also": [],
         "evaluators": {},
     },
 }

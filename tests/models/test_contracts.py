@@ -14,22 +14,27 @@ from bench.models.decoders import GRUDecoder
 from bench.models.encoders import GRUEncoder
 from bench.models.flows import PlanarFlowPosterior
 from bench.models.lstm import LSTMDecoder, LSTMEncoder
+from bench.models.mixture_priors import MixtureOfGaussians, VampPrior, WrappedVampPrior
+from bench.models.poincare import PoincareBall
 from bench.models.posteriors import GaussianPosterior, PointPosterior
 from bench.models.priors import StandardNormal
+from bench.models.real_nvp import RealNVP
 from bench.models.sampled import AffineNoisePosterior, ImplicitPosterior
-from bench.models.signals import Identity
+from bench.models.signals import Hyperbolic, Identity
 from bench.models.signals import SignalMap as MLP
 from bench.models.spaces import Euclidean, Sphere
 from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
+from bench.models.wrapped import WrappedImplicitPosterior, WrappedNormal, WrappedNormalPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
 from bench.objectives.divergences import KL, DeviationKL
-from bench.objectives.dual import DensityRatio, Dual
+from bench.objectives.dual import DensityRatio, Dual, DualPrior
 from bench.objectives.free_bits import FreeBits
+from bench.objectives.importance import ImportanceBound
 from bench.objectives.matching import Matching
 from bench.objectives.mmd import MMD
 from bench.objectives.reconstruction import Reconstruction, TwinReconstruction
-from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped
+from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped, PIControlled, Sigmoid
 from bench.training.aggressive import Aggressive
 from bench.training.procedures import Alternating, Procedure, Standard
 from bench.training.semi_amortised import SemiAmortised
@@ -42,10 +47,20 @@ POSTERIORS: list[type[PosteriorNetwork]] = [
     VonMisesFisherPosterior,
     AffineNoisePosterior,
     ImplicitPosterior,
+    WrappedNormalPosterior,
+    WrappedImplicitPosterior,
 ]
-PRIORS: list[type[Prior]] = [StandardNormal, UniformSphere]
-SPACES: list[type[Space]] = [Euclidean, Sphere]
-SIGNALS: list[type[SignalMap]] = [MLP, Identity]
+PRIORS: list[type[Prior]] = [
+    StandardNormal,
+    UniformSphere,
+    MixtureOfGaussians,
+    VampPrior,
+    RealNVP,
+    WrappedNormal,
+    WrappedVampPrior,
+]
+SPACES: list[type[Space]] = [Euclidean, Sphere, PoincareBall]
+SIGNALS: list[type[SignalMap]] = [MLP, Identity, Hyperbolic]
 DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, CNNDecoder]
 TERMS: list[type[Term]] = [
     KL,
@@ -59,8 +74,10 @@ TERMS: list[type[Term]] = [
     Adversarial,
     DensityRatio,
     Dual,
+    DualPrior,
+    ImportanceBound,
 ]
-WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped]
+WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped, PIControlled, Sigmoid]
 PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised, Alternating]
 
 

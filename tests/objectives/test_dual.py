@@ -11,9 +11,10 @@ from torch.nn.functional import leaky_relu
 
 from bench.base.errors import BenchError
 from bench.models.forward import Forward
+from bench.models.mixture_priors import MixtureOfGaussians
 from bench.models.noise import Noise
 from bench.objectives.divergences import KL
-from bench.objectives.dual import DensityRatio, Dual
+from bench.objectives.dual import DensityRatio, Dual, DualPrior
 from bench.training.composition import build_model
 from tests.conftest import tiny_settings
 from tests.ivae import CODES, UNITS, ivae_settings
@@ -105,3 +106,23 @@ def test_what_a_system_lacks_or_names_wrongly_is_said(forward: Forward) -> None:
         tiny_settings("vae", objective={"kl": {"kind": "dual", "ratio": "kl"}})
     with pytest.raises(BenchError, match="a point has no density"):
         tiny_settings("dae", prior="standard-normal", objective={"nu": {"kind": "density-ratio"}})
+
+
+@pytest.mark.parametrize("ascent", [False, True])
+def test_a_learned_prior_moves_where_its_sign_says_and_the_network_leaves_it_alone(ascent: bool) -> None:
+    model = build_model(ivae_settings(), WORDS)
+    model.prior = prior = MixtureOfGaussians(CODES, components=3)
+    network, noise = ratio(), Noise("dual")
+    network(Forward(model, BATCH, noise)).mean().backward()
+    assert gradients(prior) == []
+    network.zero_grad()
+    known = Forward(model, BATCH, noise.anew("prior", 1))
+    drawn = Forward(model, BATCH, noise.anew("prior", 1)).prior_codes()
+    term = DualPrior({"nu_xz": network}, ascent=ascent)
+    values = term(known)
+    expected = written_out(network, drawn, known.encoded).exp() * (1 if ascent else -1)
+    torch.testing.assert_close(values, expected)
+    values.sum().backward()
+    assert gradients(network) == []
+    assert prior.mean.grad is not None
+    assert prior.mean.grad.abs().sum() > 0
