@@ -166,9 +166,8 @@ def test_every_prior_owns_its_device_and_its_precision(kind: str) -> None:
     condition = torch.randn(3, SIZE)
     codes = prior.sample(3, torch.Generator().manual_seed(0), condition)
     assert prior.log_prob(codes.double(), condition).dtype == torch.float64
-    for network in (given["encoder"], given["posterior"]):
-        network.to("meta")  # as the model moves them, of which they are modules
-    assert prior.to("meta").sample(3, torch.Generator(), condition.to("meta")).device.type == "meta"
+    torch.nn.ModuleList([given["encoder"], given["posterior"], prior]).to("meta")  # as a model does
+    assert prior.sample(3, torch.Generator(), condition.to("meta")).device.type == "meta"
 
 
 @pytest.mark.parametrize("kind", registry()["posterior"])
