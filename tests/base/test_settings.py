@@ -27,7 +27,7 @@ def kl(start: int = 2000, ceiling: float = 1.0) -> dict[str, Any]:
     return {"kind": "kl", "options": {}, "weight": {"kind": "linear", "options": ramp}}
 
 
-RECONSTRUCTION = {"kind": "reconstruction", "options": {}, "weight": constant()}
+RECONSTRUCTION = {"kind": "reconstruction", "options": {"mean": "texts"}, "weight": constant()}
 TEXT = {
     "min_count": 1,
     "max_words": None,
@@ -53,6 +53,7 @@ VAE_ON_PTB: dict[str, Any] = {
     "prior": {"kind": "standard-normal", "options": {}},
     "signal": {"kind": "mlp", "options": {}},
     "decoder": {"kind": "gru", "options": {"hidden": 256, "projection": 200, "dropout": 0.2}},
+    "condition": NONE,
     "coupling": NONE,
     "objective": {"reconstruction": RECONSTRUCTION, "kl": kl()},
     "procedure": {"kind": "standard", "options": {}},
@@ -84,6 +85,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "validation_samples": 10,
         "log_every": 100,
         "gradient_texts": 128,
+        "word_dropout": None,
         "precision": "auto",
     },
     "evaluation": {
@@ -100,7 +102,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "evaluators": {},
     },
 }
-MATCHING = {"distance": "rational-quadratic", "constant": 64.0}
+MATCHING = {"distance": "rational-quadratic", "constant": 64.0, "of": "signal"}
 TWIN = {
     "matching": {"kind": "matching", "options": MATCHING, "weight": constant(0.1)},
     "twin_reconstruction": {"kind": "twin_reconstruction", "options": {}, "weight": constant()},
@@ -208,10 +210,10 @@ def test_validation_leaves_its_input_alone() -> None:
         ({"prior": "uniform-sphere"}, "codes in space 'euclidean', prior 'uniform-sphere' in 'sphere'"),
         ({"prior": "none"}, "needs a prior: the likelihood of a text is measured with both"),
         ({"prior": "none", "objective": {}}, "posterior 'gaussian' needs a prior"),
-        ({"decoder": "none"}, r"unknown decoder 'none'(.|\n)*allowed: cnn, gru, lstm"),
+        ({"decoder": "none"}, r"unknown decoder 'none'(.|\n)*allowed: cnn, gru, layer-norm-lstm, lstm"),
         (
             {"procedure": "none"},
-            r"unknown procedure 'none'(.|\n)*allowed: aggressive, alternating, semi-amortised, standard",
+            r"unknown procedure 'none'(.|\n)*allowed: aggressive, alternating, clustered, semi-amortised, standard",
         ),
         ({"coupling": {"kind": "none", "constant": 3}}, "coupling is 'none' and takes no options, found"),
         (

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.base.registry import registry
-from bench.models.contracts import Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
+from bench.models.conditions import ConditionalGaussian, GRUCondition
+from bench.models.contracts import Condition, Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
 from bench.models.convolution import CNNDecoder
 from bench.models.decoders import GRUDecoder
 from bench.models.encoders import GRUEncoder
-from bench.models.flows import PlanarFlowPosterior
+from bench.models.flows import PlanarFlowPosterior, PlanarFlowSignal
+from bench.models.layer_norm_lstm import LayerNormLSTMDecoder, LayerNormLSTMEncoder
 from bench.models.lstm import LSTMDecoder, LSTMEncoder
 from bench.models.mixture_priors import MixtureOfGaussians, VampPrior, WrappedVampPrior
 from bench.models.poincare import PoincareBall
@@ -29,17 +31,29 @@ from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
 from bench.objectives.divergences import KL, DeviationKL
 from bench.objectives.dual import DensityRatio, Dual, DualPrior
+from bench.objectives.flows import FlowKL, Kernel, LogDeterminant
 from bench.objectives.free_bits import FreeBits
 from bench.objectives.importance import ImportanceBound
 from bench.objectives.matching import Matching
 from bench.objectives.mmd import MMD
 from bench.objectives.reconstruction import Reconstruction, TwinReconstruction
-from bench.objectives.weights import Constant, Cyclical, Linear, PeakStopped, PIControlled, Sigmoid
+from bench.objectives.weights import (
+    Constant,
+    Cyclical,
+    Falling,
+    Linear,
+    PeakStopped,
+    PIControlled,
+    Sigmoid,
+    Tanh,
+)
 from bench.training.aggressive import Aggressive
+from bench.training.clustered import Clustered
 from bench.training.procedures import Alternating, Procedure, Standard
 from bench.training.semi_amortised import SemiAmortised
 
-ENCODERS: list[type[Encoder]] = [GRUEncoder, LSTMEncoder]
+ENCODERS: list[type[Encoder]] = [GRUEncoder, LSTMEncoder, LayerNormLSTMEncoder]
+CONDITIONS: list[type[Condition]] = [GRUCondition]
 POSTERIORS: list[type[PosteriorNetwork]] = [
     GaussianPosterior,
     PointPosterior,
@@ -58,10 +72,11 @@ PRIORS: list[type[Prior]] = [
     RealNVP,
     WrappedNormal,
     WrappedVampPrior,
+    ConditionalGaussian,
 ]
 SPACES: list[type[Space]] = [Euclidean, Sphere, PoincareBall]
-SIGNALS: list[type[SignalMap]] = [MLP, Identity, Hyperbolic]
-DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, CNNDecoder]
+SIGNALS: list[type[SignalMap]] = [MLP, Identity, Hyperbolic, PlanarFlowSignal]
+DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, LayerNormLSTMDecoder, CNNDecoder]
 TERMS: list[type[Term]] = [
     KL,
     DeviationKL,
@@ -76,14 +91,27 @@ TERMS: list[type[Term]] = [
     Dual,
     DualPrior,
     ImportanceBound,
+    FlowKL,
+    LogDeterminant,
+    Kernel,
 ]
-WEIGHTS: list[type[Weight]] = [Constant, Linear, Cyclical, PeakStopped, PIControlled, Sigmoid]
-PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised, Alternating]
+WEIGHTS: list[type[Weight]] = [
+    Constant,
+    Linear,
+    Cyclical,
+    Falling,
+    Tanh,
+    PeakStopped,
+    PIControlled,
+    Sigmoid,
+]
+PROCEDURES: list[type[Procedure]] = [Standard, Aggressive, SemiAmortised, Alternating, Clustered]
 
 
 def test_every_part_of_the_package_is_checked() -> None:
     checked: dict[str, Sequence[type]] = {
         "encoder": ENCODERS,
+        "condition": CONDITIONS,
         "posterior": POSTERIORS,
         "prior": PRIORS,
         "space": SPACES,
