@@ -58,7 +58,7 @@ def test_stopping_at_any_step_changes_nothing(
     assert_same(whole, second)
 
 
-LOOKS_BACK = {"kind": "peak-stopped", "length": 30, "smooth": 2, "patience": 3}
+LOOKS_BACK = {"kind": "peak-stopped", "start": 12, "length": 30, "smooth": 2, "patience": 3}
 
 
 @pytest.mark.parametrize("stop", [1, 5, 17, 20, 39])
