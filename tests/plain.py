@@ -84,7 +84,7 @@ class Plain:
 def known(latent: Any, z: Tensor, log_density: Tensor | None = None, prior: Any = None) -> Any:
     """A forward pass of which only this is known, for terms that read nothing else."""
     main = SimpleNamespace(latent=latent, z=z, log_density=log_density)
-    return SimpleNamespace(main=main, model=SimpleNamespace(prior=prior), condition=None)
+    return SimpleNamespace(main=main, model=SimpleNamespace(prior=prior), prior=prior, condition=None)
 
 
 def numbers(batch: int, seed: int = 0) -> BatchSource:

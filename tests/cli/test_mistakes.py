@@ -55,7 +55,7 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("report", "--results", "absent"), ("results folder not found", "where:   absent")),
     (
         ("report", "--tables", "table11"),
-        ("unknown table 'table11'", "paper coupled-vae", "did you mean 'table1'"),
+        ("unknown table 'table11'", "paper apo-vae, control-vae, coupled-vae", "did you mean 'table1'"),
     ),
     (("report", "--tier", "dmeo"), ("unknown tier 'dmeo'",)),
     (("report", "--request", "{"), ("--request is not JSON", 'for example {"tier": "quick"}')),

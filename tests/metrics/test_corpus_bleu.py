@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,9 +58,9 @@ def test_it_is_made_where_it_is_named_from_the_mean_and_from_a_sample(
 ) -> None:
     decoded: list[torch.Tensor] = []
 
-    def watched(model: TextModel, codes: torch.Tensor, longest: int, *, unknown: bool) -> list[list[int]]:
+    def watched(model: TextModel, codes: torch.Tensor, longest: int, **options: Any) -> list[list[int]]:
         decoded.append(codes)
-        return greedy(model, codes, longest, unknown=unknown)
+        return greedy(model, codes, longest, **options)
 
     monkeypatch.setattr(decoding, "greedy", watched)
     plain = tiny_settings(system)
