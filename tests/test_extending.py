@@ -118,9 +118,9 @@ def test_every_file_is_in_a_folder_of_the_users_own() -> None:
 def test_a_new_system_is_a_few_lines(checkout: Path, printed: str) -> None:
     assert "kind: constant" in printed  # its settings
     rows = reported(checkout, 0, "generated-tiny")
-    assert {"nll", "ppl", "kl"} <= set(rows.loc[rows["system"] == "constant-vae", "metric"])
+    assert {"nll", "ppl", "kl"} <= set(rows.loc[rows["system"] == "unannealed-vae", "metric"])
     page = checkout / "report-0" / "papers" / "coupled-vae.html"
-    assert "constant-vae" in page.read_text(encoding="utf-8")
+    assert "unannealed-vae" in page.read_text(encoding="utf-8")
 
 
 def test_the_workflow_finds_the_new_systems(checkout: Path) -> None:
@@ -136,11 +136,11 @@ def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
     folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/cosine-vae/seed0"
     settings = read_json(folder / "run.json")["settings"]
     weight = settings["objective"]["kl"]["weight"]
-    assert weight == {"kind": "cosine", "options": {"length": 120, "ceiling": 1.0}}
+    assert weight == {"kind": "cosine", "options": {"length": 200, "ceiling": 1.0}}
     weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["kl_weight"]
-    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 120)) / 2)
+    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 200)) / 2)
     rows = reported(checkout, 1, "generated-tiny")
-    assert set(rows["system"]) == {"constant-vae", "cosine-vae"}
+    assert set(rows["system"]) == {"unannealed-vae", "cosine-vae"}
 
 
 def test_a_new_part_leaves_the_other_runs_up_to_date(checkout: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_run_records_the_users_own_files_that_it_imported(checkout: Path, prin
     folder = checkout / "results/runs/demo/coupled-vae/generated-tiny"
     cosine, constant = (
         read_json(folder / system / "seed0" / "run.json")["provenance"].get("own_files", {})
-        for system in ("cosine-vae", "constant-vae")
+        for system in ("cosine-vae", "unannealed-vae")
     )
     assert cosine["mine/parts/cosine.py"] == sha256_file(checkout / "mine" / "parts" / "cosine.py")
     assert "mine/measures/length.py" in cosine
@@ -197,7 +197,7 @@ def test_a_new_reader_is_a_function_in_a_file(checkout: Path, printed: str) -> N
 
 def test_a_new_metric_is_measured_and_explained(checkout: Path, printed: str) -> None:
     run = read_json(
-        checkout / "results/runs/demo/coupled-vae/generated-tiny/constant-vae/seed0/measurements.json"
+        checkout / "results/runs/demo/coupled-vae/generated-tiny/unannealed-vae/seed0/measurements.json"
     )
     (found,) = (m for m in run["measurements"] if m["metric"] == "sample_length")
     assert 0 < found["value"] <= 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,11 @@ def request_of(values: Mapping[str, Any], catalog: Catalog, where: str) -> Reque
 
 
 def _shows(catalog: Catalog, paper: str, request: Request) -> bool:
-    """Whether the tables of a paper, or systems of its own, are among those that are asked for by name."""
+    """Whether a paper shows any of the tables or systems that are asked for by name."""
     tables = {table.id for table in catalog.paper(paper).tables}
-    own = {name for name, (scope, _) in catalog.systems.known(paper).items() if scope == paper}
     if request.tables is not None:
         return not tables.isdisjoint(request.tables)
-    return request.systems is None or not own.union(systems_of(catalog, paper)).isdisjoint(request.systems)
+    return request.systems is None or not _shown(catalog, paper).isdisjoint(request.systems)
 
 
 @dataclass(frozen=True)
@@ -161,21 +160,30 @@ Names = tuple[str, ...] | None
 def _of_paper(catalog: Catalog, request: Request, paper: str) -> tuple[Names, Names]:
     """Those of the requested tables and systems that a paper has; null where none are requested.
 
-    Raises :class:`BenchError` for one that no requested paper has.
+    A system is of the papers that show it, or if none does, of all that know it. Raises :class:`BenchError` for one
+    that no requested paper has.
     """
     tables = {name: [table.id for table in catalog.paper(name).tables] for name in request.papers}
-    systems = {name: list(catalog.systems.known(name)) for name in request.papers}
+    systems = {name: _shown(catalog, name) for name in request.papers}
+    known = {name: list(catalog.systems.known(name)) for name in request.papers}
     where = f"paper {', '.join(request.papers)}"
-    for noun, asked, known in (("table", request.tables, tables), ("system", request.systems, systems)):
-        everywhere = {one for names in known.values() for one in names}
+    for noun, asked, names in (("table", request.tables, tables), ("system", request.systems, known)):
+        everywhere = {one for of_paper in names.values() for one in of_paper}
         for name in asked or ():
             if name not in everywhere:
                 raise unknown(noun, name, everywhere, where=where)
-    return _among(request.tables, tables[paper]), _among(request.systems, systems[paper])
+    unshown = set(known[paper]).difference(*systems.values())
+    return _among(request.tables, tables[paper]), _among(request.systems, systems[paper] | unshown)
 
 
-def _among(asked: Names, known: Sequence[str]) -> Names:
+def _among(asked: Names, known: Collection[str]) -> Names:
     return None if asked is None else tuple(name for name in asked if name in known)
+
+
+def _shown(catalog: Catalog, paper: str) -> set[str]:
+    """The systems of the tables of a paper, and its own."""
+    own = {name for name, (scope, _) in catalog.systems.known(paper).items() if scope == paper}
+    return own.union(systems_of(catalog, paper))
 
 
 def systems_of(

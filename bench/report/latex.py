@@ -21,7 +21,16 @@ GREEK = (  # noqa: SIM905 - one name after the other is easier to read
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 ).split()
-SIGNS = {"≥": "geq", "≤": "leq", "≠": "neq", "≈": "approx", "±": "pm", "\u00d7": "times", "∂": "partial"}
+SIGNS = {
+    "≥": "geq",
+    "≤": "leq",
+    "≠": "neq",
+    "≈": "approx",
+    "±": "pm",
+    "\u00d7": "times",
+    "∂": "partial",
+    "‖": "Vert",
+}
 SIGNS |= {"→": "to", "↑": "uparrow", "↓": "downarrow", "∞": "infty", "·": "cdot"}
 
 

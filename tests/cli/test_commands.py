@@ -77,7 +77,12 @@ def test_training_into_a_log_file_writes_no_codes_of_a_terminal(
 
 
 def test_the_report_is_built_and_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    request = {"systems": ["vae"], "corpora": [CORPUS], "settings": json.loads(SETTINGS)}
+    request = {
+        "papers": ["coupled-vae"],
+        "systems": ["vae"],
+        "corpora": [CORPUS],
+        "settings": json.loads(SETTINGS),
+    }
     assert main(["report", "--request", json.dumps(request), "--out", "site", "--partial"]) == 0
     assert capsys.readouterr().out == "site/index.html\n"
     assert (here / "site" / "index.html").stat().st_size > 1000
@@ -97,7 +102,18 @@ def test_a_request_is_made_of_json_and_of_options() -> None:
 
 
 def test_a_plan_is_costed_in_a_line_for_each_system(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    request = ["--systems", "gru-lm,vae", "--corpora", CORPUS, "--seeds", "0,1", "--settings", SETTINGS]
+    request = [
+        "--papers",
+        "coupled-vae",
+        "--systems",
+        "gru-lm,vae",
+        "--corpora",
+        CORPUS,
+        "--seeds",
+        "0,1",
+        "--settings",
+        SETTINGS,
+    ]
     assert main(["plan", *request, *CPU]) == 0
     header, first, second, summary, left = capsys.readouterr().out.splitlines()
     times = ["train", "validate", "evaluate", "left", "times are"]

@@ -125,5 +125,8 @@ def test_one_estimator_of_each_metric_stands_for_it() -> None:
     mains: dict[str, int] = {}
     for (metric, _), definition in definitions().items():
         mains[metric] = mains.get(metric, 0) + definition.main
-    exclusive = {"nll": 3, "ppl": 3}  # exact, importance-sampled from the posterior, or from what stands in for it
+    exclusive = {
+        "nll": 3,
+        "ppl": 3,
+    }  # exact, importance-sampled from the posterior, or from what stands in for it
     assert {m: n for m, n in mains.items() if n != exclusive.get(m, 1)} == {"elbo": 0}

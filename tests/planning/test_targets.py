@@ -36,7 +36,10 @@ def test_texts_figures_and_audits_have_targets_of_their_own() -> None:
     catalog = load_catalog()
     paper = catalog.paper("coupled-vae")
     found = targets(catalog, Request(tier="paper", seeds=(0, 1), systems=("dae",)))
-    of_texts, on = {"ptb", "yelp13", "yahoo"}, {"matching-gradient": {"switchboard"}}  # where their fields are
+    of_texts, on = (
+        {"ptb", "yelp13", "yahoo"},
+        {"matching-gradient": {"switchboard"}},
+    )  # where their fields are
     for name, systems, corpora in (
         ("table7", {"vae", "coupled-vae-rq-10"}, {"ptb"}),
         ("figure2", {"dae", "vae", "coupled-vae-rq-10"}, {"yelp13"}),
