@@ -39,10 +39,9 @@ class GaussianPosterior(nn.Module):
 
     def forward(self, encoded: Tensor) -> DiagonalGaussian:
         """e (batch, features) to q(z|x) with parameters (batch, d)."""
+        mean = self.mean_norm(self.mean(encoded))  # first: in this order gradients add up in e
         log_std = self.log_std_norm(self.log_std(encoded))
-        return DiagonalGaussian(
-            self.mean_norm(self.mean(encoded)), log_std / 2 if self.power == 2 else log_std
-        )
+        return DiagonalGaussian(mean, log_std / 2 if self.power == 2 else log_std)
 
 
 def _perceptron(features: int, hidden: int, latent: int) -> nn.Module:
