@@ -45,7 +45,7 @@ class Objective:
     @property
     def codes(self) -> int:
         """How many codes of each text a step draws: as many as a term asks for by its attribute ``codes``, else 1."""
-        return max(getattr(term, "codes", 1) for term in self.terms.values())
+        return max((getattr(term, "codes", 1) for term in self.terms.values()), default=1)
 
     def only(self, *names: str) -> Objective:
         """The objective with those of its terms that have these ``names``."""

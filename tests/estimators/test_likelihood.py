@@ -43,7 +43,7 @@ class LinearGaussian(nn.Module):
 
     def __init__(self, shift: float, wider: float) -> None:
         super().__init__()
-        self.encoder, self.prior = nn.Identity(), StandardNormal(2)
+        self.encoder, self.prior, self.condition = nn.Identity(), StandardNormal(2), None
         variance = 1 / (1 + (self.W.t() @ self.W).diagonal() / self.noise**2)
         self.posterior = DiagonalGaussian(
             (variance * (self.x @ self.W) / self.noise**2)[None], variance.log()[None] / 2
@@ -51,8 +51,11 @@ class LinearGaussian(nn.Module):
         self.q = DiagonalGaussian(self.posterior.mean + shift, self.posterior.log_std + math.log(wider))
         self.branches = {"main": SimpleNamespace(latent=self.latent)}
 
-    def encode(self, batch: Batch, noise: None) -> Tensor:
+    def encode(self, batch: Batch, noise: None, condition: None) -> Tensor:
         return torch.zeros(len(batch.lengths), 1)
+
+    def encode_condition(self, batch: Batch, noise: None) -> None:
+        return None
 
     def latent(self, encoded: Tensor) -> DiagonalGaussian:
         return DiagonalGaussian(*(p.expand(len(encoded), -1) for p in (self.q.mean, self.q.log_std)))

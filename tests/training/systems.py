@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.base.settings import RunSettings
 from bench.planning.resolve import resolve
 from tests.conftest import CORPUS, TINY
-from tests.declared import CATALOG, UNLIKE
+from tests.declared import CATALOG, UNLIKE, corpus_of
 
 BUILT = [system for paper, system in UNLIKE if paper == "coupled-vae"]
 CONVOLUTIONS = [name for name in BUILT if "cnn" in name]
@@ -23,4 +23,5 @@ def small(system: str) -> RunSettings:
         "objective": {"kl": {"weight": {"start": 0, "length": 20}}},
         "optimiser": {"clip": 1.0} | ({} if third_party else {"decay_after": 4, "decay_every": 3}),
     }
-    return resolve(CATALOG, "demo", "coupled-vae", CORPUS, system, 0, settings)
+    corpus = corpus_of(resolve(CATALOG, "demo", "coupled-vae", CORPUS, system, 0))
+    return resolve(CATALOG, "demo", "coupled-vae", corpus, system, 0, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ def ready(system: str, corpus: Prepared, folder: Path) -> Trainer:
 # The encoder of the lagging VAE is trained for as long as its loss falls, which is read after some of its updates.
 @pytest.mark.parametrize("system", [name for name in BUILT if name not in LAGGING])
 def test_a_step_reads_nothing_and_a_window_is_read_at_once(
-    system: str, corpus: Prepared, tmp_path: Path
+    system: str, corpus_for: Callable[[str], Prepared], tmp_path: Path
 ) -> None:
-    trainer = ready(system, corpus, tmp_path)
+    trainer = ready(system, corpus_for(system), tmp_path)
     with reads() as found:
         for step in range(2, 10):
             trainer.one_step(step)
