@@ -57,17 +57,24 @@ ROUNDING, COUNTING, PROBING = (3e-4, 1e-5), (0.05, 0.05), (0.0, 1e-3)
 
 
 def _with_tier(declared: Catalog) -> Catalog:
-    """The catalog with the golden tier, which means the same for every paper."""
+    """The catalog with the golden tier, which means the same for every paper but for systems named PAPER/SYSTEM."""
     of_paper = read_yaml(HERE / "tier.yaml")
     for_all = {key: of_paper.pop(key) for key in ("about", "corpora", "scale")}
     tiers = {**declared.tiers.tiers, TIER: Tier.model_validate(for_all)}
     papers = {
-        name: paper.model_copy(update={"tiers": {**paper.tiers, TIER: PaperTier.model_validate(of_paper)}})
+        name: paper.model_copy(update={"tiers": {**paper.tiers, TIER: _of_paper(of_paper, name)}})
         for name, paper in declared.papers.items()
     }
     return declared.model_copy(
         update={"papers": papers, "tiers": declared.tiers.model_copy(update={"tiers": tiers})}
     )
+
+
+def _of_paper(tier: dict[str, Any], paper: str) -> PaperTier:
+    """What the tier means for a paper: of entries PAPER/SYSTEM, which tell systems of one name apart, only its own."""
+    by_system = {key.removeprefix(f"{paper}/"): layer for key, layer in tier["by_system"].items()}
+    own = {name: layer for name, layer in by_system.items() if "/" not in name}
+    return PaperTier.model_validate({**tier, "by_system": own})
 
 
 CATALOG = _with_tier(declared.CATALOG)
