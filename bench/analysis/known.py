@@ -96,7 +96,7 @@ def _use(rows: Sequence[Standing]) -> list[str]:
         said.append(f"The code is not used by {_listed(unused)}: a KL below {UNUSED} nats.")
     if used:
         named = [f"{row.title} ({fixed(row.kl, 2)})" for row in used]
-        said.append(f"It is used by {_listed(named)}, with the KL in nats.")
+        said.append(f"The code is used, with the KL in nats, by {_listed(named)}.")
     return said
 
 

@@ -35,7 +35,7 @@ def test_what_is_known_is_said_in_numbers(tmp_path: Path) -> None:
     said = "\n".join(found.sentences)
     assert "an entropy of 90.00 nats" in said
     assert "The code is not used by VAE" in said
-    assert "It is used by Coupled-VAE (1.50)" in said
+    assert "The code is used, with the KL in nats, by Coupled-VAE (1.50)" in said
     assert "Told apart from VAE by their KL, on the same texts: Coupled-VAE +1.48" in said
     assert "Nearest to the entropy is Coupled-VAE, 1.25 nats above it, furthest from it VAE at 2.00" in said
     assert "tells most in Coupled-VAE 0.40 and VAE 0.00" in said

@@ -13,7 +13,7 @@ from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
 from bench.planning.layers import merge
-from bench.planning.plan import Plan, Request, make_plan, request_of, systems_of
+from bench.planning.plan import Plan, Request, make_plan, systems_of
 from bench.planning.resolve import find_run, resolve, text_rules
 
 PAPER = "coupled-vae"
@@ -385,19 +385,3 @@ def test_a_wrong_treatment_is_told(
 ) -> None:
     with pytest.raises(BenchError, match=message):
         text_rules(catalog, paper, corpus, settings)
-
-
-def test_papers_that_are_not_named_are_those_that_show_what_is_named(catalog: Catalog) -> None:
-    def papers(**values: Any) -> set[tuple[str, str]]:
-        runs = make_plan(catalog, request_of(values, catalog, "a test")).runs.values()
-        return {(run.paper, run.system) for run in runs}
-
-    assert papers(systems="coupled-vae") == {(PAPER, "coupled-vae")}
-    found = papers(
-        systems="gru-lm,constant-vae", corpora="generated-tiny"
-    )  # of each paper only what that paper shows
-    assert found == {(PAPER, "gru-lm"), ("control-vae", "constant-vae")}
-    assert papers(systems="gru-lm", papers="control-vae", corpora="generated-tiny") == {
-        ("control-vae", "gru-lm")
-    }
-    assert {paper for paper, _ in papers(tier="demo")} < set(catalog.papers)

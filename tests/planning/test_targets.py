@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.catalog.catalog import load_catalog
-from bench.planning.plan import Request, make_plan
+from bench.planning.plan import Request, make_plan, request_of
 from bench.planning.targets import targets
 
 
@@ -61,3 +63,21 @@ def test_texts_figures_and_audits_have_targets_of_their_own() -> None:
         "vae",
         "coupled-vae-rq-10",
     }
+
+
+def test_papers_that_are_not_named_are_those_that_show_what_is_named() -> None:
+    catalog = load_catalog()
+
+    def papers(**values: Any) -> set[tuple[str, str]]:
+        runs = make_plan(catalog, request_of(values, catalog, "a test")).runs.values()
+        return {(run.paper, run.system) for run in runs}
+
+    assert papers(systems="coupled-vae") == {("coupled-vae", "coupled-vae")}
+    found = papers(
+        systems="gru-lm,constant-vae", corpora="generated-tiny"
+    )  # of each paper only what that paper shows
+    assert found == {("coupled-vae", "gru-lm"), ("control-vae", "constant-vae")}
+    assert papers(systems="gru-lm", papers="control-vae", corpora="generated-tiny") == {
+        ("control-vae", "gru-lm")
+    }
+    assert {paper for paper, _ in papers(tier="demo")} < set(catalog.papers)
