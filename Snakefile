@@ -1,6 +1,4 @@
-# From the download of a corpus to the report, one rule per arrow:
-#
-#   fetch -> prepare -> train -> evaluate -> report
+# From the download of a corpus to the report, one rule per arrow: fetch -> prepare -> train -> evaluate -> report
 #
 # snakemake --cores 4                          what workflow/config/config.yaml asks for: the demo
 # snakemake --cores 4 coupled-vae              the tables of one paper, under the configured tier

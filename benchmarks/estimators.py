@@ -58,7 +58,7 @@ class LinearGaussian(nn.Module):
 
     def __init__(self, texts: int, wider: float) -> None:
         super().__init__()
-        self.encoder, self.prior = nn.Identity(), StandardNormal(LATENT)
+        self.encoder, self.prior, self.condition = nn.Identity(), StandardNormal(LATENT), None
         generator = torch.Generator().manual_seed(derive_seed("estimators", "x"))
         self.x = torch.randn(texts, LATENT, generator=generator) * self.deviation
         self.variance = 1 / (1 + (self.weight / self.noise) ** 2)
@@ -70,9 +70,12 @@ class LinearGaussian(nn.Module):
         """The standard deviation of x in each dimension."""
         return math.sqrt(self.weight**2 + self.noise**2)
 
-    def encode(self, batch: Batch, noise: None) -> Tensor:
+    def encode(self, batch: Batch, noise: None, condition: None) -> Tensor:
         """x of the texts of a batch."""
         return self.x[batch.index]
+
+    def encode_condition(self, batch: Batch, noise: None) -> None:
+        """There is none."""
 
     def latent(self, encoded: Tensor) -> DiagonalGaussian:
         """q(z|x)."""

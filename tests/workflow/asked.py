@@ -11,4 +11,5 @@ from tests.conftest import CORPUS, TINY
 def config(*systems: str, **settings: Any) -> list[str]:
     """The option that asks for these systems."""
     chosen = {**TINY, **settings}
-    return ["--config", f"corpora={CORPUS}", f"systems={','.join(systems)}", f"settings={json.dumps(chosen)}"]
+    where = ["papers=coupled-vae", f"corpora={CORPUS}", f"systems={','.join(systems)}"]
+    return ["--config", *where, f"settings={json.dumps(chosen)}"]

@@ -23,7 +23,13 @@ def test_ctrl_c_leaves_a_partial_report(tmp_path: Path) -> None:
     endless = {**TINY, "training": {**TINY["training"], "steps": 10_000_000}}
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_", "PYTHONPATH"))}
     where = ["-s", str(ROOT / "Snakefile"), "-d", str(tmp_path), "--cores", "1"]
-    asked = ["--config", f"corpora={CORPUS}", "systems=gru-lm", f"settings={json.dumps(endless)}"]
+    asked = [
+        "--config",
+        f"corpora={CORPUS}",
+        "papers=coupled-vae",
+        "systems=gru-lm",
+        f"settings={json.dumps(endless)}",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "snakemake", *where, *asked],
         stdout=subprocess.PIPE,

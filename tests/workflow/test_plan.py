@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.catalog.catalog import load_catalog
-from bench.planning.plan import Request, make_plan
+from bench.planning.plan import make_plan, request_of, with_starts
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,13 +23,13 @@ ROOT = Path(__file__).parents[2]
         (
             ["tier=quick", "papers=coupled-vae", "corpora=ptb", "seeds=[0,1]"],
             "all",
-            {"tier": "quick", "seeds": (0, 1)},
+            {"tier": "quick", "papers": "coupled-vae", "corpora": "ptb", "seeds": (0, 1)},
         ),
-        (["tier=paper"], "coupled-vae", {"tier": "paper"}),
+        (["tier=paper"], "coupled-vae", {"tier": "paper", "papers": "coupled-vae"}),
         (
             ["tier=paper"],
             "coupled-vae_table4",
-            {"tier": "paper", "tables": ("table4",), "corpora": ("ptb", "yelp13")},
+            {"tier": "paper", "papers": "coupled-vae", "tables": ("table4",), "corpora": ("ptb", "yelp13")},
         ),
         (["tier=paper"], "demo", {"tier": "demo"}),
     ],
@@ -40,15 +40,15 @@ def test_the_jobs_are_those_of_the_plan(
     config = ["--config", *arguments] if arguments else []
     done = snakemake(tmp_path, "--dry-run", *([] if target == "all" else [target]), *config)
     assert done.returncode == 0, done.stderr
-    plan = make_plan(load_catalog(), Request(**request_))
-    assert (
-        f"{target}: {len(plan.runs)} runs, " in done.stdout + done.stderr
-    )  # and what is known of their cost
+    catalog = load_catalog()
+    plan = make_plan(catalog, request_of(request_, catalog, "a test"))
+    trained = with_starts(catalog, plan).runs
+    assert f"{target}: {len(trained)} runs, " in done.stdout + done.stderr  # and what is known of their cost
     corpora = {corpus for _, corpus in plan.corpora}
     jobs = {
         "fetch": len(corpora),
         "prepare": len(plan.corpora),
-        "train": len(plan.runs),
+        "train": len(trained),
         "evaluate": len(plan.runs),
     }
     assert counts(done) == {**jobs, "report": 1, target: 1}
@@ -82,7 +82,7 @@ def test_a_dry_run_imports_neither_torch_nor_the_downloader(tmp_path: Path) -> N
 def test_the_profile_of_a_gpu_machine_gives_each_run_a_card(snakemake: Any, tmp_path: Path) -> None:
     profile = str(ROOT / "workflow" / "profiles" / "gpu")
     default, gpu = (
-        snakemake(tmp_path, "-n", "--config", "systems=vae", *arguments).stdout
+        snakemake(tmp_path, "-n", "--config", "papers=coupled-vae", "systems=vae", *arguments).stdout
         for arguments in ((), ("--profile", profile))
     )
     assert (default.count("gpu=0"), default.count("gpu=1")) == (2, 0)

@@ -311,7 +311,7 @@ def test_a_corpus_of_the_user(snakemake: Any, counts: Any, tmp_path: Path) -> No
     files = ", ".join(f"{split}: {split}.txt" for split in ("train", "valid", "test"))
     (corpora / "mine.yaml").write_text(f"name: mine\ntitle: Mine\nfiles: {{{files}}}\n")
     target = "results/corpora/coupled-vae/mine/corpus.json"
-    call = (there, target, "--config", "catalog=mine", "corpora=mine", "systems=vae")
+    call = (there, target, "--config", "catalog=mine", "papers=coupled-vae", "corpora=mine", "systems=vae")
     done = snakemake(*call)
     assert done.returncode == 0, done.stdout + done.stderr
     assert read_json(there / target)["sizes"] == {"train": 6, "valid": 6, "test": 6}
