@@ -13,7 +13,7 @@ from bench.analysis.numbers import effect, fixed
 from bench.analysis.pairs import Pairing, Term
 
 UNUSED = 0.1  # nats of KL: a code below it is called unused
-ATTRIBUTE, KL = "attribute_information", "kl"
+ATTRIBUTE, KL = "attribute_information", "kl"  # the first of each attribute, on generated corpora
 NAMED = 3  # systems that a sentence names
 
 

@@ -15,6 +15,8 @@ from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian
 from bench.models.encoders import GRUEncoder
 from bench.models.noise import Noise
+from bench.models.precision import in_float32
+from bench.models.priors import normal
 
 
 @part("condition", "gru")
@@ -66,8 +68,7 @@ class ConditionalGaussian(nn.Module):
 
     def given(self, condition: Tensor) -> DiagonalGaussian:
         """p(z|y) of each e_y (batch, F)."""
-        place = condition.device.type
-        with torch.autocast("cpu" if place == "meta" else place, enabled=False):  # densities are not rounded
+        with in_float32(condition):
             return DiagonalGaussian(self.mean(condition), self.log_std(condition))
 
     def log_prob(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -77,9 +78,7 @@ class ConditionalGaussian(nn.Module):
     def sample(self, count: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
         """Codes (count, d), one for each e_y (count, F)."""
         prior = self.given(_needed(condition))
-        shape = (count, prior.mean.shape[-1])
-        drawn = torch.empty(shape, device=generator.device).normal_(generator=generator).to(prior.mean)
-        return prior.mean + prior.log_std.exp() * drawn
+        return prior.mean + prior.log_std.exp() * normal(count, generator, prior.mean)
 
 
 def given_condition(prior: Any, condition: Tensor | None) -> Any:

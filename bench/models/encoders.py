@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -21,24 +22,27 @@ def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(0, source[..., None].expand_as(values))
 
 
-@part("encoder", "gru")
-class GRUEncoder(nn.Module):
-    """One GRU layer over the words; e is the last state, of both directions if there are two."""
+class PackedEncoder(nn.Module):
+    """One recurrent layer over the words; e is the last hidden state, of both directions if there are two.
+
+    ``layer`` makes one direction; it has ``project`` and ``packed``, as :class:`GRU` has.
+    """
 
     stream = "encoder dropout"  # the name of its dropout masks
 
     def __init__(
         self,
+        layer: Callable[[int, int], Any],
         embedding: int,
+        hidden: int,
         *,
-        hidden: Annotated[int, Field(ge=1)],
-        bidirectional: bool = True,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+        bidirectional: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.forwards = GRU(embedding, hidden)
-        self.backwards = GRU(embedding, hidden) if bidirectional else None
+        self.forwards = layer(embedding, hidden)
+        self.backwards = layer(embedding, hidden) if bidirectional else None
         self.features = hidden * (2 if bidirectional else 1)
 
     def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
@@ -49,5 +53,20 @@ class GRUEncoder(nn.Module):
         inputs = [(self.forwards, embedded)]
         if self.backwards is not None:
             inputs.append((self.backwards, reverse_padded(embedded, lengths)))
-        states = [gru.packed(gru.project(packing.take(words)), packing.sizes) for gru, words in inputs]
+        states = [layer.packed(layer.project(packing.take(words)), packing.sizes) for layer, words in inputs]
         return torch.cat([packing.last(each, lengths) for each in states], dim=-1)
+
+
+@part("encoder", "gru")
+class GRUEncoder(PackedEncoder):
+    """One GRU layer over the words; e is the last state, of both directions if there are two."""
+
+    def __init__(
+        self,
+        embedding: int,
+        *,
+        hidden: Annotated[int, Field(ge=1)],
+        bidirectional: bool = True,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+    ) -> None:
+        super().__init__(GRU, embedding, hidden, bidirectional=bidirectional, dropout=dropout)

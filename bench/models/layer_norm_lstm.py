@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.base.registry import part
-from bench.models.encoders import reverse_padded
+from bench.models.encoders import PackedEncoder
 from bench.models.noise import Noise
 from bench.models.packing import Packing
 from bench.models.precision import linear
@@ -72,7 +72,7 @@ class LayerNormLSTM(nn.Module):
 
 
 @part("encoder", "layer-norm-lstm")
-class LayerNormLSTMEncoder(nn.Module):
+class LayerNormLSTMEncoder(PackedEncoder):
     """One layer-normalised LSTM layer over the words; e is the last hidden state, of both directions if there are."""
 
     def __init__(
@@ -83,22 +83,7 @@ class LayerNormLSTMEncoder(nn.Module):
         bidirectional: bool = True,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.forwards = LayerNormLSTM(embedding, hidden)
-        self.backwards = LayerNormLSTM(embedding, hidden) if bidirectional else None
-        self.features = hidden * (2 if bidirectional else 1)
-
-    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
-        """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
-        if noise is not None:
-            embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
-        packing = Packing.for_steps(lengths, len(embedded))
-        inputs = [(self.forwards, embedded)]
-        if self.backwards is not None:
-            inputs.append((self.backwards, reverse_padded(embedded, lengths)))
-        states = [lstm.packed(lstm.project(packing.take(words)), packing.sizes) for lstm, words in inputs]
-        return torch.cat([packing.last(each, lengths) for each in states], dim=-1)
+        super().__init__(LayerNormLSTM, embedding, hidden, bidirectional=bidirectional, dropout=dropout)
 
 
 @part("decoder", "layer-norm-lstm")

@@ -27,7 +27,8 @@ def product_dtype(device: torch.device) -> torch.dtype:
 
 def in_float32(values: Tensor) -> torch.autocast:
     """A context in which the small maps around the code z are not rounded: densities would show it."""
-    return torch.autocast(values.device.type, enabled=False)
+    kind = "cpu" if values.is_meta else values.device.type  # on the meta device nothing is computed
+    return torch.autocast(kind, enabled=False)
 
 
 def in_words(model: nn.Module, dtype: torch.dtype) -> str:

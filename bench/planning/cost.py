@@ -106,11 +106,12 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
     latent = not run.encoder.absent
     valid, test = (run.training.validation_samples, run.evaluation.samples) if latent else (1, 1)
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
+    types = dict.fromkeys((trainer.dtype, torch.float32))  # of validations, and of evaluations
+    rates = {dtype: _sampling_rate(trainer, corpus, device, dtype) for dtype in types}
     return Record(
         step=seconds / trained * per_epoch,
-        validation=targets["valid"] * valid / _sampling_rate(trainer, corpus, device, trainer.dtype),
-        evaluation=(targets["test"] * test + decoded)
-        / _sampling_rate(trainer, corpus, device, torch.float32),
+        validation=targets["valid"] * valid / rates[trainer.dtype],
+        evaluation=(targets["test"] * test + decoded) / rates[torch.float32],
         parameters=sum(p.numel() for p in trainer.composition.parameters()),
         device=describe_device(str(device)),
         basis="timed",

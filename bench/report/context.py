@@ -11,7 +11,7 @@ from typing import Any
 from bench.analysis import audits, claims
 from bench.analysis.audits import Audited
 from bench.analysis.compare import PAPER_TIER, Cell, compare, measured_elsewhere
-from bench.analysis.known import Known, known
+from bench.analysis.known import ATTRIBUTE, Known, known
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.tables import table_view
@@ -21,7 +21,6 @@ from bench.report import describe
 from bench.store.records import CorpusRecord, Origin, Records, RunRecord
 
 Group = tuple[Origin, str, str, str, str]  # origin, tier, paper, corpus, system
-ATTRIBUTE = "attribute_information"  # of each attribute, on generated corpora
 
 
 @dataclass(frozen=True)
