@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from bench.analysis.pairs import Pairing, Term
 UNUSED = 0.1  # nats of KL: a code below it is called unused
 ATTRIBUTE, KL = "attribute_information", "kl"  # the first of each attribute, on generated corpora
 NAMED = 3  # systems that a sentence names
+ESTIMATED = "monte-carlo"  # of a KL without a closed form
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Known:
 def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
     """What the runs of one tier on one corpus show; ``exact`` are the facts of that corpus, one pairing is a paper."""
     _, tier, _, corpus = pairings[0].setting
-    rows = [_standing(pairing, system) for pairing in pairings for system in pairing.runs]
+    rows = _told_apart([_standing(p, system) for p in pairings for system in p.runs], pairings)
     carried = sum(facts["information"] for facts in exact.get("attributes", {}).values())
     said = [_limit(exact, carried), *_use(rows), *_apart(pairings), *_told(rows, carried), *_nearest(rows)]
     return Known(tier, corpus, float(exact["entropy"]), carried, tuple(rows), tuple(said))
@@ -59,8 +61,10 @@ def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
 def _standing(pairing: Pairing, system: str) -> Standing:
     runs = pairing.runs[system]
 
-    def mean(metric: str, part: str | None = None) -> float | None:
-        found = [float(m.value) for r in runs if (m := r.find(metric, None, part)) and m.value is not None]
+    def mean(metric: str, part: str | None = None, estimator: str | None = None) -> float | None:
+        found = [
+            float(m.value) for r in runs if (m := r.find(metric, estimator, part)) and m.value is not None
+        ]
         return float(np.mean(found)) if found else None
 
     parts = dict.fromkeys(m.part for run in runs for m in run.measurements if m.metric == ATTRIBUTE)
@@ -71,26 +75,39 @@ def _standing(pairing: Pairing, system: str) -> Standing:
         pairing.title(system),
         len(runs),
         mean(EXCESS),
-        mean(KL),
+        mean(KL) if mean(KL) is not None else mean(KL, estimator=ESTIMATED),
         sum(told) if told else None,
         mean("bleu2"),
     )
 
 
+def _told_apart(rows: Sequence[Standing], pairings: Sequence[Pairing]) -> list[Standing]:
+    """The rows, where a title stands for systems of several papers with the short name of the paper behind it."""
+    papers = {pairing.setting[2]: pairing.paper.short for pairing in pairings}
+    count = Counter(row.title for row in rows)
+    return [
+        replace(row, title=f"{row.title} ({papers[row.paper]})") if count[row.title] > 1 else row
+        for row in rows
+    ]
+
+
 def _limit(exact: Mapping[str, Any], carried: float) -> str:
     names = list(exact.get("attributes", {}))
     about = f", and carries {fixed(carried, 1)} nats about its {_listed(names)}" if names else ""
-    return (
-        f"A sentence of this corpus has an entropy of {fixed(exact['entropy'], 2)} nats, the lowest NLL that any model "
-        f"can reach{about}."
+    given = exact.get("conditional_entropy")
+    lowest = (
+        "the lowest NLL that any model can reach"
+        if given is None
+        else (f"and of {fixed(given, 2)} nats given what it answers, below which no NLL can be")
     )
+    return f"A sentence of this corpus has an entropy of {fixed(exact['entropy'], 2)} nats, {lowest}{about}."
 
 
 def _use(rows: Sequence[Standing]) -> list[str]:
     """Which codes are used and which are not."""
     codes = [row for row in rows if row.kl is not None]
     unused = [row.title for row in codes if (row.kl or 0.0) < UNUSED]
-    used = sorted((row for row in codes if row.title not in unused), key=lambda row: -(row.kl or 0.0))
+    used = sorted((row for row in codes if (row.kl or 0.0) >= UNUSED), key=lambda row: -(row.kl or 0.0))
     said = []
     if unused:
         said.append(f"The code is not used by {_listed(unused)}: a KL below {UNUSED} nats.")

@@ -51,7 +51,8 @@ GROUPS: dict[str, tuple[Word, ...]] = {
     "failed": ("failed",),
     "not run": ("not run", "not measured"),
 }
-JUDGED = (*GROUPS["reproduced"], *GROUPS["refuted"], *GROUPS["undecided"])
+DECIDED = (*GROUPS["reproduced"], *GROUPS["refuted"])
+JUDGED = (*DECIDED, *GROUPS["undecided"])
 
 ERROR = 0.05  # of each side of the interval: how often a difference on the margin gets either verdict
 UNKNOWN_SPREAD = "the spread over seeds is unknown: no system of this column has two runs that differ"

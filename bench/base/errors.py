@@ -36,6 +36,12 @@ class BenchError(Exception):
 def unknown(noun: str, name: str, known: Iterable[str], *, where: object | None = None) -> BenchError:
     """The error for a name that is not registered, with the nearest one that is."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"choose one of the {len(names)} listed"
+    near = nearest(name, names)
+    remedy = f"did you mean {near!r}?" if near else f"choose one of the {len(names)} listed"
     return BenchError(f"unknown {noun} {name!r}", where=where, allowed=names, remedy=remedy)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The one of the ``known`` names that is most like ``name``, if any is like it."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return found[0] if found else None

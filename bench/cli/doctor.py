@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import importlib.util
 import os
@@ -24,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.base import environment
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, nearest
 from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import default_cache
@@ -157,8 +156,8 @@ def check_cluster(which: Callable[[str], str | None] = shutil.which) -> Iterator
 def check_variables(unread: Iterable[str]) -> Iterator[Finding]:
     """One finding for each variable that looks like ours and that nothing reads."""
     for name in unread:
-        near = difflib.get_close_matches(name, environment.VARIABLES, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(environment.VARIABLES)}"
+        near = nearest(name, environment.VARIABLES)
+        remedy = f"did you mean {near}?" if near else f"one of {', '.join(environment.VARIABLES)}"
         yield Finding(f"variable {name}", "warn", "nothing reads it", remedy)
 
 

@@ -22,7 +22,7 @@ from bench.base.times import span
 
 RULES = ("fetch", "prepare", "train", "evaluate", "report")
 LONG = ("train", "evaluate")  # the rules whose time counts
-STEP = re.compile(r"step [\d,]+/[\d,]+(?: · [\d.]+ steps/s)?")
+STEP = re.compile(r"step \d+/\d+(?: · [\d.]+ steps/s)?")
 TAIL = 4096  # bytes of a job's log that are read
 REFRESH = 2  # times a second
 WIDTH = 36

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, nearest
 
 if TYPE_CHECKING:
     from bench.base.settings import RunSettings
@@ -46,8 +45,8 @@ class Parser(argparse.ArgumentParser):
         self._tell(message, choice[1], re.findall(r"[\w-]+", choice[2]))
 
     def _tell(self, message: str, name: str, known: Iterable[str]) -> NoReturn:
-        near = difflib.get_close_matches(name, list(known), n=1)
-        remedy = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(name, known)
+        remedy = f"did you mean {near!r}? " if near else ""
         self.exit(2, f"{self.prog}: {message}\n  remedy:  {remedy}{self.prog} --help lists what there is\n")
 
 

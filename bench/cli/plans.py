@@ -45,7 +45,7 @@ def plan(options: o.Parsed) -> int:
     costs: list[Cost] = []
 
     def told() -> Iterator[Cost]:
-        for cost in estimate(catalog, wanted, *where):
+        for cost in estimate(catalog, wanted, *where, keep=not busy):
             costs.append(cost)
             yield cost
 
@@ -61,7 +61,7 @@ def _busy() -> list[str]:
     from bench.base.environment import allowed_cores
 
     load, cores = os.getloadavg()[0], allowed_cores()
-    said = f"This machine is busy (a load of {load:.1f} on {cores} cores): what was timed now would take less without."
+    said = f"This machine is busy (a load of {load:.1f} on {cores} cores): timings are too long, and none is kept."
     return [said] if load > cores / 2 + 0.5 else []
 
 

@@ -1,7 +1,7 @@
 """Proposals for importance sampling where the posterior of a model has no known density.
 
-The likelihood depends on decoder and prior alone: any proposal that covers the posterior will do, if its codes are
-drawn anew.
+The likelihood depends on decoder and prior alone: any proposal that covers p(z|x) will do, if its codes are drawn anew.
+These are near q(z|x), which may be much narrower than p(z|x): then the estimate is far too high.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def _definition(metric: str, unit: str, text: str) -> Definition:
 
 @measure(
     "deviations",
-    needs=("density",),
+    needs=("gaussian",),
     metrics=(
         Metric("sigma", "\u03c3", 0, place=82),
         Metric("sigma_above_one", "\u03c3 above 1", 0, 1, place=83),
@@ -41,9 +41,7 @@ def _definition(metric: str, unit: str, text: str) -> Definition:
     only_named=True,
 )
 def deviations(context: Context, record: Record) -> None:
-    """The mean of the standard deviations and the share of those above 1; nothing of another family's posteriors."""
-    if "log_std" not in context.latent.parameters:
-        return
+    """The mean of the standard deviations and the share of those above 1."""
     sigma = context.latent.parameters["log_std"].double().exp()
     record.columns["sigma"] = sigma.mean(-1).cpu().numpy()
     record.columns["sigma_above_one"] = (sigma >= 1).double().mean(-1).cpu().numpy()

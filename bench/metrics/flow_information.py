@@ -19,7 +19,7 @@ BATCH = 32  # texts among which the released code looks
 
 @measure(
     "flow-information",
-    needs=("flow", "density"),
+    needs=("flow", "gaussian"),
     gives=(
         Definition(
             "mi",
@@ -58,7 +58,7 @@ def after(context: Context, record: Record) -> None:
 
 @measure(
     "released-information",
-    needs=("flow", "density"),
+    needs=("flow", "gaussian"),
     only_named=True,
     gives=(
         Definition(

@@ -19,6 +19,7 @@ from bench.metrics.measures import Measure, find_measure, measures
 NEEDS = {
     "posterior": "the system has codes of texts",
     "density": "codes are drawn from a posterior with a density",
+    "gaussian": "codes are drawn from a diagonal Gaussian",
     "prior": "codes can be drawn from a prior",
     "likelihood": "the likelihood of a text can be estimated",
     "language model": "the system has no codes, and its likelihood is exact",
@@ -37,6 +38,7 @@ EVALUATOR = "evaluator "  # before the name of an evaluator that the paper decla
 OF_PARTS = (  # what parts give by the same word
     "posterior",
     "density",
+    "gaussian",
     "flow",
     "implicit",
     "prior",

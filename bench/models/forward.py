@@ -60,7 +60,10 @@ class Forward:
         once = cls(model, batch, noise)
         if copies == 1 or model.encoder is None:
             return once
-        found = cls(model, batch.repeated(copies), noise, encoded=once.encoded.repeat(copies, 1))
+        condition = None if once.condition is None else once.condition.repeat(copies, 1)
+        found = cls(
+            model, batch.repeated(copies), noise, encoded=once.encoded.repeat(copies, 1), condition=condition
+        )
         found.copies = copies
         return found
 
@@ -113,10 +116,15 @@ class Forward:
         return self._source
 
     def prior_codes(self) -> Tensor:
-        """As many codes (batch, d) of the prior as there are texts; in a part of a batch, those of its texts."""
+        """As many codes (batch, d) of the prior as there are texts; in a part of a batch, those of its texts.
+
+        Raises TypeError for a prior that depends on a condition in a part of a batch, where not all are known.
+        """
         noise = self.needed_noise()
         whole, rows = noise.rows(self.texts)
-        codes: Tensor = self.model.prior.sample(whole, noise.generator(PRIOR))
+        if self.condition is not None and whole != self.texts:
+            raise TypeError("codes of a prior that depends on a condition are drawn for whole batches")
+        codes: Tensor = self.model.prior.sample(whole, noise.generator(PRIOR), self.condition)
         return codes[rows]
 
     def needed_noise(self) -> Noise:
@@ -150,10 +158,13 @@ class BranchForward:
         """The code of each text (batch, d)."""
         return self.sampled[0]
 
-    @property
+    @cached_property
     def log_density(self) -> Tensor | None:
         """ln q(z|x) (batch,) of the codes, where they have a density."""
-        return self.sampled[1]
+        codes, density = self.sampled
+        if density is None and self.name == MAIN and self.latent.has_density:
+            density = self.latent.log_prob(codes.unsqueeze(1)).squeeze(1)
+        return density
 
     @cached_property
     def signal(self) -> Tensor | None:

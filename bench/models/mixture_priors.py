@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Latent
-from bench.models.noise import MovedSource
+from bench.models.noise import BatchSource
 from bench.models.precision import in_float32
 from bench.models.priors import normal
 
@@ -111,7 +111,8 @@ class VampPrior(Mixture):
         encoder, posterior = self._networks
         length, count, _ = self.pseudo_inputs.shape
         lengths = torch.full((count,), length, device=self.pseudo_inputs.device)
-        components = posterior(encoder(self.pseudo_inputs, lengths, None).float())
+        with in_float32(self.pseudo_inputs):
+            components = posterior(encoder(self.pseudo_inputs, lengths, None).float())
         return components, self.pseudo_inputs.new_zeros(count)
 
 
@@ -130,5 +131,5 @@ class WrappedVampPrior(VampPrior):
         chosen = torch.randint(len(logits), (count,), generator=generator, device=generator.device)
         chosen = chosen.to(logits.device)
         some: Latent = components.map(lambda value: value.index_select(0, chosen))
-        codes: Tensor = some.sample(MovedSource(generator, count, logits.device), 1)[0]
+        codes: Tensor = some.sample(BatchSource(generator, count, device=logits.device), 1)[0]
         return codes.squeeze(1)

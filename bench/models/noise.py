@@ -70,17 +70,6 @@ class BatchSource(Source):
         return fill(empty, self._generator)[self._rows].to(self._device)
 
 
-class MovedSource(BatchSource):
-    """The same numbers on the ``device`` of whoever asks for them, drawn on that of the generator."""
-
-    def __init__(self, generator: torch.Generator, batch: int, device: torch.device) -> None:
-        super().__init__(generator, batch)
-        self._device = device
-
-    def _draw(self, fill: Callable[[Tensor, torch.Generator], Tensor], shape: tuple[int, ...]) -> Tensor:
-        return super()._draw(fill, shape).to(self._device)
-
-
 class TextSource(Source):
     """One generator for each text, seeded by names and the text's number: for measurements.
 

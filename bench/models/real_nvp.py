@@ -121,7 +121,8 @@ class RealNVP(FixedPrior):
 
     def sample(self, count: int, generator: torch.Generator, condition: Tensor | None = None) -> Tensor:
         """Codes (count, d)."""
-        return self.push(self.normal(count, generator))[0]
+        with in_float32(self.origin):
+            return self.push(self.normal(count, generator))[0]
 
     def _couplings(self) -> Iterable[AffineCoupling]:
         return cast("Iterable[AffineCoupling]", self.layers)

@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.models.distributions import Latent
 from bench.models.noise import Source
+from bench.models.precision import in_float32
 from bench.models.priors import StandardNormal
 
 CENTER = 128  # draws of the noise over which the centre of an implicit posterior is the mean; the same for all texts
@@ -50,7 +51,8 @@ class FactorGaussian(Latent):
     def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
         """mean + A noise (batch, samples, d); their density is computed when it is asked for."""
         noise = source.normal(samples, self.factor.shape[-1])
-        return self.mean.unsqueeze(1) + noise @ self.factor.to(self.mean.dtype).mT, None
+        with in_float32(noise):
+            return self.mean.unsqueeze(1) + noise @ self.factor.to(self.mean.dtype).mT, None
 
     @cached_property
     def lower(self) -> Tensor:
@@ -122,13 +124,15 @@ class Implicit(Latent):
     @cached_property
     def _center(self) -> Tensor:
         drawn = torch.randn(1, CENTER, self.noise, generator=torch.Generator().manual_seed(0))
-        noise = drawn.to(self.encoded).expand(len(self.encoded), -1, -1)
-        return self.network(self.encoded.unsqueeze(1), noise).mean(1)
+        return self._codes(drawn.expand(len(self.encoded), -1, -1)).mean(1)
+
+    def _codes(self, noise: Tensor) -> Tensor:
+        with in_float32(self.encoded):
+            return self.network(self.encoded.unsqueeze(1), noise.to(self.encoded))
 
     def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
         """Codes (batch, samples, d); they have no known density."""
-        noise = source.normal(samples, self.noise).to(self.encoded.dtype)
-        return self.network(self.encoded.unsqueeze(1), noise), None
+        return self._codes(source.normal(samples, self.noise)), None
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Its density is not known; calling this is a mistake of the caller."""

@@ -40,7 +40,9 @@ class Identity(nn.Module):
         return z
 
 
-@part("signal", "hyperbolic")
+@part(
+    "signal", "hyperbolic", needs={"poincare-ball": "its features are distances in the ball of the posterior"}
+)
 class Hyperbolic(nn.Module):
     """Signed distances of codes of the Poincare ball to learned hyperplanes, one for each dimension of the code.
 
@@ -58,7 +60,10 @@ class Hyperbolic(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Hyperplanes near the origin, and features of about the size of the numbers of a code."""
+        """Hyperplanes near the origin, and features of about the size of the numbers of a code.
+
+        A bound of ``initial.weights`` stands in place of both, as for the weights of any part.
+        """
         nn.init.normal_(self.normal, std=0.25 / math.sqrt(self.size))
         nn.init.normal_(self.offset, std=0.01)
 

@@ -226,7 +226,8 @@ class PIControlled:
       stays;
     - ``language-model``, as in the code for the Penn Treebank: whether what was there before the cut was below
       ``least`` and at once above ``most``. It never is, so I never stays either;
-    - ``dialogue``, as in the code for dialogues: whether what was there before the cut was outside of the limits.
+    - ``dialogue``, as in the code for dialogues but for the KL, which is there that of the same step: whether what
+      was there before the cut was outside of the limits.
 
     The first two give the same weights. In the third I stays for good once it is below -kp, because P is at most kp:
     a target of kp/ki nats and more does so at the first step at which the KL is 0.

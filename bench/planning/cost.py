@@ -45,23 +45,25 @@ def estimate(
     device: str,
     threads: int | None,
     results: Path | None = None,
+    *,
+    keep: bool = True,
 ) -> Iterator[Cost]:
     """The cost of each run of ``plan`` and of those that they begin with, which are not measured.
 
     Where ``results`` hold records of like runs on this device, by them; else by timing a few steps, once for runs
-    that take the same steps, which is kept in ``results`` for the next plan and for dry runs. A corpus that is not
-    prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so. Raises :class:`BenchError` for
-    a device that is not there.
+    that take the same steps, which is kept in ``results`` for the next plan and for dry runs if ``keep``. A corpus
+    that is not prepared yet is stood in for by random words of assumed sizes; ``assumed`` says so. Raises
+    :class:`BenchError` for a device that is not there.
     """
     prepare_process(threads)
     chosen = choose_device(device)
-    records = Records(results, describe_device(str(chosen)))
+    records = Records(results, describe_device(str(chosen)), torch.get_num_threads())
     for run in with_starts(catalog, plan).runs.values():
         record = records.like(run)
         measured = run.name in plan.runs
         prepared = (corpora / run.paper / run.corpus / "corpus.json").exists()
         if record is None or (record.evaluation is None and measured) or (record.assumed and prepared):
-            records.keep(run, _calibrate(run, catalog.corpus(run.corpus), corpora, chosen))
+            records.keep(run, _calibrate(run, catalog.corpus(run.corpus), corpora, chosen), lasting=keep)
             record = records.like(run)
             gc.collect()  # trainers hold themselves in circles
         assert record is not None  # kept just now

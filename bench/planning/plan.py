@@ -163,6 +163,8 @@ def _of_paper(catalog: Catalog, request: Request, paper: str) -> tuple[Names, Na
     A system is of the papers that show it, or if none does, of all that know it. Raises :class:`BenchError` for one
     that no requested paper has.
     """
+    if request.tables is None and request.systems is None:
+        return None, None
     tables = {name: [table.id for table in catalog.paper(name).tables] for name in request.papers}
     systems = {name: _shown(catalog, name) for name in request.papers}
     known = {name: list(catalog.systems.known(name)) for name in request.papers}

@@ -59,12 +59,12 @@ def _left(costs: Sequence[Cost]) -> str:
 
 
 def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -> str:
-    """What the plan costs and what of it is left by what is recorded of like runs, without timing anything.
+    """What the plan costs and what of it is left by what is recorded or was timed of like runs; nothing is timed here.
 
     ``device`` is what the configuration says: records of that kind of device count, for ``auto`` those of any.
     """
     records = Records(results, "" if device == "auto" else device.partition(":")[0])
-    found, costs, places = 0, [], set()
+    found, costs, places, bases = 0, [], set(), set()
     for run in with_starts(catalog, plan).runs.values():
         record = records.like(run)
         cost = Cost(run.name, run.training.steps, 0.0, 0.0, 0.0, 0)
@@ -73,17 +73,19 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
             whole = record.evaluation is not None or run.name not in plan.runs
             found += whole
             places.add(record.device)
+            bases.add(record.basis)
         stands = standing(run, results, wanted)
         costs.append(_wanted(replace(cost, trained=stands.trained, measured=stands.measured), plan))
     steps = f"{len(costs)} runs, {sum(cost.steps for cost in costs):,} steps"
     if not places:
         waiting = sum(not cost.measured for cost in costs)
         return f"{steps}; left: {waiting} runs. No like run is recorded: `bench plan` times a few steps."
+    how = " or ".join(sorted({word for basis in bases for word in basis.split(" and ")}))
     known = f"{span(sum(cost.seconds for cost in costs))} of one process, {sum(c.disk for c in costs) / 1e6:,.0f} MB"
     rest = len(costs) - found
     note = (
-        f" Of {rest} of them not all is recorded, and counted here: `bench plan` times the rest."
-        if rest
-        else ""
+        f" Of {rest} of them not all is known, and counted here: `bench plan` times the rest." if rest else ""
     )
-    return f"{steps}, {known}, as recorded on {'; '.join(sorted(places))}; left: {_left(costs)}.{note}"
+    assumed = sum(cost.assumed for cost in costs)
+    note += f" Of {assumed} the corpus is not prepared: its sizes are assumed." if assumed else ""
+    return f"{steps}, {known}, as {how} on {'; '.join(sorted(places))}; left: {_left(costs)}.{note}"

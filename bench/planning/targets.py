@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.catalog.catalog import Catalog
+from bench.catalog.papers import Paper
 from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.planning.plan import Request
 
@@ -28,8 +29,20 @@ def targets(catalog: Catalog, request: Request) -> dict[str, Request]:
             corpora = _corpora(catalog, whole, table.corpora)
             found[f"{name}_{table.id}"] = whole.model_copy(update={"tables": (table.id,), "corpora": corpora})
         for key, audit in paper.audits.items():
-            found[audit_target(name, key)] = _of_systems(catalog, whole, audit.systems, paper.corpora)
+            printed = _printed(paper, audit.systems)
+            found[audit_target(name, key)] = _of_systems(catalog, whole, audit.systems, printed)
     return found
+
+
+def _printed(paper: Paper, systems: tuple[str, ...]) -> tuple[str, ...]:
+    """The corpora of the tables that show any of these systems, or all of the paper where none does."""
+    shown = {
+        corpus
+        for table in paper.tables
+        if not {row.system for row in table.rows}.isdisjoint(systems)
+        for corpus in table.corpora
+    }
+    return tuple(corpus for corpus in paper.corpora if corpus in shown) or paper.corpora
 
 
 def audit_target(paper: str, audit: str) -> str:

@@ -53,8 +53,7 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
     catalog = load_catalog()
     workflow = Workflow(catalog, targets(catalog, configured(values, catalog)), compute)
-    for target in {ALL, *workflow.requests.keys() & set(arguments)}:  # every name in them is known
-        put_in_order(catalog, workflow.plan_of(target).runs.values(), workflow.results, wanted)
+    workflow.plan_of(ALL)  # every name in it is known
     config.update(values)
     return workflow
 
@@ -70,6 +69,15 @@ class Workflow:
         self._runs: dict[str, RunSettings] = {}
 
     # Targets and reports
+
+    def begin(self, asked: Sequence[str]) -> None:
+        """What a call of Snakemake begins with, before it looks at files; ``asked`` are its targets.
+
+        Raises :class:`BenchError` for one that is none.
+        """
+        self.check_targets(asked)
+        for target in [name for name in asked if name in self.requests] or [ALL]:
+            put_in_order(self.catalog, self.plan_of(target).runs.values(), self.results, wanted)
 
     def check_targets(self, asked: Iterable[str]) -> None:
         """Raise :class:`BenchError` with the nearest name for a target that is none, and no path of a file either."""

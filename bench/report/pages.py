@@ -14,7 +14,7 @@ from bench.analysis.compare import of_their_own
 from bench.analysis.numbers import metric_name, significant, visible
 from bench.analysis.pairs import Setting, paired
 from bench.analysis.tables import TableView, table_view
-from bench.analysis.verdict import ERROR, GROUPS, JUDGED, MEANINGS
+from bench.analysis.verdict import DECIDED, ERROR, GROUPS, JUDGED, MEANINGS
 from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.metrics.definitions import Kind
 from bench.metrics.measures import kinds, on_list
@@ -92,8 +92,9 @@ def _standing(material: Material, name: str) -> dict[str, Any]:
         "paper": paper,
         "lines": lines,
         "judged": len(judged),
-        "own": (own := of_their_own(judged)),
-        "wrong": own * ERROR,
+        "own": of_their_own(judged),
+        "wrong": ERROR * of_their_own([cell for cell in judged if cell.verdict in DECIDED]),
+        "error": 100 * ERROR,
         "totals": {word: totals[word] for word in MEANINGS if totals[word]},
         "counts": {name: sum(totals[word] for word in words) for name, words in GROUPS.items()},
         "printed": sum(totals.values()),

@@ -56,7 +56,7 @@ _FREE = ("tier", "system", "seed", "initial", "starts_from", "evaluation")
 _FREE_OF_TRAINING = ("steps", "validate_every", "log_every")
 
 
-TIMED = "timed-costs.json"  # in the results: what a few steps took, by device and kind of run
+TIMED = "timed-costs.json"  # in the results: what a few steps took, by device, threads and kind of run
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,16 @@ class Record:
 class Records:
     """The costs known below a results folder, by what makes runs alike; without a folder, those that are kept."""
 
-    def __init__(self, results: Path | None, device: str = "") -> None:
-        """``device``: only what was recorded on devices whose description begins with this."""
+    def __init__(self, results: Path | None, device: str = "", threads: int | None = None) -> None:
+        """``device``: only what was recorded on devices whose description begins with this.
+
+        ``threads``: of what was timed, only what was timed with so many.
+        """
         self._trained: dict[str, list[Record]] = {}
         self._measured: dict[str, list[Record]] = {}
         self._file = results and results / TIMED
-        self._timed = _timed(self._file, device)
+        self._threads = threads
+        self._timed = _timed(self._file, device, threads)
         for root in (results / "runs", results / "published" / "runs") if results else ():
             for path in sorted(root.glob("*/*/*/*/seed*/run.json")):
                 for settings, record in _read(path):
@@ -115,13 +119,13 @@ class Records:
             basis="recorded and timed" if known is None and timed else "recorded",
         )
 
-    def keep(self, run: RunSettings, record: Record) -> None:
-        """Remember what was timed, in the results folder too where there is one."""
+    def keep(self, run: RunSettings, record: Record, *, lasting: bool = True) -> None:
+        """Remember what was timed; ``lasting``: in the results folder too, where there is one."""
         kind = _kind(run.model_dump(mode="json"), measured=True)
         self._timed[kind] = record
-        if self._file and self._file.parent.is_dir():
+        if lasting and self._file and self._file.parent.is_dir():
             content = _content(self._file)
-            content.setdefault(record.device, {})[kind] = asdict(record)
+            content.setdefault(_place(record.device, self._threads), {})[kind] = asdict(record)
             write_json(self._file, content)
 
 
@@ -134,10 +138,15 @@ def _content(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _timed(path: Path | None, device: str) -> dict[str, Record]:
+def _place(device: str, threads: int | None) -> str:
+    return f"{device}, {threads} threads"
+
+
+def _timed(path: Path | None, device: str, threads: int | None) -> dict[str, Record]:
     found: dict[str, Record] = {}
     for name, kinds in (_content(path) if path else {}).items():
-        for kind, values in kinds.items() if name.startswith(device) and isinstance(kinds, dict) else ():
+        here = name.startswith(device) if threads is None else name == _place(device, threads)
+        for kind, values in kinds.items() if here and isinstance(kinds, dict) else ():
             with contextlib.suppress(TypeError):
                 found[kind] = Record(**values)
     return found

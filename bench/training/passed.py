@@ -1,4 +1,4 @@
-"""What a device may be used for: what passed the self-check there, kept by device, torch and version of the project.
+"""What a device may be used for: what passed the self-check there, kept by device, torch and code of the project.
 
 Without a check a device makes one update after another, anew, in float32, for one worker at a time. The CPU, with which
 devices are compared, is not checked.
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,18 @@ from bench import __version__
 from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
 from bench.corpora.fetch import default_cache
-from bench.store.provenance import describe_device
+from bench.store.provenance import UNKNOWN, code_version, describe_device
 
 CHECKED = ("cuda",)  # kinds of device that are checked
 ITSELF, GRAPHS, NARROW, WORKERS = "device", "graphs", "narrow products", "several workers"
 CHOICES = (GRAPHS, NARROW, WORKERS)  # what a check may allow
+
+
+@cache
+def _code() -> str:
+    """The commit, where the project is a checkout; edits that are not committed are told from it alone."""
+    commit, changed = code_version()
+    return __version__ if commit == UNKNOWN else f"{commit[:12]}{'-edited' if changed else ''}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Checked:
     findings: tuple[Finding, ...] = ()
     when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     library: str = torch.__version__
-    version: str = __version__
+    version: str = field(default_factory=_code)
     needed: bool = True
 
     @property
@@ -128,5 +136,5 @@ def keep(checked: Checked) -> None:
 
 
 def _path(name: str) -> Path:
-    parts: Iterable[str] = (name, f"torch {torch.__version__}", __version__)
+    parts: Iterable[str] = (name, f"torch {torch.__version__}", _code())
     return folder() / f"{re.sub(r'[^A-Za-z0-9.+]+', '-', ' '.join(parts))}.json"

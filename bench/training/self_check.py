@@ -242,7 +242,8 @@ class Check:
     def _against_eager(self, name: str, found: list[float]) -> Difference:
         """Losses, allowed to be ten times as far from the first eager run as the second is."""
         first, second = self._eager[name]
-        return _losses(first, found, max(SPREAD * _losses(first, second, MOST_SPREAD).off, FLOOR))
+        spread = _losses(first, second, MOST_SPREAD).off
+        return _losses(first, found, min(max(SPREAD * spread, FLOOR), MOST_SPREAD))
 
 
 def _losses(expected: list[float], found: list[float], allowed: float) -> Difference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.analysis.known import known
-from bench.analysis.pairs import Pairing
+from bench.analysis.pairs import Pairing, Setting
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import load_catalog
 from bench.planning.plan import Request, make_plan
@@ -39,3 +39,31 @@ def test_what_is_known_is_said_in_numbers(tmp_path: Path) -> None:
     assert "Told apart from VAE by their KL, on the same texts: Coupled-VAE +1.48" in said
     assert "Nearest to the entropy is Coupled-VAE, 1.25 nats above it, furthest from it VAE at 2.00" in said
     assert "tells most in Coupled-VAE 0.40 and VAE 0.00" in said
+
+
+def test_systems_of_one_title_are_told_apart_by_their_papers(tmp_path: Path) -> None:
+    """One of them has collapsed and the other has not: neither is said of the other."""
+    catalog = load_catalog()
+    results = Results(tmp_path, catalog)
+    for paper, kl in (("coupled-vae", 0.02), ("wae-rnf", 1.5)):
+        path = results.run(f"demo/{paper}/generated-clear/vae/seed0") / "measurements.json"
+        write_json(path, read_json(path) | {"measurements": [measurement("kl", "monte-carlo", kl)]})
+    plan = make_plan(catalog, Request(systems=("vae",), papers=("coupled-vae", "wae-rnf")))
+    records = load_records(tmp_path, plan.runs)
+    settings: list[Setting] = [
+        ("own", "demo", paper, "generated-clear") for paper in ("coupled-vae", "wae-rnf")
+    ]
+    said = "\n".join(known(EXACT, [Pairing(catalog, records, setting) for setting in settings]).sentences)
+    assert "The code is not used by VAE (Coupled-VAE)" in said
+    assert "The code is used, with the KL in nats, by VAE (WAE-RNF) (1.50)" in said
+
+
+def test_a_corpus_of_pairs_has_two_entropies(tmp_path: Path) -> None:
+    results = Results(tmp_path, catalog := load_catalog())
+    results.run("demo/coupled-vae/generated-clear/vae/seed0")
+    records = load_records(tmp_path, make_plan(catalog, Request(systems=("vae",))).runs)
+    pairing = Pairing(catalog, records, ("own", "demo", "coupled-vae", "generated-clear"))
+    said = known(EXACT | {"conditional_entropy": 80.0}, [pairing]).sentences[0]
+    assert (
+        "an entropy of 90.00 nats, and of 80.00 nats given what it answers, below which no NLL can be" in said
+    )

@@ -39,7 +39,7 @@ def handler() -> Any:
 
 def test_events_become_jobs(handler: LogHandler, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
-    log.write_text(f"{RUN} step 20/600 · 9.1 steps/s\r{RUN} step 1,040/6,000 · 18.2 steps/s · loss 3")
+    log.write_text(f"{RUN} step 20/600 · 9.1 steps/s\r{RUN} step 1040/6000 · 18.2 steps/s · loss 3")
     handler.take(
         record(LogEvent.RUN_INFO, stats={"all": 1, "train": 2, "evaluate": 2}), LogEvent.RUN_INFO, 0.0
     )
@@ -51,7 +51,7 @@ def test_events_become_jobs(handler: LogHandler, tmp_path: Path) -> None:
     console.print(View(handler.jobs, 0.0))
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 of 4 jobs" in drawn
-    assert "step 1,040/6,000 · 18.2 steps/s" in drawn
+    assert "step 1040/6000 · 18.2 steps/s" in drawn
     handler.take(record(LogEvent.JOB_FINISHED, job_id=4), LogEvent.JOB_FINISHED, 31.0)
     assert (handler.jobs.done, handler.jobs.running) == (1, {})
 

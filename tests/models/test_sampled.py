@@ -7,20 +7,26 @@ from operator import itemgetter
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import leaky_relu
 
 from bench.base.errors import BenchError
 from bench.models.distributions import joined
+from bench.models.forward import Forward
+from bench.models.noise import Noise
+from bench.models.precision import products
 from bench.models.priors import StandardNormal
+from bench.models.real_nvp import RealNVP
 from bench.models.sampled import (
     CENTER,
     AffineNoisePosterior,
     FactorGaussian,
     ImplicitPosterior,
 )
-from tests.plain import numbers
+from bench.training.composition import build_model
+from tests.ivae import ivae_settings
+from tests.plain import WORDS, collator, numbers
 
 BATCH, SAMPLES, LATENT, NOISE, FEATURES = 5, 3, 4, 6, 7
 
@@ -72,7 +78,25 @@ def test_moments_of_the_codes(gaussian: FactorGaussian) -> None:
     assert ((z.mean(1) - q.mean).abs() < 5 * q.variance.sqrt() / math.sqrt(count)).all()
     deviations = (z - z.mean(1, keepdim=True)).double()
     covariance = deviations.mT @ deviations / count
-    torch.testing.assert_close(covariance, q.covariance_matrix, rtol=0.1, atol=0.2)
+    wanted, variance = q.covariance_matrix.double(), q.variance.double()
+    error = ((variance.unsqueeze(-1) * variance.unsqueeze(-2) + wanted.square()) / count).sqrt()
+    assert ((covariance - wanted).abs() < 5 * error).all()
+
+
+def test_codes_are_drawn_in_float32_whatever_products_are_narrow(gaussian: FactorGaussian) -> None:
+    implicit = ImplicitPosterior(4, LATENT, noise=3, hidden=8)(torch.randn(BATCH, 4))
+    prior = RealNVP(LATENT, layers=2, hidden=8)
+    for parameter in prior.parameters():
+        nn.init.normal_(parameter, std=0.3)
+
+    def drawn() -> list[Tensor]:
+        codes = [one.sample(numbers(BATCH), 5)[0] for one in (gaussian, implicit)]
+        return [*codes, prior.sample(5, torch.Generator().manual_seed(0))]
+
+    exact = drawn()
+    with products(torch.device("cpu"), torch.bfloat16):
+        narrow = drawn()
+    assert all(torch.equal(*pair) for pair in zip(exact, narrow, strict=True))
 
 
 def test_some_of_the_texts_and_all_of_them_again(gaussian: FactorGaussian) -> None:
@@ -135,3 +159,12 @@ def test_the_centre_of_an_implicit_posterior_is_a_mean_over_the_same_noise_for_a
     for density in (latent.log_prob, latent.cross_log_prob):
         with pytest.raises(TypeError, match="no known log-density"):
             density(many)
+
+
+def test_a_code_has_the_density_of_its_posterior_where_it_is_drawn_without() -> None:
+    forward = Forward(
+        build_model(ivae_settings(), WORDS), collator([[4, 5], [6]])(range(2)), Noise("density")
+    )
+    latent, z = forward.main.latent, forward.main.z
+    assert forward.main.sampled[1] is None
+    torch.testing.assert_close(forward.main.log_density, latent.log_prob(z.unsqueeze(1)).squeeze(1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -76,17 +78,22 @@ def test_networks_learn_from_their_loss_and_the_encoder_from_the_other_by_the_co
         torch.testing.assert_close(found, wanted, msg=name)
 
 
-def test_the_best_network_gives_the_kl(forward: Forward) -> None:
-    """With ln q/p in place of the network, the mean of the loss is 1 - KL, over many codes."""
+def test_the_best_network_gives_the_kl(forward: Forward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ln q/p in place of the network, the mean of its loss is 1 - KL, over many codes."""
     latent, prior, copies = forward.main.latent, forward.model.prior, 20_000
-    codes = latent.sample(Noise("many").source("latent", 4), copies)[0].detach()
-    drawn = prior.sample(4 * copies, torch.Generator().manual_seed(0)).view(4, copies, CODES)
+    codes = latent.sample(Noise("many").source("latent", 4), copies)[0]
+    drawn = prior.sample(4 * copies, torch.Generator().manual_seed(0))
 
     def best(z: Tensor) -> Tensor:
-        found: Tensor = latent.log_prob(z) - prior.log_prob(z)
+        of_text = z.view(4, copies, CODES)
+        found: Tensor = latent.log_prob(of_text) - prior.log_prob(of_text)
         return found
 
-    loss = (best(drawn).exp() - best(codes)).mean(1)
+    network = ratio()
+    monkeypatch.setattr(network, "value", lambda z, _: best(z).flatten())
+    main = SimpleNamespace(z=codes.flatten(0, 1))
+    many: Any = SimpleNamespace(main=main, encoded=forward.encoded, prior_codes=lambda: drawn)
+    loss = network(many).view(4, copies).mean(1)
     error = best(drawn).exp().std(1) / math.sqrt(copies) + best(codes).std(1) / math.sqrt(copies)
     assert ((loss - (1 - KL()(forward))).abs() < 5 * error).all()
 

@@ -15,7 +15,8 @@ from bench.planning import cost as cost_module
 from bench.planning.cost import downloads, estimate, sizes_of
 from bench.planning.plan import Request, make_plan
 from bench.planning.summary import recorded_summary
-from bench.store.costs import TIMED, Cost, Record
+from bench.store.costs import TIMED, Cost, Record, Records
+from bench.store.provenance import describe_device
 from tests.conftest import CORPUS, TINY
 
 CATALOG: Catalog = load_catalog()
@@ -104,3 +105,17 @@ def test_what_was_timed_is_kept_for_the_next_plan_and_for_like_systems(
     assert len(timed) == 2
     assert not next(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path)).assumed  # it is prepared by now
     assert len(timed) == 3
+
+
+def test_what_was_timed_is_of_so_many_threads_and_not_kept_of_a_busy_machine(
+    corpora: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(CATALOG, Request(systems=("gru-lm",), corpora=(CORPUS,), settings=TINY))
+    list(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path, keep=False))
+    assert not (tmp_path / TIMED).exists()
+    list(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path))
+    (run,) = plan.runs.values()
+    device = describe_device("cpu")
+    assert Records(tmp_path, device, 1).like(run) is not None
+    assert Records(tmp_path, device, 2).like(run) is None
+    assert Records(tmp_path, device).like(run) is not None  # a dry run knows of no threads

@@ -14,7 +14,8 @@ from bench.planning.workflow import read_workflow
 
 try:
     ASKED = read_workflow(config, sys.argv[1:])
-    ASKED.check_targets(get_argument_parser().parse_known_args()[0].targets)
+    if workflow.is_main_process:  # and no job of it, which parses this file too
+        ASKED.begin(get_argument_parser().parse_known_args()[0].targets)
 except BenchError as error:
     sys.exit(str(error))
 
