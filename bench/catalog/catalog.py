@@ -83,6 +83,10 @@ class Catalog(Model):
         found = (self.systems.declared[key].missing for key in self.ancestry(paper, name))
         return next((reason for reason in found if reason), None)
 
+    def readable(self, paper: str) -> list[str]:
+        """The corpora of a paper but for those that this version cannot read."""
+        return [name for name in self.paper(paper).corpora if not self.corpus(name).missing]
+
     def baseline(self, paper: str, name: str) -> str | None:
         """The system of the paper whose coupled twin ``name`` is, if it is one."""
         known = self.systems.known(paper)

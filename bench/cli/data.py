@@ -42,7 +42,10 @@ def fetch(options: Parsed) -> int:
     from bench.corpora.fetch import fetch
 
     claim_file(options.out, "the list of files", is_json(is_listing))
-    paths = fetch(load_catalog().corpus(options.corpus), mirror=options.mirror)
+    entry = load_catalog().corpus(options.corpus)
+    if entry.missing:
+        raise BenchError(f"corpus {entry.name!r} cannot be had: {entry.missing}")
+    paths = fetch(entry, mirror=options.mirror)
     write_json(options.out, {name: str(path) for name, path in paths.items()})
     return 0
 

@@ -49,7 +49,8 @@ def load_entry(path: Path) -> CorpusEntry:
         raise BenchError(
             f"the name {entry.name!r} differs from the name of the file", where=path, allowed=[path.stem]
         )
-    check_options(entry, path)
+    if not entry.missing:
+        check_options(entry, path)
     return entry
 
 

@@ -18,7 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bench.base.files import sha256_file
 from bench.base.text_rules import Split
 
-SAID = ("title", "about", "licence", "citation", "homepage", "comparable")  # of a corpus, to be read
+NONE = "none"  # the reader of a corpus that is missing
+SAID = (
+    "title",
+    "about",
+    "licence",
+    "citation",
+    "homepage",
+    "comparable",
+    "missing",
+)  # of a corpus, to be read
 _ELSEWHERE = {"__all__": {"url": True, "note": True, "local": True}}
 
 
@@ -65,7 +74,10 @@ class ReaderSpec(BaseModel):
 
 
 class CorpusEntry(BaseModel):
-    """One corpus of the catalog. ``comparable`` is False where no paper's number may stand beside ours."""
+    """One corpus of the catalog. ``comparable`` is False where no paper's number may stand beside ours.
+
+    One that is ``missing`` has no files, and the reader ``none``: papers print numbers on it, and nothing is run on it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,9 +88,16 @@ class CorpusEntry(BaseModel):
     citation: str = ""
     homepage: str | None = None
     comparable: bool = False
+    missing: str | None = Field(None, min_length=1, description="why this version cannot read it")
     files: tuple[SourceFile, ...]
     reader: ReaderSpec
     expect: dict[Split, int] = Field(default_factory=dict, description="texts per split after reading")
+
+    @model_validator(mode="after")
+    def _not_read_if_missing(self) -> Self:
+        if self.missing and (self.files or self.reader.kind != NONE):
+            raise ValueError("a corpus that is missing has no files, and the reader none")
+        return self
 
     def content(self) -> dict[str, Any]:
         """What the texts depend on: all but what is said about them and where their files are.

@@ -129,7 +129,7 @@ def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSett
     corpora = request.corpora or budget.corpora
     whole = bool(tables or systems or request.every_system)  # what is named is not cut
     chosen, seeds = (None, (0,)) if whole else (budget.systems, budget.seeds)
-    for corpus in corpora or catalog.paper(paper).corpora:
+    for corpus in corpora or catalog.readable(paper):
         printed = systems_of(catalog, paper, tables or budget.tables, None if corpora else corpus)
         if chosen is not None:
             printed = [name for name in chosen if name in printed]

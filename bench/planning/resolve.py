@@ -54,6 +54,8 @@ def resolve(
     target = Target(catalog, tier, paper, corpus, system)
     if reason := catalog.missing(paper, system):
         raise BenchError(f"system {system!r} cannot be built: {reason}", where=f"paper {paper}")
+    if reason := catalog.corpus(corpus).missing:
+        raise BenchError(f"corpus {corpus!r} cannot be had: {reason}", where=f"paper {paper}")
     values = layered(target, settings or {})
     if start := values.get("starts_from"):
         first = resolve(catalog, tier, paper, corpus, str(start.get("system")), seed, settings)
