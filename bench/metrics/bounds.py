@@ -1,4 +1,4 @@
-"""-ELBO as papers print it, with its perplexity; and likelihoods by a proposal that is not the posterior's own."""
+"""-ELBO and perplexities as papers print them; and likelihoods by a proposal that is not the posterior's own."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def bounds(context: Context, record: Record) -> None:
     record.columns["neg_elbo_weighted"] = context.likelihoods["nll"]
     for given in (("neg_elbo", "one-bound"), ("neg_elbo", "importance-weighted"), ("ppl", "one-bound")):
         record.add(*given, samples=context.wanted.samples)
+
+
+@measure(
+    "reconstruction-ppl",
+    needs=("posterior",),
+    metrics=[Metric("reconstruction_ppl", "PPL of the reconstruction", place=51)],
+    gives=[
+        Definition(
+            "reconstruction_ppl",
+            "without-kl",
+            "none",
+            "not a bound",
+            "exp(sum of -ln P(x|z) over codes of q(z|x) / sum of targets), end symbol counted: the KL is left out.",
+            "It falls as the KL rises, whatever the likelihood does.",
+            "lower",
+            main=True,
+            cost=NO_MORE,
+            over=Perplexity("loss_without_kl"),
+        )
+    ],
+    only_named=True,
+)
+def reconstruction_ppl(context: Context, record: Record) -> None:
+    """What some papers print as perplexity."""
+    record.columns["loss_without_kl"] = context.likelihoods["reconstruction"]
+    record.add("reconstruction_ppl", "without-kl", samples=context.wanted.samples)
 
 
 @measure(

@@ -109,3 +109,39 @@ def information(context: Context, record: Record) -> None:
     record.histograms["units"] = {"variance": variance.tolist()}
     if terms is not None and terms.shape[-1] == len(variance):  # a term for each dimension
         record.histograms["units"]["kl"] = terms.mean(0).tolist()
+
+
+@measure(
+    "aggregate-kl",
+    needs=("density", "prior"),
+    gives=(
+        Definition(
+            "aggregate_kl",
+            "mixture",
+            NATS,
+            "upper bound",
+            "KL of the texts minus the aggregate estimate of the mutual information: that of q(z), the mixture of the"
+            " posteriors of all texts of the split, to the prior.",
+            "Too high, by as much as that estimate is too low.",
+            main=True,
+            cost="a density for each code of a text and each text of the split",
+            over=Mean("aggregate_kl_mixture"),
+        ),
+    ),
+    only_named=True,
+)
+def aggregate_kl(context: Context, record: Record) -> None:
+    """How far the aggregated posterior is from the prior, which may be learned."""
+    import torch
+
+    from bench.estimators.information import AGGREGATE_CODES, within_all
+
+    columns, samples = context.likelihoods, min(AGGREGATE_CODES, context.wanted.samples)
+    kl = columns["kl_analytic"] if "kl_analytic" in columns else columns["kl_monte_carlo"]
+    wide = context.latent.map(torch.Tensor.double)
+    with torch.no_grad():
+        codes = context.codes(context.latent, context.wanted.samples, "codes")[:, :samples].double()
+        known = torch.as_tensor(kl, device=context.device).double()
+        found = within_all(wide, codes, known, context.prior)
+    record.columns["aggregate_kl_mixture"] = kl - found.cpu().numpy()
+    record.add("aggregate_kl", "mixture", samples=samples)
