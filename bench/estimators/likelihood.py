@@ -23,6 +23,9 @@ from bench.models.model import TextModel
 from bench.models.noise import TextSource
 from bench.models.precision import products
 
+FEWER = {"tenth": 10, "hundredth": 100}  # shares of the samples that a likelihood is estimated with too
+OF_FEWER = "_of_fewer"  # the end of the names of columns with so many
+
 ROWS = 8_192  # target tokens decoded at once, over texts and samples
 CHUNK = 64  # texts whose posteriors are inferred at once
 _LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
@@ -163,3 +166,18 @@ def _batch_likelihoods(
         columns["kl_analytic"] = exact
     columns["elbo"] = -(columns["reconstruction"] + (columns["kl_monte_carlo"] if exact is None else exact))
     return columns | (also(model, codes, log_density, losses) if also else {})
+
+
+def of_fewer(model: TextModel, codes: Tensor, log_density: Tensor, losses: Tensor) -> dict[str, Tensor]:
+    """Columns (batch,): the NLL with each share of the samples in :data:`FEWER`, one at least.
+
+    The mean over all groups of so many of the codes, for a prior without a condition: what fewer samples give in
+    expectation.
+    """
+    weights = model.prior.log_prob(codes) - log_density - losses
+    found = {}
+    for name, share in FEWER.items():
+        size = max(1, codes.shape[1] // share)
+        groups = weights[:, : weights.shape[1] // size * size].unflatten(1, (-1, size))
+        found[f"nll_{name}{OF_FEWER}"] = math.log(size) - torch.logsumexp(groups, dim=2).mean(1)
+    return found

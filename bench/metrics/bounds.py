@@ -68,6 +68,35 @@ def bounds(context: Context, record: Record) -> None:
 
 
 @measure(
+    "fewer-samples",
+    needs=("density", "prior"),
+    gives=[
+        Definition(
+            "nll",
+            f"importance-sampling-{share}",
+            NATS,
+            "consistent",
+            f"The importance-sampled NLL with a {share} of the samples, one at least; the mean over groups of so many.",
+            "Too high in expectation, the more so the fewer samples: with one it is -ELBO.",
+            "lower",
+            cost=NO_MORE,
+            over=Mean(f"nll_{share}_of_fewer"),
+            compared=f"NLL, a {share} of the samples",
+        )
+        for share in ("tenth", "hundredth")
+    ],
+    only_named=True,
+)
+def fewer_samples(context: Context, record: Record) -> None:
+    """What the number of samples is worth: two systems may change places with it."""
+    from bench.estimators.likelihood import FEWER
+
+    record.columns |= context.likelihoods_of_fewer
+    for share, of in FEWER.items():
+        record.add("nll", f"importance-sampling-{share}", samples=max(1, context.wanted.samples // of))
+
+
+@measure(
     "reconstruction-ppl",
     needs=("posterior",),
     metrics=[Metric("reconstruction_ppl", "PPL of the reconstruction", place=51)],

@@ -24,7 +24,14 @@ from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
-from bench.estimators.likelihood import Infer, conditions, posteriors, text_likelihoods
+from bench.estimators.likelihood import (
+    OF_FEWER,
+    Infer,
+    conditions,
+    of_fewer,
+    posteriors,
+    text_likelihoods,
+)
 from bench.metrics.decoding import greedy
 from bench.metrics.evaluators import load_evaluator
 from bench.metrics.needs import offered
@@ -36,6 +43,7 @@ from bench.store.freshness import WEIGHTS
 from bench.training.composition import Composition
 
 SPLIT = "test"
+FEWER_SAMPLES = "fewer-samples"  # the measure that asks for likelihoods with fewer codes
 Ids = list[int]  # one text
 
 
@@ -82,12 +90,17 @@ class Context:
     @property
     def likelihoods(self) -> dict[str, np.ndarray]:
         """Columns of the likelihoods of the texts: see :func:`bench.estimators.likelihood.text_likelihoods`."""
-        return {name: values for name, values in self._likelihoods.items() if not name.endswith(OF_FLOW)}
+        return {n: values for n, values in self._likelihoods.items() if not n.endswith((OF_FLOW, OF_FEWER))}
 
     @property
     def flow_likelihoods(self) -> dict[str, np.ndarray]:
         """Columns of the same codes with the prior after the flows: :func:`bench.estimators.flows.after_flow`."""
         return {name: values for name, values in self._likelihoods.items() if name.endswith(OF_FLOW)}
+
+    @property
+    def likelihoods_of_fewer(self) -> dict[str, np.ndarray]:
+        """Columns of the same codes, fewer at a time: :func:`bench.estimators.likelihood.of_fewer`."""
+        return {name: values for name, values in self._likelihoods.items() if name.endswith(OF_FEWER)}
 
     @cached_property
     def _likelihoods(self) -> dict[str, np.ndarray]:
@@ -103,7 +116,12 @@ class Context:
 
         In float32 on every device, whatever the training multiplied in: no value depends on where it is made.
         """
-        also = after_flow if flow_of(self.model) is not None else None
+        extra = [after_flow] if flow_of(self.model) is not None else []
+        extra += [of_fewer] if FEWER_SAMPLES in self.wanted.also else []
+
+        def also(*given: Any) -> dict[str, Tensor]:
+            return {name: column for function in extra for name, column in function(*given).items()}
+
         names, samples = self.noise("codes"), self.wanted.samples
         return text_likelihoods(self.model, self.texts, samples, *names, infer=infer, also=also)
 

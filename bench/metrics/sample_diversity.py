@@ -51,8 +51,8 @@ _COST = "greedy decoding of each sample from the prior"
                 "first-samples",
                 "ratio",
                 "exact",
-                f"Mean BLEU of {n}-grams and shorter of each of the first {FIRST:,} greedy samples from the prior against"
-                " all others of them; 0.1 in place of no right n-gram. A lack of diversity.",
+                f"Mean BLEU of {n}-grams and shorter of each of the first {FIRST:,} greedy samples from the prior"
+                " against all others of them; 0.1 in place of no right n-gram. A lack of diversity.",
                 "Grows with the number of samples.",
                 "lower",
                 main=True,
