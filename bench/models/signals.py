@@ -41,7 +41,10 @@ class Identity(nn.Module):
 
 
 @part(
-    "signal", "hyperbolic", needs={"poincare-ball": "its features are distances in the ball of the posterior"}
+    "signal",
+    "hyperbolic",
+    version=2,  # its hyperplanes begin as they say, whatever `initial.weights`
+    needs={"poincare-ball": "its features are distances in the ball of the posterior"},
 )
 class Hyperbolic(nn.Module):
     """Signed distances of codes of the Poincare ball to learned hyperplanes, one for each dimension of the code.
@@ -49,6 +52,8 @@ class Hyperbolic(nn.Module):
     The hyperplane (a, b) goes through b and has the normal a there; the feature is sign<a, log_b z> |a|_b d(z, H_ab)
     with |a|_b = lambda_b |a| (Dai et al. 2021, equation 8). As the curvature goes to 0 it becomes 4 <a, z - b>.
     """
+
+    begins_as_it_says = True  # with the narrow bounds of some protocols the decoder would hardly see the code
 
     def __init__(self, latent: int, posterior: object = None) -> None:
         super().__init__()
@@ -60,10 +65,7 @@ class Hyperbolic(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Hyperplanes near the origin, and features of about the size of the numbers of a code.
-
-        A bound of ``initial.weights`` stands in place of both, as for the weights of any part.
-        """
+        """Hyperplanes near the origin, and features of about the size of the numbers of a code."""
         nn.init.normal_(self.normal, std=0.25 / math.sqrt(self.size))
         nn.init.normal_(self.offset, std=0.01)
 

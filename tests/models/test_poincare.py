@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from bench.models.model import initialise
 from bench.models.poincare import Ball, PoincareBall
 from bench.models.signals import Hyperbolic
 
@@ -113,6 +114,12 @@ def test_hyperbolic_features_are_equation_8() -> None:
             expected = sign * BALL.factor(b).squeeze() * a.norm() * torch.asinh(share) / root
             assert_close(found[i, k], expected)
     assert_close(found[:, 0], -found[:, 2])
+
+
+def test_hyperplanes_begin_as_they_say_whatever_the_bound_of_other_weights() -> None:
+    signal = Hyperbolic(16, Network(BALL))
+    initialise(signal, 0, weights=1e-4)
+    assert signal.normal.std().item() == pytest.approx(0.25 / math.sqrt(16), rel=0.2)
 
 
 def test_the_distance_to_a_hyperplane_has_the_value_of_a_library() -> None:
