@@ -25,6 +25,7 @@ from bench.models.sampled import AffineNoisePosterior, ImplicitPosterior
 from bench.models.signals import Hyperbolic, Identity
 from bench.models.signals import SignalMap as MLP
 from bench.models.spaces import Euclidean, Sphere
+from bench.models.transformer import TransformerDecoder
 from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
 from bench.models.wrapped import WrappedImplicitPosterior, WrappedNormal, WrappedNormalPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
@@ -76,7 +77,13 @@ PRIORS: list[type[Prior]] = [
 ]
 SPACES: list[type[Space]] = [Euclidean, Sphere, PoincareBall]
 SIGNALS: list[type[SignalMap]] = [MLP, Identity, Hyperbolic, PlanarFlowSignal]
-DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, LayerNormLSTMDecoder, CNNDecoder]
+DECODERS: list[type[Decoder]] = [
+    GRUDecoder,
+    LSTMDecoder,
+    LayerNormLSTMDecoder,
+    CNNDecoder,
+    TransformerDecoder,
+]
 TERMS: list[type[Term]] = [
     KL,
     DeviationKL,
