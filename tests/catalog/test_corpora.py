@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.corpora.readers import kinds as readers
+from bench.planning.resolve import resolve
 from tests.declared import CATALOG
 
 
@@ -27,3 +29,9 @@ def test_every_corpus_says_where_it_is_from_and_how_it_is_verified(name: str) ->
         assert re.search(r"[0-9a-f]{40}", file.url) or file.sha256 or file.git_blob or file.git_tree
         assert file.sha256 or file.git_blob or file.git_tree, "a size proves nothing"
     assert entry.comparable or not any(name in paper.corpora for paper in CATALOG.papers.values())
+
+
+def test_a_corpus_that_is_missing_is_left_out_and_refused_with_the_reason() -> None:
+    assert CATALOG.readable("emb2emb") == ["yelp-sentiment"]
+    with pytest.raises(BenchError, match="corpus 'wikilarge' cannot be had: it is trained on an archive"):
+        resolve(CATALOG, "quick", "emb2emb", "wikilarge", "dae", 0)
