@@ -53,12 +53,15 @@ def _counts(texts: int) -> NDArray[np.uint8]:
 def resampled_sums(columns: Values) -> Values:
     """Sums (RESAMPLES, k) of ``columns`` (texts, k) over resamples of the texts.
 
-    The resamples depend on the number of texts alone, so that runs on the same texts stay paired text by text.
+    The resamples depend on the number of texts alone, so that runs on the same texts stay paired text by text. Sums of
+    counts are whole: where nothing is counted they are 0, of which the products in float32 may miss a little.
     """
     centre = columns.mean(axis=0)
     counts, rest = _counts(len(columns)), (columns - centre).astype(np.float32)
     sums = [counts[i : i + CHUNK].astype(np.float32) @ rest for i in range(0, RESAMPLES, CHUNK)]
     summed: Values = np.concatenate(sums) + len(columns) * centre
+    counted = (columns == np.rint(columns)).all(axis=0)
+    summed[:, counted] = np.rint(summed[:, counted])
     return summed
 
 
