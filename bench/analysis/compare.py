@@ -28,6 +28,7 @@ from bench.store.texts import Measurement
 ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged": "failed"}
 PAPER_TIER = "paper"
 PRINTED_SPLIT = "test"  # what papers print
+ORIGINS: tuple[Origin, ...] = ("own", "published", "external")  # which is shown first
 EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
 
 
@@ -114,7 +115,8 @@ def compare(catalog: Catalog, records: Records, paper_name: str) -> list[Cell]:
     """
     paper = catalog.paper(paper_name)
     audited = {system for audit in paper.audits.values() for system in audit.systems}  # they have pages
-    ran = [system for system in _systems_of(records, paper_name) if system not in audited]
+    tried = dict.fromkeys(run.parts[3] for run in records.runs if run.parts[1] == paper_name)
+    ran = [system for system in tried if system not in audited]
     seen = Seen(records)
     return [
         cell
@@ -139,10 +141,6 @@ def measured_elsewhere(
             if place.row.system in systems:
                 cells += list(_cells(catalog, paper_name, place, seen, [source]))
     return cells
-
-
-def _systems_of(records: Records, paper: str) -> list[str]:
-    return list(dict.fromkeys(r.parts[3] for r in records.runs if r.parts[1] == paper))
 
 
 def _places(
@@ -208,8 +206,8 @@ def _cells(
         groups.setdefault((run.origin, run.parts[0]), []).append(run)
     if sources is not None:
         groups = {source: groups[source] for source in sources if source in groups}
-    if not groups:
-        groups = {("own", ""): []}
+    if all(origin == "external" for origin, _ in groups):
+        groups = {("own", ""): [], **groups}
     for source, group in groups.items():
         yield _cell(catalog, paper, place, source, group, seen)
 
@@ -241,7 +239,7 @@ def _cell(
             better=quantity.better,
             over_texts=over_texts,
             absent=_absent(catalog, paper, place, runs),
-            incomparable=_incomparable(catalog, place, source, first),
+            incomparable=_incomparable(catalog, place, runs, first),
             margin=place.margin,
             spread=replace(common, variance=common.variance * factor**2) if common else None,
             printed_runs=(reported.n if reported else None) or 1,
@@ -336,11 +334,15 @@ def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord
     return "not measured", f"the run finished without a measurement of {quantity.metric}{by}"
 
 
-def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Measurement | None) -> str | None:
+def _incomparable(
+    catalog: Catalog, place: Place, runs: Sequence[RunRecord], measured: Measurement | None
+) -> str | None:
     """Why the measured number may not be held against the printed one; None if it may."""
+    if by := dict.fromkeys(run.evaluation["made_by"] for run in runs if run.origin == "external"):
+        return f"made by {', '.join(by)}: shown beside ours, not judged"
     reasons = []
-    if source[1] != PAPER_TIER:
-        reasons.append(f"the tier is {source[1]}, not the paper's own budget")
+    if runs and runs[0].parts[0] != PAPER_TIER:
+        reasons.append(f"the tier is {runs[0].parts[0]}, not the paper's own budget")
     if place.corpus not in place.table.corpora:
         reasons.append(f"{place.corpus} is not a corpus of the printed table")
     entry = catalog.corpora.get(place.corpus)
@@ -359,22 +361,24 @@ def _incomparable(catalog: Catalog, place: Place, source: Source, measured: Meas
 def by_cell(cells: Iterable[Cell]) -> list[list[Cell]]:
     """The sources of each cell, in the order of the table: what is shown first comes first.
 
-    The user's own number stands before a published one; so does the user's own failure, which is no reason to
-    look elsewhere. A run that was merely not made gives way to a published number.
+    The user's own number stands before a published one, both before external ones. So does the user's own failure,
+    which is no reason to look elsewhere. A run that was merely not made gives way to any number.
     """
     found: dict[tuple[str, int, str, str], list[Cell]] = {}
     for cell in cells:
         found.setdefault((cell.table, cell.row, cell.corpus, cell.metric), []).append(cell)
     for sources in found.values():
         sources.sort(key=_rank)
-        del sources[next((i for i, s in enumerate(sources) if i and _rank(s) > 1), len(sources)) :]
+        del sources[
+            next((i for i, s in enumerate(sources) if i and _rank(s) == len(ORIGINS)), len(sources)) :
+        ]
     return list(found.values())
 
 
 def _rank(cell: Cell) -> int:
     if cell.measured is None and cell.verdict != "failed":
-        return 2
-    return 0 if cell.origin == "own" else 1
+        return len(ORIGINS)
+    return ORIGINS.index(cell.origin)
 
 
 def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:

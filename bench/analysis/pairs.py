@@ -198,9 +198,11 @@ class Pairing:
             values.append(one if common else one.mean(axis=0, keepdims=True))
             draws.append(drawn if common else drawn.mean(axis=0, keepdims=True))
         paired = len(texts) == 1 and None not in texts
+        with np.errstate(invalid="ignore"):  # infinite perplexities
+            resampled = combine(np.stack(draws)) if paired else None
         return difference(
             combine(np.stack(values))[:, 0],
-            combine(np.stack(draws)) if paired else None,
+            resampled,
             texts.pop() if paired else None,
         )
 

@@ -53,12 +53,15 @@ def _counts(texts: int) -> NDArray[np.uint8]:
 def resampled_sums(columns: Values) -> Values:
     """Sums (RESAMPLES, k) of ``columns`` (texts, k) over resamples of the texts.
 
-    The resamples depend on the number of texts alone, so that runs on the same texts stay paired text by text.
+    The resamples depend on the number of texts alone, so that runs on the same texts stay paired text by text. Sums of
+    counts are whole: where nothing is counted they are 0, of which the products in float32 may miss a little.
     """
     centre = columns.mean(axis=0)
     counts, rest = _counts(len(columns)), (columns - centre).astype(np.float32)
     sums = [counts[i : i + CHUNK].astype(np.float32) @ rest for i in range(0, RESAMPLES, CHUNK)]
     summed: Values = np.concatenate(sums) + len(columns) * centre
+    counted = (columns == np.rint(columns)).all(axis=0)
+    summed[:, counted] = np.rint(summed[:, counted])
     return summed
 
 
@@ -93,11 +96,12 @@ def difference(by_seed: Values, draws: Values | None, texts: int | None = None) 
     ``draws`` (seeds, RESAMPLES) are the same differences on resampled texts, None where there is no value per
     text. Seeds are resampled independently of texts (the pigeonhole bootstrap of Owen 2007), ends are
     percentiles. The bootstrap of few seeds is too narrow; hence, with two or more, the interval reaches at least
-    as far as Student's t over the seeds. With one seed and no values per text there is none.
+    as far as Student's t over the seeds. With one seed and no values per text there is none, nor where a number
+    on resampled texts is not finite, as a perplexity of a model that did not learn.
     """
     ends: list[tuple[float, float]] = []
     seeds = len(by_seed)
-    if draws is not None:
+    if draws is not None and np.isfinite(draws).all():
         generator = np.random.default_rng(derive_seed("resampled seeds", seeds))
         weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES) / seeds
         means = np.einsum("rs,sr->r", weights, draws)

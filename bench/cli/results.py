@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bench.analysis.external import all_records
 from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
 from bench.base.run_names import parse_name
@@ -43,7 +44,7 @@ def load(catalog: Catalog, results: Path, paper: str) -> Material:
         except BenchError as error:
             print(f"left out {name}: {error.what}", file=sys.stderr)
     plan = Plan(Request(papers=(paper,)), runs)
-    return Material(catalog, plan, load_records(results, plan.runs), results, partial=False)
+    return Material(catalog, plan, all_records(catalog, results, plan.runs), results, partial=False)
 
 
 def find_run(results: Path, name: str) -> RunRecord:

@@ -108,7 +108,8 @@ class Perplexity:
 
     def of_sums(self, sums: Values, texts: int) -> Values:
         """The exponential of the ratio."""
-        perplexity: Values = np.exp(sums[..., 0] / sums[..., 1])
+        with np.errstate(over="ignore"):  # such a difference of two runs has no interval over texts
+            perplexity: Values = np.exp(sums[..., 0] / sums[..., 1])
         return perplexity
 
     def summary(self, values: Values, seed: int) -> Summary:

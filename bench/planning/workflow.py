@@ -76,7 +76,7 @@ class Workflow:
         Raises :class:`BenchError` for one that is none.
         """
         self.check_targets(asked)
-        for target in [name for name in asked if name in self.requests] or [ALL]:
+        for target in self._targets(asked):
             put_in_order(self.catalog, self.plan_of(target).runs.values(), self.results, wanted)
 
     def check_targets(self, asked: Iterable[str]) -> None:
@@ -116,8 +116,12 @@ class Workflow:
         return ["report", *(f"report-{target}" for target in self.requests)]
 
     def measurements_of_report(self, report: str) -> list[str]:
-        """The measurement files that a report reads."""
-        return self.measurements_of(_target(report))
+        """The measurement files that a report reads, those of external runs among them."""
+        external = sorted(self.results.glob("external/*/*/*/*/seed*/measurements.json"))
+        return [
+            *self.measurements_of(_target(report)),
+            *(f"<results>/{path.relative_to(self.results).as_posix()}" for path in external),
+        ]
 
     def request_of_report(self, report: str) -> str:
         """The request of a report as JSON, for ``bench report --request``."""
@@ -230,8 +234,7 @@ class Workflow:
         Its path is none that a rule declares, else the next call would find that report, say "nothing to be done"
         and never try the failed run again.
         """
-        target = next((name for name in asked if name in self.requests), ALL)
-        request = self.request_of_report(f"report-{target}")
+        request = self.request_of_report(f"report-{self._targets(asked)[0]}")
         out = f"{self.compute.results}/report-partial"
         command = ["python", "-m", "bench", "report", "--results", self.compute.results, "--out", out]
         command += ["--request", request, "--partial"]
@@ -241,7 +244,8 @@ class Workflow:
 
     def summary(self, asked: Sequence[str]) -> str:
         """What the report says in a few lines, and where it lies; ``asked`` are the targets of the call."""
-        targets = [name for name in asked if name in self.requests] or ([] if asked else [ALL])
+        files_alone = asked and not any(name in self.requests for name in asked)
+        targets = [] if files_alone else self._targets(asked)
         folders = [(self.results / self.report_of(target)).absolute() for target in targets]
         texts = [folder / SUMMARY for folder in folders]
         found = [text.read_text(encoding="utf-8") for text in texts if text.is_file()]
@@ -262,8 +266,11 @@ class Workflow:
         for name in self.report_names():
             if (self.results / name).exists():
                 check(self.results / name, REPORT)
-        targets = [name for name in asked if name in self.requests] or [ALL]
-        remember(self.results, [self.requests[name] for name in targets], self.compute.device)
+        remember(self.results, [self.requests[name] for name in self._targets(asked)], self.compute.device)
+
+    def _targets(self, asked: Sequence[str]) -> list[str]:
+        """Those of ``asked`` that are targets, which may be files instead; ``all`` where none is."""
+        return [name for name in asked if name in self.requests] or [ALL]
 
 
 def _target(report: str) -> str:

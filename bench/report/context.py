@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.analysis import audits, claims
 from bench.analysis.audits import Audited
-from bench.analysis.compare import PAPER_TIER, Cell, compare, measured_elsewhere
+from bench.analysis.compare import ORIGINS, PAPER_TIER, Cell, compare, measured_elsewhere
 from bench.analysis.known import ATTRIBUTE, Known, known
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
@@ -53,7 +53,7 @@ class Material:
 
     @cached_property
     def settings(self) -> list[Setting]:
-        """(origin, tier, paper, corpus) of which there are runs, planned or published."""
+        """(origin, tier, paper, corpus) of which there are runs."""
         return list(dict.fromkeys(run.group[:4] for run in self.records.runs))
 
     @cached_property
@@ -103,7 +103,8 @@ class Material:
     @cached_property
     def pairings(self) -> dict[Setting, Pairing]:
         """What was measured in each setting, the most expensive tier first, the user's own before published."""
-        found = {s: Pairing(self.catalog, self.records, s) for s in self.settings if s[2] in self.papers}
+        ours = [s for s in self.settings if s[0] != "external" and s[2] in self.papers]
+        found = {s: Pairing(self.catalog, self.records, s) for s in ours}
         finished = {setting: pairing for setting, pairing in found.items() if pairing.runs}
         return {setting: finished[setting] for setting in sorted(finished, key=self.cost)}
 
@@ -114,7 +115,7 @@ class Material:
         known = self.catalog.papers.get(paper)
         printed = known.corpora if known else ()
         place = printed.index(corpus) if corpus in printed else len(printed)
-        return -(declared.scale if declared else 0.0), tier, ("own", "published").index(origin), place
+        return -(declared.scale if declared else 0.0), tier, ORIGINS.index(origin), place
 
     @cached_property
     def known(self) -> list[Known]:
@@ -157,6 +158,8 @@ class Material:
 
     def commands_of(self, paper: str, corpus: str, system: str, runs: Sequence[RunRecord]) -> list[str]:
         """What makes a number again: its first unfinished run, else all its runs, else the protocol's own."""
+        if runs and runs[0].origin == "external":
+            return []
         undone = next((run for run in runs if run.state != "finished"), None)
         if undone is not None:
             return describe.again(self.catalog, undone)
@@ -180,9 +183,9 @@ class Material:
 
 
 def slug(group: Sequence[str]) -> str:
-    """The file name of a group's page: published ones say so."""
+    """The file name of a group's page: those that are not the user's own say so."""
     origin, *names = group
-    return "-".join((["published"] if origin == "published" else []) + names)
+    return "-".join(([] if origin == "own" else [origin]) + names)
 
 
 def not_printed(material: Material, setting: Setting, paper: str) -> bool:

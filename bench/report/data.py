@@ -48,7 +48,10 @@ def _lists(kind: Any) -> Any:
 
 
 _RUN = {
-    "origin": Column(TEXT, "own: a run of the user; published: a measurement kept in the repository"),
+    "origin": Column(
+        TEXT,
+        "own: a run of the user; published: a measurement kept in the repository; external: made by other code",
+    ),
     "tier": Column(TEXT, "how much was spent: demo, quick or paper"),
     "paper": Column(TEXT, "whose protocol the run follows"),
     "corpus": Column(TEXT, "on which texts"),

@@ -117,7 +117,8 @@ def _source(cell: Cell) -> Source | None:
 
 
 def _source_name(source: Source) -> str:
-    return f"{'published' if source[0] == 'published' else 'own'} runs, tier {source[1]}"
+    origin, tier = source
+    return f"{origin} runs, tier {tier}" if origin != "external" else f"external, {tier}"
 
 
 def _marks(view: TableView) -> dict[Source, str]:

@@ -159,9 +159,8 @@ def _quantities(material: Material) -> list[tuple[str, str, Any]]:
 
 def provenance(material: Material) -> dict[str, Any]:
     """Every run in one table, with the page that tells all of it."""
-    entries = [
-        {"run": run, "page": provenance_page(run.group), "ages": ages(run)} for run in material.records.runs
-    ]
+    ours = [run for run in material.records.runs if run.origin != "external"]
+    entries = [{"run": run, "page": provenance_page(run.group), "ages": ages(run)} for run in ours]
     return {"entries": entries}
 
 
@@ -174,7 +173,8 @@ def origins(material: Material) -> Iterator[tuple[Group, dict[str, Any]]]:
     """The provenance of each system on each corpus: identity, configuration, versions, cost, commands."""
     groups: dict[Group, list[RunRecord]] = {}
     for run in material.records.runs:
-        groups.setdefault(run.group, []).append(run)
+        if run.origin != "external":
+            groups.setdefault(run.group, []).append(run)
     for group, runs in groups.items():
         yield (
             group,

@@ -13,6 +13,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from bench.analysis import audits, claims, findings, numbers, shapes
+from bench.analysis.external import all_records
 from bench.analysis.questions import Answered
 from bench.analysis.statistics import RESAMPLES
 from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
@@ -29,7 +30,6 @@ from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
 from bench.report.latex import latex_table
 from bench.report.summary import summary
-from bench.store.records import load_records
 
 BIBTEX = Path("data/papers.bib")
 ASSETS = Path(__file__).parent / "assets"
@@ -52,7 +52,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             "this folder holds the results", where=out, remedy="name a folder for the report alone"
         )
     with renewing(out, REPORT) as site:
-        material = Material(catalog, plan, load_records(results, plan.runs), results, partial)
+        material = Material(catalog, plan, all_records(catalog, results, plan.runs), results, partial)
         Site(material, site, out).build()
     return out / "index.html"
 

@@ -33,7 +33,7 @@ from bench.store.shown import Shown, read_shown
 from bench.store.texts import Measurement, document_fault, measurements_of, outside, reasons, table_fault
 
 State = Literal["finished", "diverged", "failed", "running", "not evaluated", "damaged", "stale", "not run"]
-Origin = Literal["own", "published"]
+Origin = Literal["own", "published", "external"]
 Source = tuple[Origin, str]  # of runs: origin and tier
 TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 TEXTS = "texts.json"

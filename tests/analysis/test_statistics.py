@@ -76,6 +76,26 @@ def test_two_seeds_reach_at_least_as_far_as_student() -> None:
     assert calm.excludes_zero
 
 
+def test_resampled_counts_are_whole_and_never_negative() -> None:
+    columns = np.zeros((900, 2))
+    columns[:3, 0] = 1.0  # of 4-grams that match, say: many resamples have none of them
+    columns[:, 1] = np.random.default_rng(1).normal(size=900)
+    counts, other = resampled_sums(columns).T
+    assert set(counts) <= set(map(float, range(20)))
+    assert 0.03 < (counts == 0).mean() < 0.07  # (1 - 3 / 900) ** 900 is 0.0495
+    assert (other != np.rint(other)).any()
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_resampled_texts_whose_number_is_not_finite_give_no_interval(lost: float) -> None:
+    draws = np.full((2, RESAMPLES), 0.5)
+    draws[1, 7] = lost  # as of two perplexities that both exceed what a float holds
+    one = difference(np.array([0.4]), draws[1:], 60)
+    assert (one.low, one.high) == (None, None)
+    both = difference(np.array([0.4, 0.5]), draws, 60)
+    assert (both.low, both.high) == mean_interval([0.4, 0.5])
+
+
 def test_without_values_per_text_seeds_alone_give_an_interval() -> None:
     one = difference(np.array([0.4]), None)
     assert (one.low, one.high, one.texts, one.excludes_zero) == (None, None, None, False)

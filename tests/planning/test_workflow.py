@@ -75,6 +75,22 @@ def test_a_report_asks_for_what_its_target_stands_for() -> None:
     assert asked.declared_of_report("report") != other.declared_of_report("report")
 
 
+def test_a_report_is_made_again_for_external_numbers(tmp_path: Path) -> None:
+    name = "external/ours/coupled-vae/ptb/vae/seed0/measurements.json"
+    (tmp_path / name).parent.mkdir(parents=True)
+    write_json(tmp_path / name, {})
+    asked = workflow(results=str(tmp_path))
+    assert asked.measurements_of_report("report") == [*asked.measurements_of("all"), f"<results>/{name}"]
+
+
+def test_what_is_asked_is_a_target_or_a_file(tmp_path: Path) -> None:
+    asked = workflow(results=str(tmp_path))
+    of_demo = f"The report: {tmp_path / asked.report_of('demo') / 'index.html'}"
+    assert asked.summary([]) == f"The report: {tmp_path / 'report' / 'index.html'}"
+    assert asked.summary(["demo", "results/x/index.html"]) == of_demo
+    assert asked.summary(["results/x/index.html"]) == ""
+
+
 def test_a_run_needs_its_corpus_and_the_run_that_it_begins_with(tmp_path: Path) -> None:
     asked = workflow(results=str(tmp_path))
     assert asked.corpus_of(RUN) == "<results>/corpora/coupled-vae/generated-clear/corpus.json"
