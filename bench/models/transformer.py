@@ -55,7 +55,8 @@ class Block(nn.Module):
         scores = query @ keys.mT / math.sqrt(query.shape[-1])
         later = torch.ones(time, known.shape[1], dtype=torch.bool, device=query.device)
         scores = scores.masked_fill(later.triu(known.shape[1] - time + 1), -torch.inf)
-        return (scores.softmax(-1) @ found).permute(2, 0, 1, 3).reshape(time, rows, width)
+        attended: Tensor = (scores.softmax(-1) @ found).permute(2, 0, 1, 3).reshape(time, rows, width)
+        return attended
 
 
 @part("decoder", "transformer")
@@ -109,7 +110,8 @@ class TransformerDecoder(nn.Module):
         rows = signal.flatten(0, 1)
         words = embedded.repeat_interleave(signal.shape[1], dim=1)
         features = self._advance(words, rows, self.start(rows, len(rows)), _kept)[0]
-        return features.unflatten(1, signal.shape[:2])
+        by_text: Tensor = features.unflatten(1, signal.shape[:2])
+        return by_text
 
     def start(self, signal: Tensor | None, batch: int) -> Tensor:
         """The state (batch, 0, blocks * 2E) from which generation starts: keys and values of no position."""
