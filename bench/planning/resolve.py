@@ -181,7 +181,7 @@ def check_tiers(catalog: Catalog, paper: str, system: str) -> None:
     if catalog.missing(paper, system):
         return
     for tier in catalog.tiers.tiers:
-        for corpus in catalog.budget(tier, paper).corpora or catalog.paper(paper).corpora:
+        for corpus in catalog.budget(tier, paper).corpora or catalog.readable(paper):
             resolve(catalog, tier, paper, corpus, system, 0)
 
 
