@@ -361,7 +361,6 @@ def test_every_definition_is_of_a_number_that_some_system_gives(world: World) ->
 @pytest.mark.parametrize("paper", CATALOG.papers)
 @pytest.mark.parametrize("tier", CATALOG.tiers.tiers)
 def test_every_system_of_every_table_resolves_or_says_why_not(paper: str, tier: str) -> None:
-    declared = CATALOG.papers[paper]
     for corpus, system in itertools.product(CATALOG.readable(paper), systems_of(CATALOG, paper)):
         if reason := CATALOG.missing(paper, system):
             assert len(reason) > 10
