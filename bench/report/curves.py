@@ -131,7 +131,6 @@ class Panel:
     caption: str
     y: str
     log: bool = False
-    table: str = VALIDATION
 
 
 PANELS: dict[CurveName, Panel] = {
@@ -153,7 +152,6 @@ PANELS: dict[CurveName, Panel] = {
     "weighted-kl": Panel(
         f"KL of the training batches {TIMES} the weight that it has at the step.",
         f"weight {TIMES} KL, {NATS}",
-        table=TRAINING,
     ),
     "kl": Panel("KL of posterior and prior on the validation split.", NATS),
     "kl-weight": Panel("Weight of the KL at each validation.", "weight"),
@@ -162,7 +160,7 @@ PANELS: dict[CurveName, Panel] = {
 OVERLAID: dict[str, tuple[str, Column, str, str]] = {
     "nll": (VALIDATION, "nll", "NLL on the validation split.", NATS),
     "kl": (VALIDATION, "kl", "KL on the validation split.", NATS),
-    "weighted-kl": (VALIDATION, weighted_kl, f"KL {TIMES} its weight, on the validation split.", NATS),
+    "weighted-kl": (TRAINING, weighted_kl, f"KL of the training batches {TIMES} its weight.", NATS),
     "rate": (TRAINING, "learning_rate", "Learning rate.", "learning rate"),
 }
 Systems = Mapping[str, Sequence[RunRecord]]  # by title
@@ -173,7 +171,7 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
     pictures = []
     for name in panels:
         panel = PANELS[name]
-        lines = _over_each_other(systems, panel.table, CURVES[name].column)
+        lines = _over_each_other(systems, CURVES[name].table, CURVES[name].column)
         legend: Literal["below", True] = "below" if len(systems) > MANY else True
         drawn = line_figure(
             f"{slug}-{name}",

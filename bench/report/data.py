@@ -143,6 +143,9 @@ COMPARED: dict[str, Column] = {
     "margin_from": Column(TEXT, "where the margin comes from"),
     "seeds_needed": Column(WHOLE, "how many more seeds would decide; null where decided or where none would"),
     "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),
+    "rounding": Column(
+        REAL, "how far rounding can have moved the printed number; null: half a unit of its last decimal"
+    ),
 }
 
 

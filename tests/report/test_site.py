@@ -217,7 +217,7 @@ def test_own_and_published_runs_of_a_corpus_are_told_apart(results: Any, catalog
 
 def test_methods_and_statistics_have_their_pages(index: Path) -> None:
     methods = Page(index.parent / "methods.html")
-    assert "</sup> / √12" in methods.text
+    assert "<i>r</i> / √3" in methods.text
     assert "the share of verdicts by the true difference" in methods.text
     assert {"noise", "nll-importance-sampling-100", "attribute_information:tense-classifier"} <= set(
         methods.ids
