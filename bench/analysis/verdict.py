@@ -115,9 +115,9 @@ def judge(evidence: Evidence) -> Verdict:
     The difference d of our mean over n seeds from the printed number, a mean over k runs (one where the paper names
     no number), has the standard error sqrt(s^2 (1/k + 1/n) + u^2), with s the spread over seeds and
     u^2 = slack^2 / 3, the variance of a rounding error that lies anywhere within the slack (half a unit of the last
-    printed decimal, more where the print was rounded more than once). With t of its degrees of freedom at 95 %, reproduced is
-    d +- t SE inside the margin, refuted is d +- t SE wholly beyond it, each wrong in about 5 % of cases where the
-    true difference is the margin; everything else is undecided (Schuirmann 1987).
+    printed decimal, more where the print was rounded more than once). With t of its degrees of freedom at 95 %,
+    reproduced is d +- t SE inside the margin, refuted is d +- t SE wholly beyond it, each wrong in about 5 % of
+    cases where the true difference is the margin; everything else is undecided (Schuirmann 1987).
     """
     if not evidence.values:
         word, reason = evidence.absent or ("not run", "no run")

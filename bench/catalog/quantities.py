@@ -59,8 +59,8 @@ class PrintedQuantity(Quantity):
     With a null estimator it is the system's only one. ``better`` says which side of the print is the better one;
     ``margin`` how far a number may lie from a printed one and be the same, in the unit of the print (null: the median
     difference of the pairs printed in that column). ``rounding``: how far rounding can have moved a printed number, in
-    the unit of the print, where it was rounded more than once (null: half a unit of the last decimal). ``missing`` says why nothing is measured here that repeats it; its
-    metric is then a name of the print's own.
+    the unit of the print, where it was rounded more than once (null: half a unit of the last decimal). ``missing``
+    says why nothing is measured here that repeats it; its metric is then a name of the print's own.
     """
 
     decimals: int = Field(ge=0)

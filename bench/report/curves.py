@@ -103,11 +103,12 @@ def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]
         above = sigma.get("above") or 0
         yield histogram_figure(
             f"{slug}-sigma",
-            {SIGMA: (sigma["edges"], sigma["counts"])},
+            {SIGMA: (with_above(sigma["edges"]), [*sigma["counts"], above])},
             f"Standard deviations {SIGMA} of the posterior, all test texts and dimensions, in "
             f"{len(sigma['counts'])} buckets on (0, 1); {above} lie above 1.",
             SIGMA,
             "count",
+            beyond=True,
         )
     if isinstance(units, Mapping) and units.get("kl"):
         yield bar_figure(f"{slug}-unit-kl", units["kl"], "KL of each latent dimension.", "nats")
@@ -187,6 +188,11 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
     return [picture for picture in pictures if picture is not None]
 
 
+def with_above(edges: Sequence[float]) -> list[float]:
+    """The edges of a histogram, and a bucket for all above it, a tenth as wide as the others together."""
+    return [*edges, edges[-1] + (edges[-1] - edges[0]) / 10]
+
+
 def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
     """A histogram of the posterior's standard deviations for each system that has them, all seeds together."""
     pictures = []
@@ -203,8 +209,10 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
             f"{title}: standard deviations {SIGMA} of the posterior, all test texts and dimensions{seeds}, in "
             f"{len(counts)} buckets on (0, 1); {above / total:.2%} lie above 1."
         )
-        outline = {title: (sigmas[0]["edges"], (100 * counts / total).tolist())}
-        pictures.append(histogram_figure(f"{slug}-sigma-{number}", outline, caption, SIGMA, "percent"))
+        heights = [*(100 * counts / total).tolist(), 100 * above / total]
+        outline = {title: (with_above(sigmas[0]["edges"]), heights)}
+        name = f"{slug}-sigma-{number}"
+        pictures.append(histogram_figure(name, outline, caption, SIGMA, "percent", beyond=True))
     return pictures
 
 
