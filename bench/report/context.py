@@ -17,7 +17,7 @@ from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.tables import table_view
 from bench.catalog.catalog import Catalog
-from bench.planning.plan import Plan, others
+from bench.planning.plan import Plan, others, systems_of
 from bench.report import describe
 from bench.store.records import CorpusRecord, Origin, Records, RunRecord, run_names
 
@@ -34,12 +34,26 @@ def gather(catalog: Catalog, plan: Plan, results: Path, *, partial: bool = False
     left = {
         run.name for run in records.runs if run.name in more and run.origin == "own" and not _current(run)
     }
-    runs = [run for run in records.runs if run.origin != "own" or run.name not in left]
+    runs = in_order(catalog, [run for run in records.runs if run.origin != "own" or run.name not in left])
     places = {run.parts[1:3] for run in runs}
     corpora = [corpus for corpus in records.corpora if (corpus.paper, corpus.corpus) in places]
     unplanned = [*records.unplanned, *sorted(left)]
     found = replace(records, runs=runs, corpora=corpora, unplanned=unplanned)
     return Material(catalog, plan, found, results, partial)
+
+
+def in_order(catalog: Catalog, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs of a setting in the order of their paper's tables, so that a baseline stands before its twin."""
+    settings = list(dict.fromkeys(run.group[:4] for run in runs))
+    return sorted(
+        runs, key=lambda run: (settings.index(run.group[:4]), place(catalog, run.parts[1], run.parts[3]))
+    )
+
+
+def place(catalog: Catalog, paper: str, system: str) -> int:
+    """Where a system first stands in the tables of a paper; at the end if it does not."""
+    printed = systems_of(catalog, paper) if paper in catalog.papers else []
+    return printed.index(system) if system in printed else len(printed)
 
 
 def _current(run: RunRecord) -> bool:

@@ -15,9 +15,8 @@ from bench.analysis.verdict import MOST_SEEDS
 from bench.corpora.entry import SAID
 from bench.metrics.definitions import base
 from bench.metrics.measures import definitions, on_list
-from bench.planning.plan import systems_of
 from bench.report import curves, describe, estimators
-from bench.report.context import Group, Material, slug
+from bench.report.context import Group, Material, place, slug
 from bench.report.export import relative
 from bench.report.figures import SERIES, Line, Picture, dot_figure, line_figure
 from bench.store.changes import flat
@@ -94,14 +93,8 @@ def all_systems(material: Material) -> dict[str, Any]:
 
 def _declared(material: Material, group: Group) -> tuple[Any, ...]:
     """Papers as they were asked for, then systems as their tables print them, then what is most expensive."""
-    paper, system = group[2], group[4]
     papers = [*material.papers, *material.unknown_papers]
-    order = systems_of(material.catalog, paper) if paper in material.papers else []
-    return (
-        papers.index(paper),
-        order.index(system) if system in order else len(order),
-        material.cost(group[:4]),
-    )
+    return papers.index(group[2]), place(material.catalog, group[2], group[4]), material.cost(group[:4])
 
 
 def definition(metric: str, estimator: str) -> str:

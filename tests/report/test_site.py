@@ -405,6 +405,14 @@ def test_a_later_slice_keeps_the_runs_of_an_earlier_one(results: Any, catalog: C
     assert material.records.unplanned == [next(iter(earlier.runs))]
 
 
+def test_a_baseline_stands_before_its_twin(results: Any, catalog: Catalog, one: Plan) -> None:
+    """Published runs are found in the order of their folders' names."""
+    for system in ("coupled-vae", "vae"):
+        results.run(f"paper/coupled-vae/ptb/{system}/seed0", origin="published/runs")
+    material = gather(catalog, one, results.root)
+    assert [group[4] for group in material.groups] == ["vae", "coupled-vae"]
+
+
 def test_a_failed_build_leaves_the_old_report(
     results: Any, catalog: Catalog, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
