@@ -25,14 +25,16 @@ SAMPLES = 3  # of each system beside the others, as many as the paper prints
 
 
 def standing(material: Material, name: str) -> dict[str, Any]:
-    """The verdicts of a paper's printed cells, table by table and corpus by corpus."""
+    """The verdicts of a paper's printed cells by table and corpus; corpora without runs are one line."""
     paper = material.catalog.paper(name)
     views = _printed(material, name)
     lines = []
     for view in (view for view in views if view.counts):  # a table of ours alone has nothing to stand beside
-        for corpus in view.corpora:
-            cells = [c[0] for row in view.rows for c in row.cells if c[0].corpus == corpus]
-            lines.append((view, corpus, [c for c in cells if c.reported is not None]))
+        groups = [(part, [corpus]) for part in view.parts if not part.idle for corpus in part.corpora]
+        groups += [(part, part.corpora) for part in view.parts if part.idle]
+        for part, corpora in groups:
+            cells = [c[0] for row in part.rows for c in row.cells if c[0].corpus in corpora]
+            lines.append((view, corpora, [c for c in cells if c.reported is not None]))
     totals: Counter[str] = Counter()
     for view in views:
         totals.update(view.counts)
