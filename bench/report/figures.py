@@ -273,12 +273,12 @@ def _log_scale(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PLAIN)
     low, high = axes.get_ylim()
     decades = math.log10(high / low) if low > 0 else math.inf
-    axes.yaxis.set_minor_formatter(_between(decades) if decades < 1.2 else NullFormatter())
+    axes.yaxis.set_minor_formatter(_between(decades) if decades < 2.2 else NullFormatter())
 
 
 def _between(decades: float) -> FuncFormatter:
     """The numbers at marks between powers of ten: all over a short range, over a longer one they would collide."""
-    first_digits = "23456789" if decades < 0.5 else "235"
+    first_digits = "23456789" if decades < 0.5 else "235" if decades < 1.2 else "3"
     return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in first_digits else "")
 
 
