@@ -372,9 +372,8 @@ def by_cell(cells: Iterable[Cell]) -> list[list[Cell]]:
         found.setdefault((cell.table, cell.row, cell.corpus, cell.metric), []).append(cell)
     for sources in found.values():
         sources.sort(key=_rank)
-        del sources[
-            next((i for i, s in enumerate(sources) if i and _rank(s) == len(ORIGINS)), len(sources)) :
-        ]
+        empty = (i for i, source in enumerate(sources) if i and _rank(source) == len(ORIGINS))
+        del sources[next(empty, len(sources)) :]
     return list(found.values())
 
 
