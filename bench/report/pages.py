@@ -26,7 +26,7 @@ def index(material: Material) -> dict[str, Any]:
     published = [run for run in material.records.runs if run.origin == "published"]
     return {
         "plan": material.plan,
-        "states": Counter(run.state for run in own),
+        "states": Counter(sorted(run.state for run in own)),
         "own": own,
         "more": sum(run.name not in material.plan.runs for run in own),
         "published": published,

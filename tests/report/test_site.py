@@ -392,17 +392,17 @@ def test_a_later_slice_keeps_the_runs_of_an_earlier_one(results: Any, catalog: C
     """Those that the catalog asks for now: one of other settings is counted, and not shown."""
     asked = {"tier": "demo", "corpora": ("generated-clear",), "systems": ("vae", "coupled-vae")}
     earlier = make_plan(catalog, Request.model_validate(asked | {"papers": ("coupled-vae",)}))
+    stale, current = earlier.runs
     results.corpus(corpus="generated-clear")
     for name in (*earlier.runs, *one.runs):
         results.run(name)
-    changed = results.root / "runs" / next(iter(earlier.runs)) / "run.json"
+    changed = results.root / "runs" / stale / "run.json"
     content = json.loads(changed.read_text())
     content["settings"]["training"]["steps"] += 1
     write_json(changed, content)
     material = gather(catalog, one, results.root)
-    current = next(reversed(earlier.runs))
     assert {run.name for run in material.records.runs} == {*one.runs, current}
-    assert material.records.unplanned == [next(iter(earlier.runs))]
+    assert material.records.unplanned == [stale]
 
 
 def test_a_baseline_stands_before_its_twin(results: Any, catalog: Catalog, one: Plan) -> None:
