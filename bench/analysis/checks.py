@@ -10,7 +10,6 @@ from statistics import fmean, stdev
 from bench.analysis.numbers import DASH, fixed, metric_name, significant
 from bench.analysis.pairs import Pairing, Term
 from bench.analysis.tables import row_name
-from bench.analysis.verdict import half_unit
 from bench.catalog.audits import Audit, CheckName
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
@@ -63,7 +62,7 @@ def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
 def _printed_information(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
     """Printed mutual information that exceeds the printed mean KL by more than both can be rounded."""
     kl = {_row(number): number.value for number in reversed(paper.reported) if number.metric == "kl"}
-    slack = half_unit(paper.quantities["mi"].decimals) + half_unit(paper.quantities["kl"].decimals)
+    slack = paper.quantities["mi"].slack + paper.quantities["kl"].slack
     pairs = [(n, kl[_row(n)]) for n in paper.reported if n.metric == "mi" and _row(n) in kl]
     above = [(number, value) for number, value in pairs if number.value - value > slack]
     rows = tuple((_row_name(catalog, number), _mi_cells(number, value, paper)) for number, value in above)
@@ -131,7 +130,7 @@ def _printed_triangle(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
             continue
         values = [part.value for part in parts if part is not None]
         whole, decimals = number.value, paper.quantities[WHOLE].decimals
-        impossible = whole - sum(values) > 3 * half_unit(decimals)
+        impossible = whole - sum(values) > 3 * paper.quantities[WHOLE].slack
         broken += impossible
         shown = [Cell(fixed(value, decimals), value) for value in (*values, sum(values), whole)]
         rows.append((_row_name(catalog, number), (*shown[:3], replace(shown[3], marked=impossible))))

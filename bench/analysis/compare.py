@@ -83,6 +83,7 @@ class Cell:
     margin_from: str = ""
     seeds_needed: int | None = None
     older: str = ""
+    rounding: float | None = None
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,7 @@ def _cell(
             spread=replace(common, variance=common.variance * factor**2) if common else None,
             printed_runs=(reported.n if reported else None) or 1,
             limits=_limits(first, factor),
+            slack=quantity.rounding,
         )
     )
     mean = sum(values) / len(values) if values else None
@@ -291,6 +293,7 @@ def _cell(
         margin_from=place.margin.source if place.margin else "",
         seeds_needed=result.seeds_needed,
         older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
+        rounding=quantity.rounding if reported else None,
     )
 
 
@@ -369,9 +372,8 @@ def by_cell(cells: Iterable[Cell]) -> list[list[Cell]]:
         found.setdefault((cell.table, cell.row, cell.corpus, cell.metric), []).append(cell)
     for sources in found.values():
         sources.sort(key=_rank)
-        del sources[
-            next((i for i, s in enumerate(sources) if i and _rank(s) == len(ORIGINS)), len(sources)) :
-        ]
+        empty = (i for i, source in enumerate(sources) if i and _rank(source) == len(ORIGINS))
+        del sources[next(empty, len(sources)) :]
     return list(found.values())
 
 

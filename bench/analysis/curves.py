@@ -42,17 +42,22 @@ def points(record: RunRecord, name: str, column: Column) -> tuple[Sequence[float
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve that papers draw and make claims about, recorded at each validation."""
+    """A curve that papers draw and make claims about: recorded at each validation, or of the training batches."""
 
     name: str
     column: Column
+    table: str = VALIDATION
+
+    def points(self, run: RunRecord) -> tuple[Sequence[float], Sequence[float]]:
+        """Steps and values of a run, for the figure and for the claims about it."""
+        return points(run, self.table, self.column)
 
 
 # The released code averages squared norms in training mode; so do these.
 CURVES: dict[CurveName, Curve] = {
     "reconstruction-gradient": Curve("squared gradient norm of the reconstruction", reconstruction_gradient),
     "regulariser-gradient": Curve("squared gradient norm of the regulariser", "grad_norm_reg_squared"),
-    "weighted-kl": Curve("KL times its weight", weighted_kl),
+    "weighted-kl": Curve("KL times its weight", weighted_kl, TRAINING),
     "signal-sensitivity": Curve("squared ∂h/∂e over squared h", "signal_sensitivity_squared"),
     "kl": Curve("KL", "kl"),
     "kl-weight": Curve("weight of the KL", "kl_weight"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from bench.metrics.measures import metrics
@@ -27,6 +28,12 @@ def fixed(value: float | None, decimals: int, *, signed: bool = False) -> str:
     text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
     zero = not text.strip("+-0.")
     return (text.lstrip("+-") if zero else text).replace("-", MINUS)
+
+
+def decimals_of(values: Iterable[float | None], least: int, most: int = 8) -> int:
+    """Decimals for numbers that stand together: at least so many, more until the largest shows two digits."""
+    size = max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
+    return max(least, min(1 - math.floor(math.log10(size)), most)) if size else least
 
 
 def visible(value: float | None, decimals: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bench.analysis.curves import CURVES, VALIDATION, points
+from bench.analysis.curves import CURVES
 from bench.analysis.findings import FACTOR, Finding, decide
 from bench.analysis.pairs import Pairing
 from bench.analysis.statistics import Difference, Values, difference
@@ -52,7 +52,8 @@ def shape_findings(asked: Shape, pairing: Pairing) -> Iterator[Finding]:
     """How far the curve rises or falls, by seed: differences of logarithms, shown as factors."""
     runs = {run.seed: run for run in pairing.runs.get(asked.system, ())}
     curves = {seed: values for seed, run in runs.items() if (values := curve(run, asked)) is not None}
-    name = f"{pairing.title(asked.system)}: {CURVES[asked.curve].name}"
+    drawn = CURVES[asked.curve]
+    name = f"{pairing.title(asked.system)}: {drawn.name}"
     for change, where, above, threshold in SHAPES[asked.shape]:
         during = ", while the weight rises" if asked.during == "annealing" else ""
         what = f"{name}, {where}{during}"
@@ -68,16 +69,17 @@ def shape_findings(asked: Shape, pairing: Pairing) -> Iterator[Finding]:
             systems=(asked.system,),
             difference=_factors(logs),
             unit=FACTOR,
-            estimator="validation",
-            files=tuple(runs[seed].folder / VALIDATION for seed in curves),
+            estimator=drawn.table.removesuffix(".parquet"),
+            files=tuple(runs[seed].folder / drawn.table for seed in curves),
         )
 
 
 def curve(run: RunRecord, asked: Shape) -> Values | None:
     """The curve's positive values, smoothed by a running median of three; None with fewer than three."""
-    steps, values = points(run, VALIDATION, CURVES[asked.curve].column)
+    drawn = CURVES[asked.curve]
+    steps, values = drawn.points(run)
     if asked.during == "annealing":
-        table = run.tables.get(VALIDATION)
+        table = run.tables.get(drawn.table)
         if table is None or "kl_weight" not in table:
             return None
         weight = table["kl_weight"].to_numpy(dtype=np.float64)

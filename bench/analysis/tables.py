@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Any
 
 from bench.analysis import findings
 from bench.analysis.compare import EXCESS, Cell, by_cell, printed_counts
-from bench.analysis.numbers import metric_name
+from bench.analysis.numbers import decimals_of, metric_name
 from bench.analysis.verdict import MEANINGS, Word
 from bench.catalog.papers import Paper
 from bench.catalog.tables import PrintedTable
@@ -38,13 +38,14 @@ ARROWS = {"lower": "↓", "higher": "↑", None: ""}
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity on one corpus."""
+    """One quantity on one corpus; all of our numbers in it are shown with the same ``decimals``."""
 
     corpus: str
     metric: str
     name: str
     arrow: str
     unit: str
+    decimals: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,40 @@ class TableView:
     reference: dict[str, float]
     csv: str
     printed: bool
+
+    @property
+    def parts(self) -> list[TableView]:
+        """The corpora of which there are runs, then those of which there are none; no part is empty."""
+        idle = {corpus for corpus in self.corpora if not any(map(_ran, self._of([corpus])))}
+        groups = ([c for c in self.corpora if c not in idle], [c for c in self.corpora if c in idle])
+        return [self._part(group) for group in groups if group]
+
+    @property
+    def idle(self) -> bool:
+        """Whether there are no runs of any of its cells."""
+        return not any(map(_ran, self._of(self.corpora)))
+
+    @property
+    def incomparable(self) -> list[str]:
+        """Why numbers of it have no verdict, each reason once."""
+        shown = self._of(self.corpora)
+        return list(dict.fromkeys(cell.reason for cell in shown if cell.verdict == "not comparable"))
+
+    def _of(self, corpora: Sequence[str]) -> list[Cell]:
+        cells = [cell for row in self.rows for sources in row.cells for cell in sources]
+        return [cell for cell in cells if cell.corpus in corpora]
+
+    def _part(self, corpora: list[str]) -> TableView:
+        columns = [column for column in self.columns if column.corpus in corpora]
+        rows = [
+            replace(row, cells=[sources for sources in row.cells if sources[0].corpus in corpora])
+            for row in self.rows
+        ]
+        return replace(self, corpora=corpora, columns=columns, rows=rows)
+
+
+def _ran(cell: Cell) -> bool:
+    return cell.measured is not None or cell.verdict == "failed"
 
 
 def legend() -> list[dict[str, str]]:
@@ -123,19 +158,19 @@ def table_view(
 
 def _columns(paper: Paper, table: PrintedTable, cells: Sequence[Cell]) -> list[Column]:
     """The columns of the cells; the unit is that of the first cell that has one."""
-    found: dict[tuple[str, str], Column] = {}
+    found: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        key = cell.corpus, cell.metric
-        if key not in found or (cell.unit and not found[key].unit):
-            found[key] = _column(paper, table, cell)
-    return list(found.values())
+        found.setdefault((cell.corpus, cell.metric), []).append(cell)
+    return [_column(paper, table, of_column) for of_column in found.values()]
 
 
-def _column(paper: Paper, table: PrintedTable, cell: Cell) -> Column:
+def _column(paper: Paper, table: PrintedTable, cells: Sequence[Cell]) -> Column:
+    cell = next((cell for cell in cells if cell.unit), cells[0])
+    decimals = decimals_of((one.measured for one in cells), max(one.decimals for one in cells))
     quantity = paper.quantity(table, cell.metric)
     better = quantity.better if quantity else "lower"
     unit = "" if cell.unit == "none" else cell.unit.removesuffix(" per text")
-    return Column(cell.corpus, cell.metric, metric_name(cell.metric), ARROWS[better], unit)
+    return Column(cell.corpus, cell.metric, metric_name(cell.metric), ARROWS[better], unit, decimals)
 
 
 def _shared_reason(cells: list[list[Cell]]) -> str:

@@ -73,6 +73,7 @@ class Margin:
 class Evidence:
     """All that a verdict rests on. ``values``: one per finished seed, in the unit and scale of the print.
 
+    ``slack``: how far rounding can have moved the printed number (None: half a unit of its last decimal);
     ``spread``: what the systems of the column have in common; ``printed_runs``: of how many runs the printed number is
     the mean; ``limits``: between which the quantity must lie; ``over_texts``: the 95 % interval over texts of a single
     run, for display.
@@ -89,6 +90,7 @@ class Evidence:
     absent: tuple[Word, str] | None = None
     incomparable: str | None = None
     limits: Limits = (None, None)
+    slack: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,10 @@ def judge(evidence: Evidence) -> Verdict:
 
     The difference d of our mean over n seeds from the printed number, a mean over k runs (one where the paper names
     no number), has the standard error sqrt(s^2 (1/k + 1/n) + u^2), with s the spread over seeds and
-    u^2 = (unit of the last printed decimal)^2 / 12. With t of its degrees of freedom at 95 %, reproduced is
-    d +- t SE inside the margin, refuted is d +- t SE wholly beyond it, each wrong in about 5 % of cases where the
-    true difference is the margin; everything else is undecided (Schuirmann 1987).
+    u^2 = slack^2 / 3, the variance of a rounding error that lies anywhere within the slack (half a unit of the last
+    printed decimal, more where the print was rounded more than once). With t of its degrees of freedom at 95 %,
+    reproduced is d +- t SE inside the margin, refuted is d +- t SE wholly beyond it, each wrong in about 5 % of
+    cases where the true difference is the margin; everything else is undecided (Schuirmann 1987).
     """
     if not evidence.values:
         word, reason = evidence.absent or ("not run", "no run")
@@ -131,15 +134,10 @@ def judge(evidence: Evidence) -> Verdict:
     return Verdict(word, reason, low, high, interval, needed)
 
 
-def half_unit(decimals: int) -> float:
-    """Half a unit of the last printed decimal."""
-    return 0.5 * 10.0**-decimals
-
-
 def half_width(evidence: Evidence, spread: Spread, seeds: int) -> float:
     """Half of the 90 % interval of our mean over so many seeds minus the printed number."""
-    rounding = 10.0 ** (-2 * evidence.decimals) / 12
-    error = math.sqrt(spread.variance * (1 / seeds + 1 / evidence.printed_runs) + rounding)
+    slack = 0.5 * 10.0**-evidence.decimals if evidence.slack is None else evidence.slack
+    error = math.sqrt(spread.variance * (1 / seeds + 1 / evidence.printed_runs) + slack**2 / 3)
     return float(stats.t.ppf(1 - ERROR, spread.freedom)) * error
 
 

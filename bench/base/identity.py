@@ -20,7 +20,7 @@ from bench.base.files import stable_hash
 from bench.base.registry import NONE, SINGLE, lookup
 from bench.base.text_rules import TextRules
 
-STAGES = {"prepare": 1, "train": 1, "evaluate": 1, "report": 1}
+STAGES = {"prepare": 1, "train": 1, "evaluate": 1, "report": 2}
 
 Versions = Mapping[str, int]
 

@@ -58,19 +58,26 @@ class PrintedQuantity(Quantity):
 
     With a null estimator it is the system's only one. ``better`` says which side of the print is the better one;
     ``margin`` how far a number may lie from a printed one and be the same, in the unit of the print (null: the median
-    difference of the pairs printed in that column). ``missing`` says why nothing is measured here that repeats it; its
-    metric is then a name of the print's own.
+    difference of the pairs printed in that column). ``rounding``: how far rounding can have moved a printed number, in
+    the unit of the print, where it was rounded more than once (null: half a unit of the last decimal). ``missing``
+    says why nothing is measured here that repeats it; its metric is then a name of the print's own.
     """
 
     decimals: int = Field(ge=0)
     better: Direction | None = None
     margin: float | None = Field(None, gt=0)
+    rounding: float | None = Field(None, gt=0)
     missing: str | None = Field(None, min_length=1)
 
     @property
     def measured(self) -> bool:
         """Whether it names something that is measured here."""
         return self.missing is None
+
+    @property
+    def slack(self) -> float:
+        """How far rounding can have moved a printed number, in the unit of the print."""
+        return self.rounding if self.rounding is not None else 0.5 * 10.0**-self.decimals
 
 
 def estimators(metric: str) -> list[str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.analysis.compare import Cell, measured_elsewhere
-from bench.analysis.numbers import fixed, visible
+from bench.analysis.numbers import fixed
 from bench.analysis.tables import SIGNS, TableView, table_view
 from bench.base.errors import BenchError, unknown
 from bench.catalog.catalog import Catalog
@@ -82,13 +82,13 @@ def _print_view(console: Console, material: Material, corpus: str, view: TableVi
         label = " ".join(filter(None, (row.label, row.setting)))
         cells = {(s.metric, s.origin, s.tier): s for sources in row.cells for s in sources}
         for origin, tier in dict.fromkeys((origin, tier) for _, origin, tier in cells):
-            of_source = [cells.get((column.metric, origin, tier)) for column in view.columns]
+            of_source = [(cells.get((c.metric, origin, tier)), c.decimals) for c in view.columns]
             source = f"{origin} {tier}" if tier else ""
             if console.is_terminal:
-                stacked = (Text("\n").join(_numbers(cell)) for cell in of_source)
+                stacked = (Text("\n").join(_numbers(*one)) for one in of_source)
                 rows.append((Text(f"{label}\n").append(source, "dim"), *stacked))
             else:
-                rows.append((corpus, label, source, *(part for c in of_source for part in _numbers(c))))
+                rows.append((corpus, label, source, *(part for one in of_source for part in _numbers(*one))))
     if console.is_terminal:
         title = f"{view.heading}: {material.corpus_title(corpus)}"
         console.print(Text(title, "bold"), highlight=False)
@@ -99,13 +99,13 @@ def _print_view(console: Console, material: Material, corpus: str, view: TableVi
         print_grid(console, rows, ("corpus", "row", "runs", *header))
 
 
-def _numbers(cell: Cell | None) -> tuple[Text, Text, Text]:
+def _numbers(cell: Cell | None, decimals: int) -> tuple[Text, Text, Text]:
     """Ours, the printed number and the verdict of one cell; nothing where this source has no such cell."""
     if cell is None:
         return Text(), Text(), Text()
     sign, css = SIGNS[cell.verdict]
     return (
-        Text(visible(cell.measured, cell.decimals), "bold"),
+        Text(fixed(cell.measured, decimals), "bold"),
         Text(fixed(cell.reported, cell.decimals)),
         Text(f"{sign} {cell.verdict}", VERDICT_STYLES[css]),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,16 @@ def with_starts(catalog: Catalog, plan: Plan) -> Plan:
             runs[start] = find_run(catalog, start, plan.request.settings)
             waiting.append(runs[start])
     return Plan(plan.request, runs)
+
+
+def others(catalog: Catalog, plan: Plan, names: Iterable[str]) -> dict[str, RunSettings]:
+    """What the catalog now asks of runs that the plan does not name, by ``names``; without those it does not know."""
+    found = {}
+    for name in names:
+        if name not in plan.runs:
+            with contextlib.suppress(BenchError):
+                found[name] = find_run(catalog, name, plan.request.settings)
+    return found
 
 
 def _runs_of(catalog: Catalog, request: Request, paper: str) -> Iterator[RunSettings]:

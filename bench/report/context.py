@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,54 @@ from typing import Any
 from bench.analysis import audits, claims
 from bench.analysis.audits import Audited
 from bench.analysis.compare import ORIGINS, PAPER_TIER, Cell, compare, measured_elsewhere
+from bench.analysis.external import all_records
 from bench.analysis.known import ATTRIBUTE, Known, known
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.questions import Answered, answered
 from bench.analysis.tables import table_view
 from bench.catalog.catalog import Catalog
-from bench.planning.plan import Plan
+from bench.planning.plan import Plan, others, systems_of
 from bench.report import describe
-from bench.store.records import CorpusRecord, Origin, Records, RunRecord
+from bench.store.records import CorpusRecord, Origin, Records, RunRecord, run_names
 
 Group = tuple[Origin, str, str, str, str]  # origin, tier, paper, corpus, system
+
+
+def gather(catalog: Catalog, plan: Plan, results: Path, *, partial: bool = False) -> Material:
+    """What lies in a results folder: the runs of the plan, and those others that are what the catalog asks for now.
+
+    A report of one slice so keeps the runs of an earlier one. Runs of other settings or versions are not shown.
+    """
+    more = others(catalog, plan, run_names(results / "runs"))
+    records = all_records(catalog, results, {**plan.runs, **more})
+    left = {
+        run.name for run in records.runs if run.name in more and run.origin == "own" and not _current(run)
+    }
+    runs = in_order(catalog, [run for run in records.runs if run.origin != "own" or run.name not in left])
+    places = {run.parts[1:3] for run in runs}
+    corpora = [corpus for corpus in records.corpora if (corpus.paper, corpus.corpus) in places]
+    unplanned = [*records.unplanned, *sorted(left)]
+    found = replace(records, runs=runs, corpora=corpora, unplanned=unplanned)
+    return Material(catalog, plan, found, results, partial)
+
+
+def in_order(catalog: Catalog, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs of a setting in the order of their paper's tables, so that a baseline stands before its twin."""
+    settings = list(dict.fromkeys(run.group[:4] for run in runs))
+    return sorted(
+        runs, key=lambda run: (settings.index(run.group[:4]), place(catalog, run.parts[1], run.parts[3]))
+    )
+
+
+def place(catalog: Catalog, paper: str, system: str) -> int:
+    """Where a system first stands in the tables of a paper; at the end if it does not."""
+    printed = systems_of(catalog, paper) if paper in catalog.papers else []
+    return printed.index(system) if system in printed else len(printed)
+
+
+def _current(run: RunRecord) -> bool:
+    return run.state in ("finished", "diverged", "failed")
 
 
 @dataclass(frozen=True)

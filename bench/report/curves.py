@@ -103,11 +103,12 @@ def _posterior(slug: str, histograms: Mapping[str, object]) -> Iterable[Picture]
         above = sigma.get("above") or 0
         yield histogram_figure(
             f"{slug}-sigma",
-            {SIGMA: (sigma["edges"], sigma["counts"])},
+            {SIGMA: (with_above(sigma["edges"]), [*sigma["counts"], above])},
             f"Standard deviations {SIGMA} of the posterior, all test texts and dimensions, in "
             f"{len(sigma['counts'])} buckets on (0, 1); {above} lie above 1.",
             SIGMA,
             "count",
+            beyond=True,
         )
     if isinstance(units, Mapping) and units.get("kl"):
         yield bar_figure(f"{slug}-unit-kl", units["kl"], "KL of each latent dimension.", "nats")
@@ -131,7 +132,6 @@ class Panel:
     caption: str
     y: str
     log: bool = False
-    table: str = VALIDATION
 
 
 PANELS: dict[CurveName, Panel] = {
@@ -153,7 +153,6 @@ PANELS: dict[CurveName, Panel] = {
     "weighted-kl": Panel(
         f"KL of the training batches {TIMES} the weight that it has at the step.",
         f"weight {TIMES} KL, {NATS}",
-        table=TRAINING,
     ),
     "kl": Panel("KL of posterior and prior on the validation split.", NATS),
     "kl-weight": Panel("Weight of the KL at each validation.", "weight"),
@@ -162,7 +161,7 @@ PANELS: dict[CurveName, Panel] = {
 OVERLAID: dict[str, tuple[str, Column, str, str]] = {
     "nll": (VALIDATION, "nll", "NLL on the validation split.", NATS),
     "kl": (VALIDATION, "kl", "KL on the validation split.", NATS),
-    "weighted-kl": (VALIDATION, weighted_kl, f"KL {TIMES} its weight, on the validation split.", NATS),
+    "weighted-kl": (TRAINING, weighted_kl, f"KL of the training batches {TIMES} its weight.", NATS),
     "rate": (TRAINING, "learning_rate", "Learning rate.", "learning rate"),
 }
 Systems = Mapping[str, Sequence[RunRecord]]  # by title
@@ -173,7 +172,7 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
     pictures = []
     for name in panels:
         panel = PANELS[name]
-        lines = _over_each_other(systems, panel.table, CURVES[name].column)
+        lines = _over_each_other(systems, CURVES[name].table, CURVES[name].column)
         legend: Literal["below", True] = "below" if len(systems) > MANY else True
         drawn = line_figure(
             f"{slug}-{name}",
@@ -187,6 +186,11 @@ def panel_figures(slug: str, systems: Systems, panels: Sequence[CurveName]) -> l
         )
         pictures.append(drawn)
     return [picture for picture in pictures if picture is not None]
+
+
+def with_above(edges: Sequence[float]) -> list[float]:
+    """The edges of a histogram, and a bucket for all above it, a tenth as wide as the others together."""
+    return [*edges, edges[-1] + (edges[-1] - edges[0]) / 10]
 
 
 def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
@@ -205,8 +209,10 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
             f"{title}: standard deviations {SIGMA} of the posterior, all test texts and dimensions{seeds}, in "
             f"{len(counts)} buckets on (0, 1); {above / total:.2%} lie above 1."
         )
-        outline = {title: (sigmas[0]["edges"], (100 * counts / total).tolist())}
-        pictures.append(histogram_figure(f"{slug}-sigma-{number}", outline, caption, SIGMA, "percent"))
+        heights = [*(100 * counts / total).tolist(), 100 * above / total]
+        outline = {title: (with_above(sigmas[0]["edges"]), heights)}
+        name = f"{slug}-sigma-{number}"
+        pictures.append(histogram_figure(name, outline, caption, SIGMA, "percent", beyond=True))
     return pictures
 
 

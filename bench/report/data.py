@@ -78,7 +78,7 @@ MEASURED: dict[str, Column] = {
     "standard_error": Column(REAL, "standard error over texts"),
     "low": Column(REAL, "lower end of the 95 % interval over texts"),
     "high": Column(REAL, "upper end of the 95 % interval over texts"),
-    "noise": Column(REAL, "noise floor: the largest difference between repeated runs, null where none was"),
+    "noise": Column(REAL, "the largest difference between repeated runs, null where none was"),
     "main": Column(TRUTH, "whether this estimator stands for the metric by default"),
     "definition": Column(TEXT, "what the number is, in words"),
     "identity": Column(TEXT, "hash of all settings of the run"),
@@ -135,7 +135,7 @@ COMPARED: dict[str, Column] = {
     "n": Column(WHOLE, "the number of runs that the paper names"),
     "marks": Column(_lists(TEXT), "what the paper marks it with: previously-reported, exact, tie"),
     "better": MEASURED["better"],
-    "noise": Column(REAL, "noise floor in the unit of the print; null where no run was repeated"),
+    "noise": Column(REAL, "difference of repeated runs in the unit of the print; null where none was"),
     "noise_from": Column(TEXT, "how many repetitions it rests on, and on which devices"),
     "margin": Column(
         REAL, "how far a number may lie from the printed one and be the same; null where unknown"
@@ -143,6 +143,9 @@ COMPARED: dict[str, Column] = {
     "margin_from": Column(TEXT, "where the margin comes from"),
     "seeds_needed": Column(WHOLE, "how many more seeds would decide; null where decided or where none would"),
     "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),
+    "rounding": Column(
+        REAL, "how far rounding can have moved the printed number; null: half a unit of its last decimal"
+    ),
 }
 
 

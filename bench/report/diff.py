@@ -19,7 +19,12 @@ from bench.report.data import CELLS, MEASUREMENTS, read_data
 GROUP = ("origin", "tier", "paper", "corpus", "system", "metric", "estimator")
 CELL = ("paper", "table", "row", "label", "setting", "corpus", "metric", "origin", "tier")
 Rows = list[dict[str, Any]]  # of a data file, as mappings from the names of its columns
-FLOOR, SEEDS, TEXTS, NONE = "noise floor", "spread over seeds", "interval over texts", "no interval"
+FLOOR, SEEDS, TEXTS, NONE = (
+    "difference of repeated runs",
+    "spread over seeds",
+    "interval over texts",
+    "no interval",
+)
 
 
 @dataclass(frozen=True)

@@ -173,9 +173,18 @@ def _differing(kinds: Sequence[Any], style: int) -> Any:
 
 
 def histogram_figure(
-    name: str, outlines: Mapping[str, tuple[Sequence[float], Sequence[float]]], caption: str, x: str, y: str
+    name: str,
+    outlines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    caption: str,
+    x: str,
+    y: str,
+    *,
+    beyond: bool = False,
 ) -> Picture:
-    """Histograms as label -> (edges, heights): one is filled, several are outlines over each other."""
+    """Histograms as label -> (edges, heights): one is filled, several are outlines over each other.
+
+    ``beyond``: the last bucket holds all above its lower edge, and its tick says so.
+    """
 
     def draw(axes: Axes) -> None:
         for index, (label, (edges, heights)) in enumerate(outlines.items()):
@@ -193,6 +202,12 @@ def histogram_figure(
         axes.set_ylim(bottom=0)
         if all(float(edge).is_integer() for edges, _ in outlines.values() for edge in edges):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if beyond:
+            edges = next(iter(outlines.values()))[0]
+            whole = [edges[0] + share * (edges[-2] - edges[0]) for share in (0, 0.25, 0.5, 0.75)]
+            middle = (edges[-2] + edges[-1]) / 2
+            axes.set_xticks([*whole, middle], [*(f"{tick:g}" for tick in whole), f"> {edges[-2]:g}"])
+            axes.axvline(edges[-2], color=INK, linewidth=0.6, linestyle=":")
         if len(outlines) > 1:
             axes.legend(loc="best")
 
@@ -258,12 +273,12 @@ def _log_scale(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PLAIN)
     low, high = axes.get_ylim()
     decades = math.log10(high / low) if low > 0 else math.inf
-    axes.yaxis.set_minor_formatter(_between(decades) if decades < 1.2 else NullFormatter())
+    axes.yaxis.set_minor_formatter(_between(decades) if decades < 2.2 else NullFormatter())
 
 
 def _between(decades: float) -> FuncFormatter:
     """The numbers at marks between powers of ten: all over a short range, over a longer one they would collide."""
-    first_digits = "23456789" if decades < 0.5 else "235"
+    first_digits = "23456789" if decades < 0.5 else "235" if decades < 1.2 else "3"
     return FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in first_digits else "")
 
 

@@ -16,11 +16,13 @@ from bench.corpora.entry import SAID
 from bench.metrics.definitions import base
 from bench.metrics.measures import definitions, on_list
 from bench.report import curves, describe, estimators
-from bench.report.context import Group, Material, slug
+from bench.report.context import Group, Material, place, slug
 from bench.report.export import relative
 from bench.report.figures import SERIES, Line, Picture, dot_figure, line_figure
 from bench.store.changes import flat
 from bench.store.records import CorpusRecord, RunRecord
+
+SENT = ("run.json", "measurements.json")  # what a report holds of a run's folder
 
 
 def corpora(material: Material) -> Iterator[tuple[CorpusRecord, dict[str, Any]]]:
@@ -66,7 +68,7 @@ def _above_entropy(material: Material, paper_name: str, corpus: str) -> Iterator
             caption = (
                 f"NLL {MINUS} entropy, {'95 % over texts' if all(r['seeds'] == 1 for r in rows) else '95 %'}; "
                 "0 is the best that any model can reach."
-                + (" Around each dot, in another colour, the noise floor." if floors else "")
+                + (" Around each dot, in another colour, how far repeated runs differ." if floors else "")
             )
             picture = dot_figure(
                 f"{slug(setting)}-above-entropy",
@@ -76,6 +78,32 @@ def _above_entropy(material: Material, paper_name: str, corpus: str) -> Iterator
                 floor=max(floors, default=None),
             )
             yield {"setting": setting, "rows": rows, "figure": picture}
+
+
+def all_systems(material: Material) -> dict[str, Any]:
+    """The pages of systems by paper and title, with the number of seeds: in the order of the paper's tables."""
+    found: dict[str, dict[str, list[tuple[Group, int]]]] = {}
+    for group in sorted(material.groups, key=lambda g: _declared(material, g)):
+        of_paper = found.setdefault(group[2], {})
+        of_paper.setdefault(material.title(group[2], group[4]), []).append(
+            (group, len(material.groups[group]))
+        )
+    return {"systems": found}
+
+
+def _declared(material: Material, group: Group) -> tuple[Any, ...]:
+    """Papers as they were asked for, then systems as their tables print them, then what is most expensive."""
+    papers = [*material.papers, *material.unknown_papers]
+    return papers.index(group[2]), place(material.catalog, group[2], group[4]), material.cost(group[:4])
+
+
+def definition(metric: str, estimator: str) -> str:
+    """What an estimator is, in words; without a metric, where all metrics that have it agree. Empty if not known."""
+    known = definitions()
+    found = [
+        d.definition for (of, name), d in known.items() if name == base(estimator) and metric in ("", of)
+    ]
+    return found[0] if len(set(found)) == 1 else ""
 
 
 def statistics(material: Material, name: str) -> dict[str, Any]:
@@ -195,5 +223,6 @@ def _origin(material: Material, run: RunRecord) -> dict[str, Any]:
         "settings": flat(run.settings) if run.settings else {},
         "command": describe.one_command(material.catalog, run),
         "folder": relative(run.folder, material.results),
+        "files": [path for name in SENT if (path := run.folder / name).is_file()],
         "ages": ages(run),
     }

@@ -7,6 +7,7 @@ decimals; what was measured keeps more digits than the page's three decimals nee
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas
 from bench.analysis.curves import TRAINING, VALIDATION, points
 from bench.analysis.numbers import metric_name
 from bench.analysis.pairs import SENTENCES
+from bench.analysis.statistics import Values, resampled_sums
 from bench.base.text_rules import TEXT
 from bench.corpora.names import text_file
 from bench.metrics.measures import definitions
@@ -39,6 +41,7 @@ def run_data(run: RunRecord, title: str) -> dict[str, Any]:
         "data": str(run.run.get("data_hash") or "")[:12],
         "curves": dict(_curves(run)),
         "texts": dict(_values(run.tables.get(SENTENCES))),
+        "resampled": dict(_resampled(run.tables.get(SENTENCES))),
         "words": _words(run.tables.get(SENTENCES)),
         "measured": {
             f"{metric_name(m.name)} ({m.estimator})": float(f"{m.value:.{MEASURED}g}")
@@ -65,12 +68,28 @@ def thinned(count: int, most: int = POINTS) -> list[int]:
 
 
 def _values(table: pandas.DataFrame | None) -> Iterator[tuple[str, list[int | None]]]:
+    for name, values in _columns(table):
+        hundredths = np.round(values * 10**DECIMALS)
+        yield name, [int(v) if np.isfinite(v) else None for v in hundredths]
+
+
+def _columns(table: pandas.DataFrame | None) -> Iterator[tuple[str, Values]]:
+    """The values per text by which runs are compared, by name."""
     named = {d.over.columns[0]: d.compared for d in definitions().values() if d.compared and d.over}
     for column, name in named.items() if table is not None else ():
         if table is not None and column in table:
-            values = table.sort_values("index")[column].to_numpy(dtype=float)
-            hundredths = np.round(values * 10**DECIMALS)
-            yield name, [int(v) if np.isfinite(v) else None for v in hundredths]
+            yield name, table.sort_values("index")[column].to_numpy(dtype=float)
+
+
+def _resampled(table: pandas.DataFrame | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Means over the resamples of the texts that all intervals of differences rest on, as 16-bit numbers."""
+    for name, values in _columns(table):
+        if len(values) and np.isfinite(values).all():
+            means = resampled_sums(values[:, None])[:, 0] / len(values)
+            mean = float(values.mean())
+            scale = float(np.abs(means - mean).max()) / (2**15 - 1) or 1.0
+            steps = np.round((means - mean) / scale).astype("<i2")
+            yield name, {"mean": mean, "scale": scale, "draws": b64encode(steps.tobytes()).decode()}
 
 
 def _words(table: pandas.DataFrame | None) -> list[int]:

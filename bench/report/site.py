@@ -13,7 +13,6 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from bench.analysis import audits, claims, findings, numbers, shapes
-from bench.analysis.external import all_records
 from bench.analysis.questions import Answered
 from bench.analysis.statistics import RESAMPLES
 from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
@@ -23,8 +22,8 @@ from bench.base.files import write_text
 from bench.base.outputs import REPORT, SUMMARY, renewing
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
-from bench.report import marked, pages, questions, reference, rundata
-from bench.report.context import Group, Material, slug
+from bench.report import marked, pages, papers, questions, reference, rundata
+from bench.report.context import Group, Material, gather, slug
 from bench.report.data import write_data
 from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
@@ -32,11 +31,15 @@ from bench.report.latex import latex_table
 from bench.report.summary import summary
 
 BIBTEX = Path("data/papers.bib")
+FILES = Path("files")  # copies of what the pages link of the results folder
+COPIED = 2**19  # bytes; of a larger file the pages name the path alone
 ASSETS = Path(__file__).parent / "assets"
 
 
 def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, partial: bool = False) -> Path:
-    """Build the report of ``plan`` from what lies in ``results`` into ``out``; returns its ``index.html``.
+    """Build the report of ``results`` into ``out``; returns its ``index.html``.
+
+    It shows the runs of ``plan`` and all others that are current. No link leads out of the folder.
 
     A build that fails or is killed leaves the old report, and what is not ours stays in any case: see
     :func:`renewing`. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
@@ -52,8 +55,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             "this folder holds the results", where=out, remedy="name a folder for the report alone"
         )
     with renewing(out, REPORT) as site:
-        material = Material(catalog, plan, all_records(catalog, results, plan.runs), results, partial)
-        Site(material, site, out).build()
+        Site(gather(catalog, plan, results, partial=partial), site).build()
     return out / "index.html"
 
 
@@ -73,10 +75,10 @@ def _known(filter_: Callable[..., str]) -> Callable[..., str]:
 
 
 class Site:
-    """Writes the pages of one report into ``folder``; links lead as from ``out``, where it will lie."""
+    """Writes the pages of one report into ``folder``, with a copy of each small file that they link."""
 
-    def __init__(self, material: Material, folder: Path, out: Path) -> None:
-        self.material, self.folder, self.out = material, folder, out
+    def __init__(self, material: Material, folder: Path) -> None:
+        self.material, self.folder = material, folder
         self.environment = Environment(
             loader=PackageLoader("bench.report"),
             autoescape=True,
@@ -102,6 +104,7 @@ class Site:
             "resamples": RESAMPLES,
             "slug": slug,
             "effect": numbers.effect,
+            "definition": reference.definition,
             "marked": marked.marked,
             "provenance_of": lambda run: f"{reference.provenance_page(run.group)}#{run.origin}-{run.name}",
             "exports": exports,
@@ -124,6 +127,8 @@ class Site:
         for found in material.questions:
             self._question(found)
         self._compare()
+        self._page("systems.html", "systems.html.j2", reference.all_systems(material))
+        self._page("corpora.html", "corpora.html.j2", {"corpora": list(material.corpora.values())})
         self._page("methods.html", "methods.html.j2", reference.methods(material))
         self._page("provenance.html", "provenance.html.j2", reference.provenance(material))
         for group, context in reference.origins(material):
@@ -132,10 +137,10 @@ class Site:
     def files(self) -> None:
         """Write what stands beside the pages for other programs: tables, claims, all data, the papers."""
         material = self.material
-        for view in pages.tables(material):
+        for view in papers.tables(material):
             self._table(view)
         for paper in material.papers:
-            ledger = pages.ledger(material, paper)
+            ledger = papers.ledger(material, paper)
             rows, path = claims.rows_of(material.claims[paper]), self.folder / ledger["csv"]
             write_rows(rows, path, material.results, claims.COLUMNS)
         write_data(material, self.folder)
@@ -167,14 +172,22 @@ class Site:
             shutil.copyfile(ASSETS / name, self.folder / "assets" / name)
 
     def _paper(self, name: str) -> None:
-        context = pages.paper(self.material, name)
-        self._page(f"papers/{name}.html", "paper.html.j2", context)
-        self._page(f"papers/{name}/claims.html", "claims.html.j2", context)
-        self._page(
-            f"papers/{name}/statistics.html", "statistics.html.j2", reference.statistics(self.material, name)
-        )
-        for found in self.material.audits[name]:
-            self._audit(name, found)
+        """A paper's first page, and one for each table, each other corpus, and each kind of finding."""
+        context, below = papers.paper(self.material, name), f"papers/{name}"
+        self._page(f"{below}.html", "paper.html.j2", context)
+        for view in context["printed"]:
+            self._page(f"{below}/{view.id}.html", "table.html.j2", context | {"view": view})
+        for found in context["elsewhere"]:
+            address = f"{below}/{slug(found['setting'])}.html"
+            self._page(address, "elsewhere.html.j2", context | {"found": found})
+        for part in ("texts", "audits", "pairs", "figures"):
+            if context[part]:
+                self._page(f"{below}/{part}.html", f"{part}.html.j2", context)
+        self._page(f"{below}/claims.html", "claims.html.j2", context)
+        tests = reference.statistics(self.material, name)
+        self._page(f"{below}/statistics.html", "statistics.html.j2", context | tests)
+        for audited in self.material.audits[name]:
+            self._audit(context, audited)
 
     def _table(self, view: TableView) -> None:
         """The files beside a table: the same cells as CSV, JSON and LaTeX."""
@@ -183,8 +196,9 @@ class Site:
         titles = {corpus: self.material.corpus_title(corpus) for corpus in view.corpora}
         write_text(path.with_suffix(".tex"), latex_table(view, titles))
 
-    def _audit(self, name: str, found: audits.Audited) -> None:
-        context = pages.audit(self.material, name, found)
+    def _audit(self, of_paper: Mapping[str, Any], found: audits.Audited) -> None:
+        name = of_paper["name"]
+        context = {**of_paper, **papers.audit(self.material, name, found)}
         for path, rows in context["csv"].items():
             write_rows(rows, self.folder / path, self.material.results)
         self._page(f"papers/{name}/audit-{found.key}.html", "audit.html.j2", context)
@@ -210,15 +224,22 @@ class Site:
             root=root,
             page=path,
             figure=figure,
-            source=lambda file: self._link(Path(file), here),
+            source=lambda file: self._copy(Path(file), here),
             system_page=self._system_page,
             corpus_page=self._corpus_page,
         )
         write_text(self.folder / path, text)
 
-    def _link(self, file: Path, here: Path) -> str:
-        """A relative address of a file of the results folder, as seen from the page."""
-        return quote(os.path.relpath(file.resolve(), (self.out / here).resolve()))
+    def _copy(self, file: Path, here: Path) -> str | None:
+        """The address, as seen from a page, of the report's copy of a file of the results folder; None if too large."""
+        results = self.material.results
+        if not file.is_relative_to(results) or not file.is_file() or file.stat().st_size > COPIED:
+            return None
+        copy = FILES / file.relative_to(results)
+        if not (self.folder / copy).exists():
+            (self.folder / copy).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, self.folder / copy)
+        return quote(os.path.relpath(copy, here))
 
     def _system_page(self, *group: str) -> str | None:
         """The page of (origin, tier, paper, corpus, system), if it has one."""

@@ -130,14 +130,14 @@ def test_how_much_is_explained_by_another_cause(catalog: Catalog) -> None:
     gain = lines["As released"].contrast.difference
     assert gain is not None
     assert gain.mean == pytest.approx(-1.0, abs=0.03)
-    explained = lines["Explained by unequal updates"]
+    explained = lines["How much all unequal updates account for"]
     assert explained.contrast.difference is not None
     assert explained.contrast.difference.mean == pytest.approx(-0.5, abs=0.03)
     assert explained.share == pytest.approx(0.5, abs=0.03)
     assert "a difference beyond texts and 3 seeds" in explained.sentence
     assert explained.sentence.endswith(" % of the first.")
     assert explained.sentence in found.groups[0].sentences
-    assert found.finding.startswith("Explained by the third update")
+    assert found.finding.startswith("How much the third update accounts for")
     assert not found.missing
     rows = list(differences_of(found))
     assert len(rows) == len(found.groups[0].lines)
@@ -174,7 +174,7 @@ def test_a_share_is_of_the_seeds_of_its_contrast(catalog: Catalog) -> None:
     (line,) = (
         line
         for line in found.groups[0].lines
-        if line.label == "Explained by unequal updates" and line.quantity.metric == "nll"
+        if line.label == "How much all unequal updates account for" and line.quantity.metric == "nll"
     )
     assert line.contrast.difference is not None
     assert line.contrast.difference.mean == pytest.approx(-0.75, abs=0.03)

@@ -137,6 +137,10 @@ def test_a_row_may_be_measured_by_another_procedure_than_the_rest(results: Any, 
     for label, estimator in (("VAE", "leave-one-out"), ("Coupled-Lagging-VAE", "like-length")):
         assert cell(cells, table="table2", label=label, metric="mi").estimator == estimator
     assert "at most 3.47" in cell(cells, table="table2", label="Lagging-VAE", metric="mi").note
+    rounding = [
+        cell(cells, table="table2", label="VAE", metric=metric).rounding for metric in ("bleu1", "mi")
+    ]
+    assert rounding == [0.112, None]  # the released script rounds BLEU three times
 
 
 def test_a_number_in_another_unit_than_the_printed_one_is_shown_and_not_judged(

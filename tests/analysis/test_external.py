@@ -11,7 +11,7 @@ from bench.analysis.external import all_records
 from bench.base.files import write_json, write_text
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
-from bench.report import pages
+from bench.report import papers
 from bench.report.context import Material
 from bench.report.site import Site
 
@@ -70,10 +70,13 @@ def test_the_report_names_it_as_external(results: Any, material: Any) -> None:
     placed(results, FILE)
     placed(results, FILE, RUN.replace("/ptb/", "/yahoo-lite/"))
     made = material()
-    site = Site(made, results.root / "site", results.root / "site")
+    site = Site(made, results.root / "site")
     site.files()
-    site._page("papers/coupled-vae.html", "paper.html.j2", pages.paper(made, "coupled-vae"))
-    page = (results.root / "site" / "papers" / "coupled-vae.html").read_text()
+    shown = papers.paper(made, "coupled-vae")
+    site._page("table.html", "table.html.j2", shown | {"view": shown["printed"][0]})
+    (other,) = (found for found in shown["elsewhere"] if found["setting"][0] == "external")
+    site._page("elsewhere.html", "elsewhere.html.j2", shown | {"found": other})
+    page = "".join((results.root / "site" / f"{name}.html").read_text() for name in ("table", "elsewhere"))
     assert "External number, external released" in page
     assert "External numbers, made by other code." in page
     assert "a released program, commit abc" in page

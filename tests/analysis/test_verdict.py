@@ -100,6 +100,19 @@ def test_a_printed_mean_over_several_runs_is_less_uncertain_than_a_single_one() 
     assert judge(evidence(margin=narrow, printed_runs=10)).word == "reproduced"
 
 
+def test_a_print_that_was_rounded_more_than_once_is_less_certain() -> None:
+    """The variance of an error anywhere within the slack r is r^2 / 3; without one, r is half a unit: 0.05."""
+    spread = Spread(0.01, 2, 1, 2)
+    plain, coarse = half_width(evidence(), spread, 3), half_width(evidence(slack=0.112), spread, 3)
+    assert half_width(evidence(slack=0.05), spread, 3) == pytest.approx(plain)
+    assert coarse**2 - plain**2 == pytest.approx(2.919985580353724**2 * (0.112**2 - 0.05**2) / 3)
+    edge = 10.5 - HALF - 0.001
+    assert [judge(evidence(reported=edge, slack=slack)).word for slack in (None, 0.112)] == [
+        "reproduced",
+        "undecided",
+    ]
+
+
 def test_runs_that_gave_one_number_decide_nothing() -> None:
     assert judge(evidence(values=[10.0, 10.0])).reason == UNKNOWN_SPREAD
 

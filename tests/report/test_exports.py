@@ -67,7 +67,7 @@ def reports(results_at: Any, catalog: Catalog, plan: Plan, tmp_path_factory: pyt
 def write(results: Any, catalog: Catalog, plan: Plan, name: str) -> None:
     """The files of a report without its pages."""
     material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
-    Site(material, results.root / name, results.root / name).files()
+    Site(material, results.root / name).files()
 
 
 def test_the_dictionary_names_every_column_and_nothing_else(reports: Path) -> None:

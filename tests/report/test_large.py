@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
-from bench.report import pages, reference
+from bench.report import pages, papers, reference
 from bench.report.context import Material
 from bench.report.site import Site
 from bench.store.records import Records, RunRecord
@@ -38,10 +38,10 @@ def test_no_page_of_500_runs_is_over_3_mib(catalog: Catalog, tmp_path: Path) -> 
         made.settings = plan.runs[made.name]
     assert len(runs) >= 500
     material = Material(catalog, plan, Records(runs, [], [], []), tmp_path, partial=False)
-    site = Site(material, tmp_path, tmp_path)
+    site = Site(material, tmp_path)
     for path, template, context in (
         ("index.html", "index.html.j2", pages.index(material)),
-        ("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae")),
+        ("papers/coupled-vae.html", "paper.html.j2", papers.paper(material, "coupled-vae")),
         ("provenance.html", "provenance.html.j2", reference.provenance(material)),
         ("methods.html", "methods.html.j2", reference.methods(material)),
         ("compare.html", "compare.html.j2", pages.compare_runs(material) | {"shown": []}),

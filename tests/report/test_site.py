@@ -24,8 +24,8 @@ from bench.base.locks import locked
 from bench.base.outputs import BUILDING, REPORT, claim
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan, Request, make_plan
-from bench.report import pages, reference
-from bench.report.context import Material
+from bench.report import pages, papers, reference
+from bench.report.context import Material, gather
 from bench.report.site import Site, build_report
 from bench.store.records import load_records
 from tests.made_up import EXACT
@@ -86,6 +86,10 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
         "methods.html",
         "provenance.html",
         "compare.html",
+        "systems.html",
+        "corpora.html",
+        "papers/coupled-vae/table1.html",
+        "papers/coupled-vae/demo-coupled-vae-generated-clear.html",
     } <= names
     for path, page in found.items():
         assert page.open == [], path
@@ -96,6 +100,7 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
             assert not parts.scheme, (path, link)
             target = Path(os.path.normpath(path.parent / unquote(parts.path)))
             assert target.exists(), (path, link)
+            assert target.is_relative_to(index.parent), (path, link)  # the folder can be sent
             if target.name == "compare.html":  # its fragment names runs
                 for choice in parse_qs(parts.fragment).values():
                     assert (target.parent / "compare" / f"{choice[0]}.js").exists(), (path, link)
@@ -107,9 +112,11 @@ def test_pages_are_whole_and_links_lead_somewhere(index: Path) -> None:
 
 
 def test_the_demo_shows_its_own_numbers(index: Path) -> None:
-    paper = (index.parent / "papers" / "coupled-vae.html").read_text()
-    for expected in ("True entropy 90.000", "13.50", "The grammar itself", "0.610", "Published measurement"):
-        assert expected in paper
+    papers = index.parent / "papers" / "coupled-vae"
+    own = (papers / "demo-coupled-vae-generated-clear.html").read_text()
+    for expected in ("True entropy 90.000", "13.50", "The grammar itself", "0.610"):
+        assert expected in own
+    assert "Published measurement" in (papers / "table1.html").read_text()
     assert (index.parent / "tables" / "demo-coupled-vae-generated-clear-table1.csv").exists()
     figures = {path.name for path in (index.parent / "figures").iterdir()}
     stem = "demo-coupled-vae-generated-clear"
@@ -122,7 +129,11 @@ def test_claims_audits_figures_and_texts_have_their_places(index: Path, catalog:
     folder = index.parent
     declared = catalog.paper("coupled-vae")
     paper = Page(folder / "papers" / "coupled-vae.html")
-    assert {"claims", "audits", "figure2", "figure5", "texts-table7", "texts-table9"} <= set(paper.ids)
+    figures, texts = (
+        Page(folder / "papers" / "coupled-vae" / f"{part}.html") for part in ("figures", "texts")
+    )
+    assert {"figure2", "figure5"} <= set(figures.ids)
+    assert {"texts-table7", "texts-table9"} <= set(texts.ids)
     claims = Page(folder / "papers" / "coupled-vae" / "claims.html")
     assert set(declared.claims) <= set(claims.ids)
     assert "one seed only; leans" in claims.text
@@ -132,9 +143,9 @@ def test_claims_audits_figures_and_texts_have_their_places(index: Path, catalog:
         ran = {"dae", "vae", "coupled-vae"}.issuperset(audit.systems)
         assert (f"coupled-vae_audit-{key} --config tier=paper seeds=0,1,2" in page.text) == (not ran)
         assert audit.title in page.text
-    assert "step {{ 3 }}" in paper.text  # a text of an interpolation
-    assert "Coupled-VAE, RQ, λm 10" in paper.text
-    assert "not run on Yelp" in paper.text
+    assert "step {{ 3 }}" in texts.text  # a text of an interpolation
+    assert "Coupled-VAE, RQ, λm 10" in figures.text + texts.text
+    assert "not run on Yelp" in figures.text
     ledger = csv_rows(folder / "tables" / "coupled-vae-claims.csv")
     assert {row["claim"] for row in ledger} == set(declared.claims)
     sources = {(row["origin"], row["tier"]) for row in ledger}
@@ -155,7 +166,7 @@ def test_the_overview_counts_every_printed_cell(index: Path) -> None:
     assert 0 < measured < printed
     assert any(c["measured"] is not None and c["origin"] == "published" for c in cells)
     assert "1 run was trained or measured by another version" in page.text
-    assert "noise floor not known" in page.text
+    assert "no run was made twice" in page.text
 
 
 def test_each_run_tells_where_it_comes_from_and_its_one_command(index: Path, plan: Plan) -> None:
@@ -175,8 +186,8 @@ def test_each_run_tells_where_it_comes_from_and_its_one_command(index: Path, pla
 
 
 def test_no_command_promises_what_a_finished_run_does_not_have(index: Path) -> None:
-    paper = (index.parent / "papers" / "coupled-vae.html").read_text()
-    cells = paper.split("<div popover")[1:]
+    folder = index.parent / "papers" / "coupled-vae"
+    cells = [cell for page in folder.glob("*.html") for cell in page.read_text().split("<div popover")[1:]]
     unmeasured = [cell for cell in cells if "</span> not measured</span>" in cell.split("<dl")[0]]
     assert unmeasured
     assert not any("--forcerun" in cell for cell in unmeasured)
@@ -198,9 +209,11 @@ def test_what_stands_first_and_who_made_it(results: Any, catalog: Catalog) -> No
     material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     assert material.corpora["coupled-vae", "ptb"].fault == ""
     assert pages.index(material)["ran_published"]["versions"] == ["a" * 40, "b" * 40]
-    shown = pages.paper(material, "coupled-vae")
+    shown = papers.paper(material, "coupled-vae")
     assert shown["elsewhere"]
-    assert shown["printed_first"]
+    addresses = [address for address, _ in shown["sections"]]
+    other = next(i for i, address in enumerate(addresses) if "yahoo-lite" in address)
+    assert addresses.index("papers/coupled-vae/table1.html") < other
 
 
 def test_own_and_published_runs_of_a_corpus_are_told_apart(results: Any, catalog: Catalog) -> None:
@@ -208,16 +221,17 @@ def test_own_and_published_runs_of_a_corpus_are_told_apart(results: Any, catalog
     plan = make_plan(catalog, Request.model_validate(asked))
     results.run("quick/coupled-vae/yahoo-lite/vae/seed0", origin="published/runs")
     material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
-    site = Site(material, results.root / "site", results.root / "site")
-    site._page("papers/coupled-vae.html", "paper.html.j2", pages.paper(material, "coupled-vae"))
+    site = Site(material, results.root / "site")
+    site._page("papers/coupled-vae.html", "paper.html.j2", papers.paper(material, "coupled-vae"))
     page = Page(results.root / "site" / "papers" / "coupled-vae.html")
     assert re.findall(r">Measured on .* \((.*)\)<", page.text) == ["quick", "quick, published"]
-    assert page.text.count("None of its runs has been measured.") == 1
+    (own, _) = papers.paper(material, "coupled-vae")["elsewhere"]
+    assert own["views"] == []
 
 
 def test_methods_and_statistics_have_their_pages(index: Path) -> None:
     methods = Page(index.parent / "methods.html")
-    assert "</sup> / √12" in methods.text
+    assert "<i>r</i> / √3" in methods.text
     assert "the share of verdicts by the true difference" in methods.text
     assert {"noise", "nll-importance-sampling-100", "attribute_information:tense-classifier"} <= set(
         methods.ids
@@ -251,8 +265,8 @@ def test_a_generated_corpus_shows_the_noise_floor(results: Any, catalog: Catalog
     material = Material(catalog, plan, load_records(results.root, plan.runs), results.root, partial=False)
     contexts = [context for _, context in reference.corpora(material)]
     own = next(found for context in contexts for found in context["above"] if found["setting"][0] == "own")
-    assert "the noise floor" in own["figure"].caption
-    site = Site(material, results.root / "site", results.root / "site")
+    assert "how far repeated runs differ" in own["figure"].caption
+    site = Site(material, results.root / "site")
     site._page("methods.html", "methods.html.j2", reference.methods(material))
     text = (results.root / "site" / "methods.html").read_text()
     assert "two kinds of device: cpu: made-up processor and cuda: made-up card" in text
@@ -305,7 +319,8 @@ def test_failures_are_shown_with_the_command(
     assert "last &lt;line&gt;" in text
     assert f"python -m bench train {vae} --corpora" in text
     assert "measurements.json: damaged JSON file" in text
-    detail = (index.parent / "papers" / "coupled-vae.html").read_text()
+    own = index.parent / "papers" / "coupled-vae" / "demo-coupled-vae-generated-clear.html"
+    detail = own.read_text()
     detail = detail[detail.index("-table1-1-generated-clear-nll-title") :]  # of the VAE, whose run failed
     detail = detail[: detail.index("</td>")]
     for part in (
@@ -371,6 +386,31 @@ def test_the_same_files_give_the_same_report(
         return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     assert build() == build()
+
+
+def test_a_later_slice_keeps_the_runs_of_an_earlier_one(results: Any, catalog: Catalog, one: Plan) -> None:
+    """Those that the catalog asks for now: one of other settings is counted, and not shown."""
+    asked = {"tier": "demo", "corpora": ("generated-clear",), "systems": ("vae", "coupled-vae")}
+    earlier = make_plan(catalog, Request.model_validate(asked | {"papers": ("coupled-vae",)}))
+    stale, current = earlier.runs
+    results.corpus(corpus="generated-clear")
+    for name in (*earlier.runs, *one.runs):
+        results.run(name)
+    changed = results.root / "runs" / stale / "run.json"
+    content = json.loads(changed.read_text())
+    content["settings"]["training"]["steps"] += 1
+    write_json(changed, content)
+    material = gather(catalog, one, results.root)
+    assert {run.name for run in material.records.runs} == {*one.runs, current}
+    assert material.records.unplanned == [stale]
+
+
+def test_a_baseline_stands_before_its_twin(results: Any, catalog: Catalog, one: Plan) -> None:
+    """Published runs are found in the order of their folders' names."""
+    for system in ("coupled-vae", "vae"):
+        results.run(f"paper/coupled-vae/ptb/{system}/seed0", origin="published/runs")
+    material = gather(catalog, one, results.root)
+    assert [group[4] for group in material.groups] == ["vae", "coupled-vae"]
 
 
 def test_a_failed_build_leaves_the_old_report(

@@ -63,7 +63,9 @@ class Tables(HTMLParser):
 
 @pytest.fixture(scope="module")
 def tables(index: Path) -> dict[str, list[list[str]]]:
-    return Tables(index.parent / "papers" / "coupled-vae.html").rows
+    folder = index.parent / "papers" / "coupled-vae"
+    names = ("table1", "demo-coupled-vae-generated-clear")
+    return {name: rows for page in names for name, rows in Tables(folder / f"{page}.html").rows.items()}
 
 
 def lines(rows: list[list[str]], columns: int) -> str:

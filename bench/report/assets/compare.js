@@ -156,18 +156,40 @@ function scatter(found, index, quantity) {
   );
 }
 
-function summary(found, index) {
+/** Means over resampled texts, the same resamples for every run: 16-bit numbers in units of `scale` around `mean`. */
+function resampled({ mean, scale, draws }) {
+  const bytes = Uint8Array.from(atob(draws), (character) => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Array.from({ length: bytes.length / 2 }, (_, i) => mean + scale * view.getInt16(2 * i, true));
+}
+
+/** The quantile of sorted values, between neighbours by a straight line. */
+function quantile(sorted, share) {
+  const place = share * (sorted.length - 1);
+  const below = Math.floor(place);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
+}
+
+/** The 95 % interval of the mean difference: a bootstrap over texts, as `bench compare` prints it. */
+function interval(first, second, quantity) {
+  const [a, b] = [first.resampled[quantity], second.resampled[quantity]];
+  if (!a || !b) return "";
+  const before = resampled(a);
+  const draws = resampled(b).map((value, i) => value - before[i]).sort((x, y) => x - y);
+  return ` [${signed(quantile(draws, 0.025), 3)}, ${signed(quantile(draws, 0.975), 3)}]`;
+}
+
+function summary(found, first, second, quantity, index) {
   const differences = found.map(({ a, b }) => b - a);
   const n = differences.length;
   const mean = differences.reduce((sum, d) => sum + d, 0) / n;
-  const variance = differences.reduce((sum, d) => sum + (d - mean) ** 2, 0) / Math.max(n - 1, 1);
-  const half = 1.96 * Math.sqrt(variance / n);
   const lower = differences.filter((d) => d < 0).length;
   return element(
     "p",
     { class: "difference" },
-    `${letter(index)} ${MINUS} A: ${signed(mean, 3)} nats per text [${signed(mean - half, 3)}, ${signed(mean + half, 3)}] ` +
-      `(mean ± 1.96 standard errors over texts; these two runs, not the two systems). ` +
+    `${letter(index)} ${MINUS} A: ${signed(mean, 3)} nats per text${interval(first, second, quantity)} ` +
+      `(95 %, a bootstrap over texts; these two runs, not the two systems). ` +
       `${letter(index)} is lower on ${lower} of ${n} texts.`,
   );
 }
@@ -219,7 +241,7 @@ function paired(runs, quantity) {
     else {
       const found = pairs(runs[0], run, quantity);
       if (!found.length) parts.push(element("p", {}, `Not both have a ${quantity} for each text.`));
-      else parts.push(summary(found, index), scatter(found, index, quantity), ...farthest(found, runs[0], index, quantity));
+      else parts.push(summary(found, runs[0], run, quantity, index), scatter(found, index, quantity), ...farthest(found, runs[0], index, quantity));
     }
   });
   return parts;
@@ -262,6 +284,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function read() {
     const asked = new URLSearchParams(location.hash.slice(1));
+    if (!location.hash) into.dataset.pair.split(" ").forEach((name, i) => name && asked.set(letter(i).toLowerCase(), name));
     form.querySelectorAll("label").forEach((label) => label.remove());
     quantity = asked.get("by") ?? "";
     for (let i = 0; i < MOST; i++) {

@@ -184,6 +184,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   document.querySelectorAll("pre.command").forEach(addCopyButton);
   document.addEventListener("toggle", nameInAddress, true);
+  addEventListener("beforeprint", () => document.querySelectorAll("details.fold, details.idle").forEach((fold) => (fold.open = true)));
   addEventListener("hashchange", openTarget);
   openTarget();
 });
