@@ -33,9 +33,8 @@ pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
 
 # The files that take a minute or more, the longest first: else a worker begins one of them when all others are done.
 LONGEST = (
-    "golden/test_golden.py",
+    "golden/test_runs.py",
     "workflow/test_demo.py",
-    "test_conformance.py",
     "workflow/test_run.py",
     "workflow/test_pack.py",
     "workflow/test_slurm.py",
