@@ -51,7 +51,7 @@ test: $(INSTALLED_TEST)
 	"$(BIN)/python" -m mypy
 	MYPYPATH=benchmarks "$(BIN)/python" -m mypy benchmarks
 	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
-	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \
 	--no-annotate --quiet --custom-compile-command "make lock"

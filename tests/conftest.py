@@ -31,6 +31,20 @@ torch.set_num_threads(1)  # at these sizes, threads wait for one another more th
 
 pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
 
+# The files that take a minute or more, the longest first: else a worker begins one of them when all others are done.
+LONGEST = (
+    "golden/test_runs.py",
+    "workflow/test_demo.py",
+    "workflow/test_run.py",
+    "workflow/test_pack.py",
+    "workflow/test_slurm.py",
+    "report/test_browser.py",
+    "training/test_update.py",
+    "workflow/test_plan.py",
+    "training/test_kills.py",
+    "training/test_no_waiting.py",
+    "training/test_resume.py",
+)
 CORPUS = "generated-tiny"
 TRAINED = ("gru-lm", "dae", "vae", "coupled-vae")
 TINY: dict[str, Any] = {
@@ -58,6 +72,12 @@ TINY: dict[str, Any] = {
         "longest": 30,
     },
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which files are given to workers."""
+    places = {str(Path(__file__).parent / file): place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(LONGEST)))
 
 
 def tiny_settings(system: str, seed: int = 0, **changes: Any) -> RunSettings:

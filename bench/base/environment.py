@@ -70,8 +70,8 @@ def cache() -> Path | None:
 
 def catalog_folders() -> tuple[Path, ...]:
     """``BENCH_CATALOG``: each folder that it names."""
-    paths = (_text("BENCH_CATALOG") or "").split(os.pathsep)
-    return tuple(Path(path) for path in paths if path)
+    text = _text("BENCH_CATALOG")
+    return tuple(Path(path) for path in text.split(os.pathsep) if path) if text else ()
 
 
 def checkpoint_seconds() -> float:

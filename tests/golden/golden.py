@@ -103,11 +103,16 @@ class World:
             self._values[paper, system] = self._made(settings)
         return self._values[paper, system]
 
-    def _made(self, settings: RunSettings) -> Values:
+    def prepared(self, settings: RunSettings) -> Path:
+        """The folder of a run's corpus."""
         name = settings.corpus
         corpus = self.corpora / settings.paper / name
         if not corpus.exists():
             prepare(CATALOG.corpus(name), {}, text_rules(CATALOG, settings.paper, name), corpus)
+        return corpus
+
+    def _made(self, settings: RunSettings) -> Values:
+        self.prepared(settings)
         with _trainers() as trainers:
             train_run(settings, self.corpora, self.runs, self.folder / "state", device="cpu", threads=1)
         found = evaluate_run(settings, self.corpora, self.runs, device="cpu", threads=1)

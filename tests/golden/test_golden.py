@@ -1,4 +1,4 @@
-"""The numbers of every system are those that they were: ``golden.py`` says which, ``make.py`` makes them again."""
+"""How golden values are kept and compared, and that they show what systems can do: ``test_runs.py`` makes them anew."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from typing import Any
 import pytest
 
 from bench.base.files import read_json
-from bench.base.settings import RunSettings
-from bench.catalog.catalog import load_catalog
-from bench.planning.plan import Request, make_plan
 from tests.declared import RUNS
 from tests.golden import golden
 from tests.golden.golden import (
-    CATALOG,
     VALUES,
     Moved,
-    World,
     explained,
     made_here,
     moved,
@@ -27,45 +22,9 @@ from tests.golden.golden import (
     read,
     settings_of,
 )
-from tests.golden.versions import advice, parts_of
 
 KEPT: dict[tuple[str, str], dict[str, Any]] = {run: read(*run)[1] for run in RUNS if path_of(*run).exists()}
 COUNTS = ("bleu2 cumulative", "bleu sacrebleu", "dist2 prior-samples", "active_units variance-of-means")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """All systems under their papers' protocols, after a few steps."""
-    return World(tmp_path_factory.mktemp("golden"))
-
-
-@pytest.mark.parametrize(("paper", "system"), RUNS)
-def test_the_numbers_of_every_system_are_the_golden_ones(paper: str, system: str, world: World) -> None:
-    terms = moved(read(paper, system)[1], world.values(paper, system), exactly=False)
-    assert not terms, explained(paper, system, terms)
-
-
-@pytest.mark.parametrize(("paper", "system"), RUNS)
-def test_where_they_were_made_they_are_the_same_bit_for_bit(paper: str, system: str, world: World) -> None:
-    made, values = read(paper, system)
-    if made != made_here():
-        pytest.skip(f"the golden values were made on {made}, this is {made_here()}")
-    terms = moved(values, world.values(paper, system), exactly=True)
-    assert not terms, explained(paper, system, terms)
-
-
-def test_a_number_that_moved_raises_a_version(world: World) -> None:
-    """After those above: what the systems that moved have in common, and which runs a higher version makes stale."""
-    terms = {run: moved(read(*run)[1], world.values(*run), exactly=False) for run in RUNS}
-    found = {run: [term.term for term in each] for run, each in terms.items() if each}
-    parts = {run: parts_of(settings_of(*run)) for run in RUNS}
-    assert not found, advice(found, parts, catalog_runs())
-
-
-def catalog_runs() -> list[RunSettings]:
-    """All runs of all tiers and papers."""
-    asked = (Request(tier=tier, papers=tuple(CATALOG.papers)) for tier in load_catalog().tiers.tiers)
-    return [run for request in asked for run in make_plan(CATALOG, request).runs.values()]
 
 
 def test_every_system_has_golden_values_and_no_other() -> None:

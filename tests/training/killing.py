@@ -11,13 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sacrebleu  # noqa: F401
+import torch._dynamo  # noqa: F401
+
+from bench.base.registry import registry
 from bench.base.settings import RunSettings
 from bench.metrics.evaluate import evaluate_run
+from bench.metrics.measures import measures
 from bench.training.run import train_run
 
 KILLS = 20
 HERE = {"device": "cpu", "threads": 1}
 Work = Callable[..., None]
+
+# All that work loads when it first needs it: else most moments would be those of a process that still imports.
+registry()
+measures()
 
 
 def train(settings: RunSettings, corpora: Path, results: Path) -> None:

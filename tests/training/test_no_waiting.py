@@ -18,6 +18,7 @@ from bench.training.update import recordable
 from tests.conftest import tiny_settings
 from tests.training.systems import BUILT, LAGGING, small
 
+WINDOW = 6  # steps, of which the rate decays after the fourth
 # What gives the processor a value, or a shape that depends on values: on a GPU each waits for all before it.
 READS = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero"}
 
@@ -56,7 +57,10 @@ def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ready(system: str, corpus: Prepared, folder: Path) -> Trainer:
-    trainer = Trainer(small(system), corpus, folder, torch.device("cpu"))
+    settings = small(system)
+    often = settings.training.model_copy(update={"log_every": WINDOW})
+    settings = settings.model_copy(update={"training": often})
+    trainer = Trainer(settings, corpus, folder, torch.device("cpu"))
     trainer.reporter.every = float("inf")
     trainer.one_step(1)
     return trainer
@@ -69,12 +73,12 @@ def test_a_step_reads_nothing_and_a_window_is_read_at_once(
 ) -> None:
     trainer = ready(system, corpus_for(system), tmp_path)
     with reads() as found:
-        for step in range(2, 10):
+        for step in range(2, WINDOW):
             trainer.one_step(step)
     said = not recordable(trainer.model, trainer.objective, trainer.procedure)  # by the part that reads
     assert bool(found) == said, found
-    trainer.one_step(10)
-    assert trainer.progress.history[0]["step"] == 10
+    trainer.one_step(WINDOW)
+    assert trainer.progress.history[0]["step"] == WINDOW
 
 
 def test_what_reads_is_noticed(corpus: Prepared, tmp_path: Path) -> None:

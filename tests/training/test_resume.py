@@ -42,13 +42,32 @@ def finished(settings: RunSettings, corpus: Prepared, folder: Path) -> Trainer:
     return trainer
 
 
+@pytest.fixture(scope="module")
+def undisturbed(
+    corpus: Prepared, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[RunSettings], Trainer]:
+    """Trains a run that nothing stops, once for all that are compared with it."""
+    kept: dict[str, Trainer] = {}
+
+    def trained(settings: RunSettings) -> Trainer:
+        if settings.identity not in kept:
+            kept[settings.identity] = finished(settings, corpus, tmp_path_factory.mktemp("whole"))
+        return kept[settings.identity]
+
+    return trained
+
+
 @pytest.mark.parametrize("system", ["gru-lm", "vae", "coupled-beta-1.2-vae"])
 @pytest.mark.parametrize("stop", [1, 17, 20, 39])
 def test_stopping_at_any_step_changes_nothing(
-    system: str, stop: int, corpus: Prepared, tmp_path: Path
+    system: str,
+    stop: int,
+    undisturbed: Callable[[RunSettings], Trainer],
+    corpus: Prepared,
+    tmp_path: Path,
 ) -> None:
     settings = tiny_settings(system)
-    whole = finished(settings, corpus, tmp_path / "whole")
+    whole = undisturbed(settings)
     first = Trainer(settings, corpus, tmp_path / "parts", CPU)
     stop_after(first, stop)
     with pytest.raises(Interrupted):
@@ -63,11 +82,11 @@ LOOKS_BACK = {"kind": "peak-stopped", "start": 12, "length": 30, "smooth": 2, "p
 
 @pytest.mark.parametrize("stop", [1, 5, 17, 20, 39])
 def test_stopping_changes_nothing_where_a_weight_looks_back(
-    stop: int, corpus: Prepared, tmp_path: Path
+    stop: int, undisturbed: Callable[[RunSettings], Trainer], corpus: Prepared, tmp_path: Path
 ) -> None:
     objective = {"kl": {"weight": LOOKS_BACK}}
     settings = tiny_settings("coupled-vae", objective=objective, optimiser={"learning_rate": 0.05})
-    whole = finished(settings, corpus, tmp_path / "whole")
+    whole = undisturbed(settings)
     assert whole.progress.weights == {}  # it was never saved
     weights = [row["kl_weight"] for row in whole.progress.history]
     assert whole.objective.state["kl"]["stopped"]
@@ -149,7 +168,11 @@ def test_a_checkpoint_of_another_run_is_refused(corpus: Prepared, tmp_path: Path
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
 def test_a_truncated_checkpoint_is_told_and_the_run_starts_again(
-    share: float, corpus: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    share: float,
+    undisturbed: Callable[[RunSettings], Trainer],
+    corpus: Prepared,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = tiny_settings("gru-lm", training={"steps": 4})
     trainer = Trainer(settings, corpus, tmp_path / "killed", CPU)
@@ -159,11 +182,14 @@ def test_a_truncated_checkpoint_is_told_and_the_run_starts_again(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     again = finished(settings, corpus, tmp_path / "killed")
     assert "starts again from its first step: damaged checkpoint" in capsys.readouterr().err
-    assert_same(finished(settings, corpus, tmp_path / "whole"), again)
+    assert_same(undisturbed(settings), again)
 
 
 def test_a_disk_that_fills_keeps_the_last_checkpoint(
-    corpus: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Callable[[RunSettings], Trainer],
+    corpus: Prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = tiny_settings("vae")
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")  # one after each step
@@ -185,7 +211,7 @@ def test_a_disk_that_fills_keeps_the_last_checkpoint(
     again = Trainer(settings, corpus, tmp_path / "filled", CPU)
     assert again.progress.step == 6
     again.train()
-    assert_same(finished(settings, corpus, tmp_path / "whole"), again)
+    assert_same(undisturbed(settings), again)
 
 
 def test_a_clock_that_goes_backwards_changes_no_result(

@@ -33,7 +33,7 @@ from tests.training.test_no_waiting import read
 
 FROM_THE_HOST = {"lift_fresh", "_pin_memory"}  # constants that are copied to the device when they are made
 STATISTICS = ("running_mean", "running_var")  # are written, though the operation does not declare it
-STEPS = 12
+STEPS = 9  # the rate decays after the fourth and the seventh
 REFINED = ["sa-vae", "sa-vae-own"]
 
 
