@@ -22,7 +22,7 @@ from bench.base.files import read_json
 from bench.cli.doctor import check_numbers, show
 from bench.cli.runs import _workers
 from bench.corpora.prepared import Prepared
-from bench.training import passed, self_check
+from bench.training import passed, places, self_check
 from bench.training import update as updates
 from bench.training.agreement import furthest
 from bench.training.loop import Trainer
@@ -245,6 +245,7 @@ def test_a_run_records_what_it_may_use(
     corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = replace(PASSED, findings=PASSED.findings[:3])
+    monkeypatch.setattr(passed, "CHECKED", ())  # nothing is kept of it
     monkeypatch.setattr("bench.training.run.ensured", lambda device: found)
     monkeypatch.setattr(updates, "DEVICES", ())
     settings = tiny_settings("gru-lm", training={"steps": 1, "validate_every": 1, "log_every": 1})
@@ -257,11 +258,11 @@ def test_a_run_records_what_it_may_use(
 def test_a_pack_has_one_worker_where_several_did_not_pass(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = Namespace(workers=4, threads=1, minutes=None, device="cuda")
+    options = Namespace(workers=4, threads=1, minutes=None, device="cpu:0")
     for found, count in ((PASSED, 4), (UNCHECKED, 1)):
-        monkeypatch.setattr(self_check, "ensured", lambda device, found=found: found)
+        monkeypatch.setattr(places, "ensured", lambda device, found=found: found)
         assert _workers(options).count == count
-    assert capsys.readouterr().err == "one worker at a time: the self-check has not been made\n"
+    assert capsys.readouterr().err == "1 at a time, one on each device: the self-check has not been made\n"
 
 
 def test_the_doctor_tells_what_was_found(
