@@ -58,7 +58,9 @@ def locked_one(folders: Callable[[], Iterable[Path]], what: str) -> Iterator[Pat
                     yield folder
                 return
         if not waited:
-            print(f"other processes are working on {what}: waiting for one to end", file=sys.stderr, flush=True)
+            print(
+                f"other processes are working on {what}: waiting for one to end", file=sys.stderr, flush=True
+            )
         waited = True
         time.sleep(POLL)
 
