@@ -44,6 +44,7 @@ FREE = {
     "alias",
     "lift_fresh",
     "_reshape_alias",
+    "_unsafe_view",
 }
 
 

@@ -47,9 +47,9 @@ def fetch(
 
     Each file is taken from where an earlier call has ``recorded`` it, else from ``cache`` (default
     :func:`bench.base.environment.cache`), else from ``mirror`` (a folder or an http(s) base URL that holds
-    ``<mirror>/<path>``; default the variable ``BENCH_MIRROR``; files of a folder are used where they are), else downloaded. Raises
-    :class:`BenchError` naming the file, every source that was tried with its fault, and where the file could be
-    put by hand.
+    ``<mirror>/<path>``; default the variable ``BENCH_MIRROR``; files of a folder are used where they are), else
+    downloaded. Raises :class:`BenchError` naming the file, every source that was tried with its fault, and where the
+    file could be put by hand.
     """
     mirror = environment.given_mirror(mirror) if mirror else environment.mirror()
     if all(file.local is not None for file in entry.files):

@@ -42,7 +42,7 @@ class _Stacked(torch.autograd.Function):
         inputs_rz = inputs[..., : 2 * hidden] + bias_rz.unsqueeze(1)
         for now in range(time):
             previous, gate = outputs[:, now], gates[:, now]
-            recurrent = previous.to(dtype) @ transposed
+            recurrent = torch.bmm(previous.to(dtype), transposed)
             reset_update, new = gate[..., : 2 * hidden], gate[..., 2 * hidden :]
             torch.add(inputs_rz[:, now], recurrent[..., : 2 * hidden], out=reset_update).sigmoid_()
             candidate = torch.add(bias_n, recurrent[..., 2 * hidden :], out=candidates[:, now])
@@ -70,11 +70,11 @@ class _Stacked(torch.autograd.Function):
             torch.mul(factors[:, now], running[:, now].unsqueeze(-2), out=products[:, now])
             before = running[:, now - 1] if now else first
             before.addcmul_(running[:, now], update[:, now])
-            before.add_(products[:, now].flatten(-2) @ cast)
+            before.add_(torch.bmm(products[:, now].flatten(-2), cast))
         grad_recurrent = (factors * running.unsqueeze(-2)).flatten(-2)
         grad_inputs = torch.cat([grad_recurrent[..., : 2 * hidden], to_new * running], dim=-1)
         rows = products.flatten(-2).flatten(1, 2)
-        grad_weight = rows.mT @ previous.to(ctx.dtype).flatten(1, 2)
+        grad_weight = torch.bmm(rows.mT, previous.to(ctx.dtype).flatten(1, 2))
         return grad_inputs, first, grad_weight.to(weight.dtype), grad_recurrent.sum((1, 2)), None
 
 
