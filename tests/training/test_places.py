@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.base import locks
 from bench.training import passed, places
 from bench.training.passed import WORKERS, Finding, keep, kept
 from bench.training.places import place_on, workers_of
@@ -23,7 +22,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretend:
     """A machine with so many devices, on which nothing has been checked."""
     monkeypatch.setattr(passed, "CHECKED", ("cpu",))
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(places.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(places, "identifier", lambda device: f"GPU-{device.index}")
 
     def devices(count: int) -> None:
@@ -46,7 +45,7 @@ def test_each_job_has_a_device_of_its_own_and_the_next_waits_for_one(
     with first, second:
         assert first.enter_context(place_on("cuda")) == "cpu:0"
         assert second.enter_context(place_on("cuda")) == "cpu:1"
-        monkeypatch.setattr(locks.time, "sleep", lambda _: second.close())  # ends while the third waits
+        monkeypatch.setattr("time.sleep", lambda _: second.close())  # ends while the third waits
         with place_on("cuda") as third:
             assert third == "cpu:1"
     assert capsys.readouterr().err == "other processes are working on device cuda: waiting for one to end\n"
@@ -59,7 +58,7 @@ def test_several_share_a_device_where_that_has_passed(
     with ExitStack() as stack:
         places_of_three = [stack.enter_context(place_on("cuda")) for _ in range(2)]
         # A check that passes meanwhile lets the third in, beside the first.
-        monkeypatch.setattr(locks.time, "sleep", lambda _: passes(True))
+        monkeypatch.setattr("time.sleep", lambda _: passes(True))
         places_of_three.append(stack.enter_context(place_on("cuda")))
     assert places_of_three == ["cpu:0", "cpu:1", "cpu:0"]
 
@@ -76,7 +75,7 @@ def test_a_pack_has_one_worker_a_device_or_as_many_as_it_asks_for(
 
 
 def test_the_cpu_has_room_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     with place_on("cpu") as first, place_on("cpu") as second:
         assert first == second == "cpu"
     assert not list(tmp_path.iterdir())
