@@ -44,6 +44,7 @@ FREE = {
     "alias",
     "lift_fresh",
     "_reshape_alias",
+    "_unsafe_view",
 }
 
 
@@ -92,6 +93,8 @@ def launches(run: RunSettings) -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.multiple(update, DEVICES=("cpu",), WARM=0, record=recorded),
+        # Nothing is computed again here, so there is nothing to compare with the step made anew.
+        mock.patch.object(update.ReplayedUpdate, "_first", lambda self, found, step, turn: found(step.batch)),
     ):
         trainer = trainer_of(run, folder)
         shapes, before = recorded.call_count, trainer.update.replays

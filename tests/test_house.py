@@ -107,6 +107,17 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         visit(module, ())
 
 
+@pytest.mark.parametrize("job", ["bench.training.run", "bench.metrics.evaluate"])
+def test_a_job_does_not_load_the_downloader(job: str) -> None:
+    reached, waiting = set(), {job}
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        waiting |= imports(module, at_once=True) - reached
+    assert len(reached) > 50
+    assert "bench.corpora.fetch" not in reached
+
+
 def test_no_file_is_too_long_to_read() -> None:
     files = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
     files += [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]

@@ -62,10 +62,21 @@ def allowed_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cache() -> Path | None:
-    """``BENCH_CACHE``, or None."""
+def cache() -> Path:
+    """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user.
+
+    Raises :class:`BenchError` for a user without a home folder.
+    """
     path = _text("BENCH_CACHE")
-    return None if path is None else _expanded(path)
+    if path is not None:
+        return _expanded(path)
+    import platformdirs  # where it is needed: this module is read by every command
+
+    try:
+        return Path(platformdirs.user_cache_dir("latent-text-bench"))
+    except RuntimeError as error:
+        remedy = "set BENCH_CACHE to a folder that you may write to, or set HOME"
+        raise BenchError("no home folder, so no folder to keep downloads in", remedy=remedy) from error
 
 
 def catalog_folders() -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from filelock import lock_descriptor
@@ -17,6 +17,7 @@ from bench.base.errors import BenchError
 from bench.base.files import cannot_write
 
 NAME = ".lock"  # in the locked folder, while it is locked
+POLL = 0.2  # seconds between two looks of one who waits
 SIGNATURE = b"process "  # with which the file begins, once it names its holder
 
 
@@ -36,10 +37,40 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[bool]:
         if not waited:
             print(f"{busy}: waiting for it", file=sys.stderr, flush=True)
         waited = True
-        time.sleep(0.2)
-    with os.fdopen(handle):  # closing it frees the lock, whatever happens here
+        time.sleep(POLL)
+    with _held(handle, path):
+        yield waited
+
+
+@contextlib.contextmanager
+def locked_one(folders: Callable[[], Iterable[Path]], what: str) -> Iterator[Path]:
+    """Hold an exclusive lock, as :func:`locked`, on the first of some folders that is free, and yield that folder.
+
+    Waits while there is none, and asks for the ``folders`` anew at each look. Raises :class:`BenchError` for one that
+    cannot be written or whose disk has no locks.
+    """
+    waited = False
+    while True:
+        for folder in folders():
+            path = folder / NAME
+            if (handle := _locked_file(path)) is not None:
+                with _held(handle, path):
+                    yield folder
+                return
+        if not waited:
+            print(
+                f"other processes are working on {what}: waiting for one to end", file=sys.stderr, flush=True
+            )
+        waited = True
+        time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def _held(handle: int, path: Path) -> Iterator[None]:
+    """The body, in which the lock is held; closing the file frees it, whatever happens here."""
+    with os.fdopen(handle):
         try:
-            yield waited
+            yield
         finally:
             if _is_at(handle, path):
                 with contextlib.suppress(OSError):  # that of another user may not be removed

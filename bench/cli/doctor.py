@@ -26,7 +26,6 @@ from bench.base import environment
 from bench.base.errors import BenchError, nearest
 from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
-from bench.corpora.fetch import default_cache
 
 Status = Literal["ok", "warn", "fail"]
 GB = 1e9
@@ -56,7 +55,7 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
         findings.append(check_mirror(mirror, catalog))
     entries = list(catalog.corpora.values())
     try:
-        cache = default_cache()
+        cache = environment.cache()
     except BenchError as error:  # corpora that are made, or the user's own, need none
         findings.append(Finding("cache", "warn", error.what, error.remedy))
         cache, entries = Path(), [entry for entry in entries if entry.is_local or not entry.files]

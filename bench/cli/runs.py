@@ -138,22 +138,20 @@ def _workers(options: o.Parsed) -> Workers:
 
     cores = allowed_cores()
     count = options.workers or min(cores, 8)  # a worker keeps a core busy with telling a GPU what to do
-    why = _against_several(options.device)
-    if why and count > 1:
-        print(f"one worker at a time: {why}", file=sys.stderr)
-        count = 1
+    most, why = _allowed_workers(options.device, count)
+    if most < count:
+        print(f"{most} at a time, one on each device: {why}", file=sys.stderr)
+        count = most
     return Workers(count, options.device, options.threads or max(1, cores // count), options.minutes)
 
 
-def _against_several(device: str) -> str:
-    """Why a device is not used by several workers; nothing if it may. Makes its self-check if none is kept."""
+def _allowed_workers(device: str, asked: int) -> tuple[int, str]:
+    """How many workers the named device may have, and why not more. Makes its self-check if none is kept."""
     if device == "cpu":  # which needs no library to be told of
-        return ""
-    from bench.training.passed import WORKERS
-    from bench.training.self_check import ensured
+        return asked, ""
+    from bench.training.places import workers_of
 
-    checked = ensured(device)
-    return "" if checked.allows(WORKERS) else "; ".join(checked.why(WORKERS))
+    return workers_of(device)
 
 
 def unpack(options: o.Parsed) -> int:

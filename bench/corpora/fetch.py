@@ -35,18 +35,6 @@ class _FetchError(Exception):
     """One source did not give the file; the next may. (Not an OSError, which would mean our own disk.)"""
 
 
-def default_cache() -> Path:
-    """``BENCH_CACHE``, else the platform's cache folder; shared by all checkouts of one user.
-
-    Raises :class:`BenchError` for a user without a home folder.
-    """
-    try:
-        return environment.cache() or Path(pooch.os_cache("latent-text-bench"))
-    except RuntimeError as error:
-        remedy = "set BENCH_CACHE to a folder that you may write to, or set HOME"
-        raise BenchError("no home folder, so no folder to keep downloads in", remedy=remedy) from error
-
-
 def fetch(
     entry: CorpusEntry,
     *,
@@ -58,15 +46,15 @@ def fetch(
     """Verified local paths of all files of ``entry``, by their ``path`` in the catalog.
 
     Each file is taken from where an earlier call has ``recorded`` it, else from ``cache`` (default
-    :func:`default_cache`), else from ``mirror`` (a folder or an http(s) base URL that holds ``<mirror>/<path>``;
-    default the variable ``BENCH_MIRROR``; files of a folder are used where they are), else downloaded. Raises
-    :class:`BenchError` naming the file, every source that was tried with its fault, and where the file could be
-    put by hand.
+    :func:`bench.base.environment.cache`), else from ``mirror`` (a folder or an http(s) base URL that holds
+    ``<mirror>/<path>``; default the variable ``BENCH_MIRROR``; files of a folder are used where they are), else
+    downloaded. Raises :class:`BenchError` naming the file, every source that was tried with its fault, and where the
+    file could be put by hand.
     """
     mirror = environment.given_mirror(mirror) if mirror else environment.mirror()
     if all(file.local is not None for file in entry.files):
         cache = Path()  # nothing is looked for there: no user needs one
-    cache = default_cache() if cache is None else Path(cache)
+    cache = environment.cache() if cache is None else Path(cache)
     known = recorded or {}
     return {
         file.path: fetch_file(file, mirror, cache, progress, known.get(file.path)) for file in entry.files

@@ -39,6 +39,7 @@ from bench.store.freshness import (
 )
 from bench.store.provenance import provenance
 from bench.store.seal import changed_since, sealed
+from bench.training.places import place_on
 
 MEASUREMENTS = "measurements.json"
 LATENTS = "latents.safetensors"
@@ -69,7 +70,8 @@ def evaluate_run(
     evaluators = evaluators or runs.parent / "evaluators"
     if settings.evaluation.evaluators:
         claim(evaluators, EVALUATORS)
-    with locked(folder, f"the evaluation of {settings.name}", wait=True):
+    # A place before the run, as a training takes them: who held the run and waited for a place could wait for ever.
+    with place_on(device) as place, locked(folder, f"the evaluation of {settings.name}", wait=True):
         run = read_json(folder / "run.json")
         if not is_training_of(run, settings, runs):
             remedy = f"train the run again: bench train {settings.name}"
@@ -77,7 +79,7 @@ def evaluate_run(
         check_run(run, corpus, folder)
         with failure_noted(folder, settings.name):
             made = _Evaluation(settings, corpus, run, folder, evaluators)
-            return made.updated(device, threads)
+            return made.updated(place, threads)
 
 
 def check_run(run: dict[str, Any], corpus: Prepared, folder: Path) -> None:

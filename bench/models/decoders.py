@@ -51,7 +51,7 @@ class GRUDecoder(nn.Module):
         packing = Packing.for_steps(real.sum(0), len(real))
         words, state = packing.take(embedded), None
         if signal is not None:
-            words = torch.cat([words, signal.index_select(0, packing.texts)], dim=-1)
+            words = torch.cat([words, packing.repeat(signal)], dim=-1)
             state = self.first_state(signal).index_select(0, packing.order)
         if noise is not None:
             words = noise.dropout(words, self.dropout, f"{stream} input dropout", packing)

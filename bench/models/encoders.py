@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from bench.base.registry import part
 from bench.models.noise import Noise
 from bench.models.packing import Packing
-from bench.models.recurrent import GRU
+from bench.models.recurrent import GRU, packed_together
+from bench.models.second_order import second_order
+from bench.models.stacked import few_kernels
 
 
 def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
@@ -53,8 +55,12 @@ class PackedEncoder(nn.Module):
         inputs = [(self.forwards, embedded)]
         if self.backwards is not None:
             inputs.append((self.backwards, reverse_padded(embedded, lengths)))
-        states = [layer.packed(layer.project(packing.take(words)), packing.sizes) for layer, words in inputs]
+        states = self.states(inputs, packing)
         return torch.cat([packing.last(each, lengths) for each in states], dim=-1)
+
+    def states(self, inputs: list[tuple[Any, Tensor]], packing: Packing) -> list[Tensor]:
+        """The states (rows, H) of each layer over its words (time, batch, E)."""
+        return [layer.packed(layer.project(packing.take(words)), packing.sizes) for layer, words in inputs]
 
 
 @part("encoder", "gru")
@@ -70,3 +76,11 @@ class GRUEncoder(PackedEncoder):
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
     ) -> None:
         super().__init__(GRU, embedding, hidden, bidirectional=bidirectional, dropout=dropout)
+
+    def states(self, inputs: list[tuple[Any, Tensor]], packing: Packing) -> list[Tensor]:
+        """The states (rows, H) of each layer over its words (time, batch, E), of both at once where that is faster."""
+        if not few_kernels(inputs[0][1].device) or second_order():
+            return super().states(inputs, packing)
+        layers = [layer for layer, _ in inputs]
+        projected = [layer.project(packing.take(words)) for layer, words in inputs]
+        return packed_together(layers, projected, packing.sizes)

@@ -117,7 +117,7 @@ class LayerNormLSTMDecoder(nn.Module):
         packing = Packing.for_steps(real.sum(0), len(real))
         words = packing.take(embedded)
         if signal is not None:
-            words = torch.cat([words, signal.index_select(0, packing.texts)], dim=-1)
+            words = torch.cat([words, packing.repeat(signal)], dim=-1)
         if noise is not None:
             words = noise.dropout(words, self.dropout, f"{stream} input dropout", packing)
         return packing.put(self.lstm.packed(self.lstm.project(words), packing.sizes))

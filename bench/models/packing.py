@@ -70,6 +70,15 @@ class Packing:
         flat = values.flatten(0, 1)
         return flat if self.whole else flat.index_select(0, self.rows)
 
+    def repeat(self, values: Tensor) -> Tensor:
+        """What each text has (batch, features), at each of its rows (n, features).
+
+        Where kernels count it is not looked up: a sum over times is one kernel, and the same from call to call.
+        """
+        if self.whole and values.device.type not in ANSWERING:
+            return values.expand(self.shape[0], *values.shape).flatten(0, 1)
+        return values.index_select(0, self.texts)
+
     def put(self, rows: Tensor) -> Tensor:
         """Rows (n, features) as (time, batch, features), zero at padding."""
         flat = rows

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from bench.models.precision import filled, linear, product_dtype
 from bench.models.second_order import second_order
+from bench.models.stacked import few_kernels, stacked
 
 
 class _Recurrence(torch.autograd.Function):
@@ -154,4 +155,22 @@ class GRU(nn.Module):
             steps = projected.split(sizes)
             return _plain_recurrence(steps, state, self.weight_hh, self.bias_hh).flatten(0, 1)
         dtype = product_dtype(projected.device)
+        if few_kernels(projected.device) and len(set(sizes)) == 1:
+            return packed_together([self], [projected], sizes, [state])[0]
         return _Recurrence.apply(projected, state, self.weight_hh, self.bias_hh, dtype, sizes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def packed_together(
+    layers: Sequence[GRU],
+    projected: Sequence[Tensor],
+    sizes: list[int],
+    states: Sequence[Tensor] | None = None,
+) -> list[Tensor]:
+    """States (rows, H) of each of the ``layers`` as :meth:`GRU.packed` gives them, of as many texts at each time."""
+    time, batch = len(sizes), sizes[0]
+    if states is None:
+        states = [rows.new_zeros(batch, layer.hidden) for layer, rows in zip(layers, projected, strict=True)]
+    weights, biases = [layer.weight_hh for layer in layers], [layer.bias_hh for layer in layers]
+    steps = [rows.view(time, batch, -1) for rows in projected]
+    found = stacked(steps, states, weights, biases, product_dtype(projected[0].device))
+    return [states.flatten(0, 1) for states in found]

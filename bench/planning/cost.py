@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
+from bench.base import environment
 from bench.base.device import choose_device, prepare_process
 from bench.base.settings import RunSettings
 from bench.base.text_rules import SPLITS
 from bench.catalog.catalog import Catalog
 from bench.corpora.batches import Collator
 from bench.corpora.entry import CorpusEntry
-from bench.corpora.fetch import default_cache
 from bench.corpora.generated import sample
 from bench.corpora.grammar.declare import load_grammar
 from bench.corpora.prepared import Prepared, Texts
@@ -81,7 +81,7 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
         file
         for entry in entries
         for file in entry.files
-        if file.local is None and not (default_cache() / file.path).exists()
+        if file.local is None and not (environment.cache() / file.path).exists()
     ]
     return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from bench import __version__
+from bench.base import environment
 from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
-from bench.corpora.fetch import default_cache
 from bench.store.provenance import UNKNOWN, code_version, describe_device
 
 CHECKED = ("cuda",)  # kinds of device that are checked
@@ -110,7 +110,7 @@ def is_checked(device: torch.device) -> bool:
 
 def folder() -> Path:
     """Where the checks are kept, in the cache of this user."""
-    return default_cache() / "self-checks"
+    return environment.cache() / "self-checks"
 
 
 def kept(device: torch.device) -> Checked:

@@ -37,6 +37,7 @@ from bench.training import state as saved
 from bench.training.log import Diverged
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.passed import Checked
+from bench.training.places import place_on
 from bench.training.self_check import ensured
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
@@ -61,8 +62,6 @@ def train_run(
     process after saving the state. Without ``again`` a run that is trained already is left as it is.
     """
     prepare_process(threads)
-    checked = ensured(device)
-    chosen = choose_device(device)
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     if corpus.rules != settings.text:
         raise BenchError(
@@ -75,13 +74,14 @@ def train_run(
     require_ours(state, STATE)  # before ``out`` is marked
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)
-    with locked(folder, settings.name, wait=wait) as waited:
+    with place_on(device) as place, locked(folder, settings.name, wait=wait) as waited:
         content = _already_there(settings, corpus, out) if waited or not again else None
         if content is not None and not waited:
             print(f"{settings.name} is trained already: --again trains it again", file=sys.stderr)
         if content is None:
             with failure_noted(folder, settings.name):
-                trainer, reason = _trained(settings, corpus, folder, chosen, out, checked)
+                checked = ensured(place)
+                trainer, reason = _trained(settings, corpus, folder, choose_device(place), out, checked)
                 with locked(out / settings.name, f"the files of {settings.name}", wait=True):
                     content = _write(trainer, corpus, out / settings.name, reason, threads)
         _forget(folder)

@@ -177,15 +177,23 @@ class Check:
                 wrong |= not finding.agrees
                 yield finding
         if not wrong:
-            yield from (self.narrow(name) for name in self.systems)
+            for name in self.systems:
+                yield from (self.narrow(name), self.narrow_update(name))
             yield self.at_once()
             yield from (
                 self.replayed(name) for name in self.systems
             )  # last: a failed recording may end the device
 
-    def side(self, name: str, device: torch.device | None = None, *, replayed: bool = False) -> Side:
+    def side(
+        self,
+        name: str,
+        device: torch.device | None = None,
+        *,
+        replayed: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> Side:
         """A model of the check, anew, on the device by default."""
-        return Side(self.systems[name], self.corpus, device or self.device, replayed=replayed)
+        return Side(self.systems[name], self.corpus, device or self.device, replayed=replayed, dtype=dtype)
 
     def likelihoods(self, name: str) -> Finding:
         """NLL of texts in float32, on the CPU and on the device."""
@@ -209,6 +217,16 @@ class Check:
         """Terms and gradient norm of one update with the same noise, on the CPU and on the device."""
         expected, found = self.side(name, CPU).step(STEPS, CPU), self.side(name).step(STEPS, CPU)
         return _finding(ITSELF, f"one update in float32, {name}", furthest(expected, found))
+
+    def narrow_update(self, name: str) -> Finding:
+        """The same update with products in bfloat16 on the device, and in float32 on the CPU."""
+        what = f"one update with bfloat16 products, {name}"
+        expected = self.side(name, CPU).step(STEPS, CPU)
+        try:
+            found = self.side(name, dtype=torch.bfloat16).step(STEPS, CPU)
+        except RuntimeError as error:
+            return Finding(NARROW, what, False, _first_line(error))
+        return _finding(NARROW, what, furthest(expected, found, narrow=True))
 
     def eager(self, name: str) -> Finding:
         """Twenty steps of updates made anew, twice: how far the device is from itself."""

@@ -19,7 +19,8 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
     for value in ("", " "):
         for name in environment.VARIABLES:
             monkeypatch.setenv(name, value)
-        assert (environment.mirror(), environment.cache(), environment.catalog_folders()) == (None, None, ())
+        assert (environment.mirror(), environment.catalog_folders()) == (None, ())
+        assert environment.cache().name == "latent-text-bench"
         assert (environment.checkpoint_seconds(), environment.graphs()) == (60.0, True)
 
 

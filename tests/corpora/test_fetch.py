@@ -14,7 +14,7 @@ from bench.base import environment
 from bench.base.errors import BenchError
 from bench.corpora import fetch as fetch_module
 from bench.corpora.entry import CorpusEntry, SourceFile
-from bench.corpora.fetch import default_cache, fetch
+from bench.corpora.fetch import fetch
 
 Server = Any  # of conftest.py, which cannot be imported
 BODY = b"hello\n"
@@ -147,7 +147,7 @@ def test_a_mirror_folder_is_used_in_place(
     assert fetch(wanted, mirror=str(mirror), cache=cache) == {"c/a.txt": mirror / "c" / "a.txt"}
     monkeypatch.setenv("BENCH_MIRROR", str(mirror))
     monkeypatch.setenv("BENCH_CACHE", str(cache))
-    assert default_cache() == cache
+    assert environment.cache() == cache
     assert fetch(wanted) == {"c/a.txt": mirror / "c" / "a.txt"}
     assert server.requests == []
 
@@ -206,7 +206,7 @@ def test_a_user_without_a_home_needs_no_cache_for_corpora_of_his_own(
         raise RuntimeError("could not determine the home directory")
 
     monkeypatch.delenv("BENCH_CACHE", raising=False)
-    monkeypatch.setattr("pooch.os_cache", no_home)
+    monkeypatch.setattr("platformdirs.user_cache_dir", no_home)
     (tmp_path / "mine.txt").write_bytes(BODY)
     assert fetch(entry(local=tmp_path / "mine.txt")) == {"c/a.txt": tmp_path / "mine.txt"}
     with pytest.raises(BenchError, match="no home folder") as caught:

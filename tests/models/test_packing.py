@@ -79,6 +79,15 @@ def test_rows_are_dropped_as_at_their_positions(values: Tensor) -> None:
     assert torch.equal(Noise("a").dropout(packing.take(values), 0.5, "words", packing), expected)
 
 
+def test_what_each_text_has_stands_at_its_rows_on_devices_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = Packing.for_steps(torch.full_like(LENGTHS, TIME), TIME)
+    signal = torch.randn(len(LENGTHS), 3)
+    looked_up = every.repeat(signal)
+    assert torch.equal(looked_up, signal[every.texts])
+    monkeypatch.setattr("bench.models.packing.ANSWERING", ())
+    assert torch.equal(every.repeat(signal), looked_up)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_products_of_filled_rows_are_those_of_autocast(bias: bool) -> None:
     torch.manual_seed(1)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.models import packing, recurrent
 from bench.models.encoders import GRUEncoder, reverse_padded
 from bench.models.precision import products
-from bench.models.recurrent import GRU
+from bench.models.recurrent import GRU, packed_together
 from bench.models.second_order import twice_differentiable
+from bench.models.stacked import stacked
 
 TIME, BATCH, FEATURES, HIDDEN = 7, 5, 6, 4
 
@@ -91,3 +94,42 @@ def test_reverse_padded_reverses_each_text_within_its_length() -> None:
     values = torch.arange(4.0)[:, None, None].expand(4, 2, 1)
     found = reverse_padded(values, torch.tensor([4, 2]))[..., 0].t().tolist()
     assert found == [[3, 2, 1, 0], [1, 0, 2, 3]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_in_few_kernels_all_is_as_step_by_step(dtype: torch.dtype) -> None:
+    torch.manual_seed(2)
+    layers = [GRU(FEATURES, HIDDEN), GRU(FEATURES, HIDDEN)]
+    inputs, weights = torch.randn(2, TIME, BATCH, FEATURES), torch.randn(2, TIME, BATCH, HIDDEN)
+    start = torch.randn(2, BATCH, HIDDEN)
+    found = []
+    for together in (False, True):
+        words, state = inputs.clone().requires_grad_(), start.clone().requires_grad_()
+        with products(torch.device("cpu"), dtype):
+            rows = [layer.project(each).flatten(0, 1) for layer, each in zip(layers, words, strict=True)]
+            if together:
+                states = packed_together(layers, rows, [BATCH] * TIME, list(state))
+            else:
+                each = zip(layers, rows, state, strict=True)
+                states = [layer.packed(r, [BATCH] * TIME, first) for layer, r, first in each]
+            (torch.stack(states) * weights.flatten(1, 2)).sum().backward()
+        parameters = [parameter for layer in layers for parameter in layer.parameters()]
+        found.append([torch.stack(states), words.grad, state.grad, *(p.grad for p in parameters)])
+        for parameter in parameters:
+            parameter.grad = None
+    atol, rtol = (1e-6, 1e-5) if dtype == torch.float32 else (0.02, 0.02)
+    torch.testing.assert_close(found[1], found[0], atol=atol, rtol=rtol)
+
+
+def test_an_encoder_takes_both_directions_at_once_where_kernels_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(3)
+    encoder = GRUEncoder(FEATURES, hidden=HIDDEN)
+    embedded, lengths = torch.randn(TIME, BATCH, FEATURES), torch.tensor([7, 3, 1, 7, 5])
+    expected = encoder(embedded, lengths, None)
+    calls = mock.Mock(side_effect=stacked)
+    monkeypatch.setattr(recurrent, "stacked", calls)
+    monkeypatch.setattr(packing, "ANSWERING", ())
+    torch.testing.assert_close(encoder(embedded, lengths, None), expected)
+    assert [len(call.args[0]) for call in calls.call_args_list] == [2]

@@ -22,7 +22,7 @@ from bench.base.files import read_json
 from bench.cli.doctor import check_numbers, show
 from bench.cli.runs import _workers
 from bench.corpora.prepared import Prepared
-from bench.training import passed, self_check
+from bench.training import agreement, passed, places, self_check
 from bench.training import update as updates
 from bench.training.agreement import furthest
 from bench.training.loop import Trainer
@@ -51,6 +51,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def check(corpus: Prepared, monkeypatch: pytest.MonkeyPatch) -> Check:
     """The check of the device, whose processes at once are this one."""
     monkeypatch.setattr(self_check, "STEPS", 8)
+    monkeypatch.setattr(agreement, "NARROW", 30.0)  # sums over 16 units even out less than those over 128
     made = Check(DEVICE, corpus, SMALL)
     monkeypatch.setattr(self_check, "losses_at_once", lambda *_: [made.side("GRU").losses()])
     return made
@@ -77,7 +78,7 @@ def test_a_right_device_may_do_all(check: Check) -> None:
     found = Checked("a device", tuple(check.findings())).require()
     assert [one.text for one in found.findings if not one.agrees] == []
     assert found.record()["allowed"] == {GRAPHS: True, NARROW: True, WORKERS: True}
-    assert len(found.findings) == 2 * 5 + 1
+    assert len(found.findings) == 2 * 6 + 1
 
 
 @pytest.mark.parametrize("wrong", [1.001, np.nan])
@@ -123,6 +124,23 @@ def test_wrong_narrow_products_and_workers_cost_these_alone(
     assert checked.record()["allowed"] == {GRAPHS: True, NARROW: False, WORKERS: False}
     assert "mean nll" in checked.why(NARROW)[0]
     assert "loss of step" in checked.why(WORKERS)[0]
+
+
+@pytest.mark.parametrize(("wrong", "agrees"), [(1.0, True), (1.1, False), (0.0, False)])
+def test_a_narrow_update_may_differ_by_its_rounding_alone(
+    wrong: float, agrees: bool, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Side.step
+
+    def changed(side: Side, *given: Any) -> dict[str, float]:
+        found = step(side, *given)
+        narrow = side.update.dtype == torch.bfloat16
+        return found | {"gradient norm": found["gradient norm"] * wrong} if narrow else found
+
+    monkeypatch.setattr(Side, "step", changed)
+    finding = check.narrow_update("GRU")
+    assert (finding.decides, finding.agrees) == (NARROW, agrees), finding.text
+    assert agrees or finding.text.startswith("gradient norm: ")
 
 
 def replays(
@@ -245,6 +263,7 @@ def test_a_run_records_what_it_may_use(
     corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = replace(PASSED, findings=PASSED.findings[:3])
+    monkeypatch.setattr(passed, "CHECKED", ())  # nothing is kept of it
     monkeypatch.setattr("bench.training.run.ensured", lambda device: found)
     monkeypatch.setattr(updates, "DEVICES", ())
     settings = tiny_settings("gru-lm", training={"steps": 1, "validate_every": 1, "log_every": 1})
@@ -257,11 +276,11 @@ def test_a_run_records_what_it_may_use(
 def test_a_pack_has_one_worker_where_several_did_not_pass(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = Namespace(workers=4, threads=1, minutes=None, device="cuda")
+    options = Namespace(workers=4, threads=1, minutes=None, device="cpu:0")
     for found, count in ((PASSED, 4), (UNCHECKED, 1)):
-        monkeypatch.setattr(self_check, "ensured", lambda device, found=found: found)
+        monkeypatch.setattr(places, "ensured", lambda device, found=found: found)
         assert _workers(options).count == count
-    assert capsys.readouterr().err == "one worker at a time: the self-check has not been made\n"
+    assert capsys.readouterr().err == "1 at a time, one on each device: the self-check has not been made\n"
 
 
 def test_the_doctor_tells_what_was_found(
