@@ -214,6 +214,8 @@ def test_a_new_paper_has_its_page_and_its_target(checkout: Path, printed: str) -
     assert rows.set_index("metric")["reported"].dropna().to_dict() == {"nll": 20.5, "kl": 1.5}
     page = (checkout / "report-3" / "papers" / "example.html").read_text(encoding="utf-8")
     assert "An example of a paper" in page
+    question = (checkout / "report-3" / "questions" / "codes-or-none.html").read_text(encoding="utf-8")
+    assert "Does a latent code help?" in question
     output = run(
         checkout,
         ["-m", "snakemake", "--dry-run", "example_table1", "--config", "catalog=mine", "papers=example"],

@@ -16,6 +16,7 @@ from bench.base.validation import read_yaml, validated
 from bench.catalog.names import check_names
 from bench.catalog.papers import FILE, Paper, paper_folders, read_paper, with_reported
 from bench.catalog.quantities import Pair
+from bench.catalog.questions import Question, read_questions
 from bench.catalog.systems import FILE as SYSTEMS
 from bench.catalog.systems import SHARED, Key, System, Systems, read_systems
 from bench.catalog.tables import PrintedTable
@@ -37,6 +38,7 @@ class Catalog(Model):
     papers: dict[Name, Paper]
     corpora: dict[Name, CorpusEntry]
     tiers: Tiers
+    questions: dict[Name, Question]
 
     def paper(self, name: str) -> Paper:
         """The paper of that name. Raises :class:`BenchError`."""
@@ -121,7 +123,7 @@ def _get(known: Mapping[str, T], noun: str, name: str) -> T:
 def load_catalog() -> Catalog:
     """The package's catalog with a user's own folders, those that ``BENCH_CATALOG`` names (``:`` between them).
 
-    A folder may hold ``systems.yaml``, ``corpora/*.yaml``, ``papers/*/`` and the Python files of
+    A folder may hold ``systems.yaml``, ``questions.yaml``, ``corpora/*.yaml``, ``papers/*/`` and the Python files of
     :mod:`bench.base.own`. Raises :class:`BenchError` for a name that is declared twice, and for every mistake.
     """
     return _load(CATALOG, own_folders())
@@ -144,7 +146,10 @@ def _load(package: Path, own: tuple[Path, ...]) -> Catalog:
         paper = read_paper(folder)
         check_names(paper, folder, systems.known(folder.name), corpora, tiers)
         papers[folder.name] = with_reported(paper, folder)
-    return Catalog.model_construct(systems=systems, papers=papers, corpora=corpora, tiers=tiers)
+    questions = read_questions(folders, papers, systems)
+    return Catalog.model_construct(
+        systems=systems, papers=papers, corpora=corpora, tiers=tiers, questions=questions
+    )
 
 
 def _declaring(folders: Sequence[Path]) -> Sequence[Path]:

@@ -14,6 +14,7 @@ from bench.analysis.compare import ORIGINS, PAPER_TIER, Cell, compare, measured_
 from bench.analysis.known import ATTRIBUTE, Known, known
 from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
+from bench.analysis.questions import Answered, answered
 from bench.analysis.tables import table_view
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
@@ -141,6 +142,11 @@ class Material:
     def audits(self) -> dict[str, list[Audited]]:
         """The audits of each paper."""
         return {paper: audits.audited(self.catalog, paper, self.of_paper(paper)) for paper in self.papers}
+
+    @cached_property
+    def questions(self) -> list[Answered]:
+        """The questions of the catalog that a paper of this report can answer."""
+        return answered(self.catalog, self.papers, self.pairings)
 
     def of_paper(self, paper: str) -> dict[Setting, Pairing]:
         """What was measured under a paper's protocol."""

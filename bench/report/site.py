@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from bench.analysis import audits, claims, findings, numbers, shapes
 from bench.analysis.external import all_records
+from bench.analysis.questions import Answered
 from bench.analysis.statistics import RESAMPLES
 from bench.analysis.tables import CLAIM_SIGNS, SIGNS, TableView, legend
 from bench.analysis.verdict import GROUPS
@@ -22,7 +23,7 @@ from bench.base.files import write_text
 from bench.base.outputs import REPORT, SUMMARY, renewing
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
-from bench.report import marked, pages, reference, rundata
+from bench.report import marked, pages, questions, reference, rundata
 from bench.report.context import Group, Material, slug
 from bench.report.data import write_data
 from bench.report.export import write_cells, write_rows
@@ -120,6 +121,8 @@ class Site:
             self._page(f"systems/{slug(group)}.html", "system.html.j2", pages.system(material, group, runs))
         for record, context in reference.corpora(material):
             self._page(f"corpora/{record.paper}-{record.corpus}.html", "corpus.html.j2", context)
+        for found in material.questions:
+            self._question(found)
         self._compare()
         self._page("methods.html", "methods.html.j2", reference.methods(material))
         self._page("provenance.html", "provenance.html.j2", reference.provenance(material))
@@ -185,6 +188,12 @@ class Site:
         for path, rows in context["csv"].items():
             write_rows(rows, self.folder / path, self.material.results)
         self._page(f"papers/{name}/audit-{found.key}.html", "audit.html.j2", context)
+
+    def _question(self, found: Answered) -> None:
+        context = questions.question(self.material, found)
+        for path, rows in context["csv"].items():
+            write_rows(rows, self.folder / path, self.material.results)
+        self._page(questions.path_of(found.key), "question.html.j2", context)
 
     def _page(self, path: str, template: str, context: Mapping[str, Any]) -> None:
         """Render one page; the figures that it shows are written as files too."""

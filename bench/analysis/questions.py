@@ -1,0 +1,185 @@
+"""Answers to the questions of the catalog: differences with their intervals, and sentences made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.analysis.checks import Cell, value_cell
+from bench.analysis.numbers import DASH, MINUS, effect, fixed
+from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
+from bench.catalog.catalog import Catalog
+from bench.catalog.papers import Paper
+from bench.catalog.quantities import Pair, Quantity
+from bench.catalog.questions import Asked, Compared, Question
+
+UNDECIDED = "Not told apart"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One difference: of which systems, both numbers, what the paper printed, and what it comes to."""
+
+    who: str
+    column: Compared
+    first: Cell
+    second: Cell
+    printed: str
+    contrast: Contrast
+
+    @property
+    def effect(self) -> str:
+        """The difference with its interval; empty where it was not measured."""
+        d = self.contrast.difference
+        return effect(d.mean, d.low, d.high, self.contrast.unit) if d else ""
+
+    @property
+    def side(self) -> int:
+        """1 or -1 where the interval lies above or below zero, else 0."""
+        d = self.contrast.difference
+        return 0 if d is None or not d.excludes_zero else 1 if d.mean > 0 else -1
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the runs of one (origin, tier, paper, corpus) say."""
+
+    setting: Setting
+    lines: tuple[Line, ...]
+    sentences: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class OfPaper:
+    """What one paper's runs say: groups, the most expensive tier first, and printed corpora without any."""
+
+    asked: Asked
+    groups: tuple[Group, ...]
+    unmeasured: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with all that is known of its answer."""
+
+    key: str
+    question: Question
+    papers: tuple[OfPaper, ...]
+
+
+def answered(catalog: Catalog, papers: Sequence[str], pairings: Mapping[Setting, Pairing]) -> list[Answered]:
+    """The questions that any of these papers is asked, answered by all settings that hold a run of its systems."""
+    found = []
+    for key, question in catalog.questions.items():
+        asked = [one for one in question.asked if one.paper in papers]
+        parts = tuple(_of_paper(catalog, question, one, pairings) for one in asked)
+        found += [Answered(key, question, parts)] if parts else []
+    return found
+
+
+def _of_paper(
+    catalog: Catalog, question: Question, asked: Asked, pairings: Mapping[Setting, Pairing]
+) -> OfPaper:
+    speaking = [
+        pairing
+        for pairing in pairings.values()
+        if pairing.setting[2] == asked.paper and any(system in pairing.runs for system in asked.systems)
+    ]
+    groups = tuple(_group(question, asked, pairing) for pairing in speaking)
+    ran = {group.setting[3] for group in groups}
+    unmeasured = (corpus for corpus in _corpora(catalog.paper(asked.paper), asked) if corpus not in ran)
+    return OfPaper(asked, groups, tuple(unmeasured))
+
+
+def _corpora(paper: Paper, asked: Asked) -> list[str]:
+    """Those on which the paper printed a number that is asked for."""
+    named = [(system, column.printed) for system in asked.systems for column in asked.columns]
+    return [c for c in paper.corpora if any(_reported(paper, *one, c) is not None for one in named)]
+
+
+def _group(question: Question, asked: Asked, pairing: Pairing) -> Group:
+    lines = tuple(_line(pair, column, pairing) for pair in asked.pairs for column in asked.columns)
+    sentences = tuple(_sentence(question, column.label, lines) for column in asked.columns)
+    runs = [run for system in asked.systems for run in pairing.runs.get(system, ())]
+    return Group(pairing.setting, lines, sentences, tuple(run.folder / "measurements.json" for run in runs))
+
+
+def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
+    first, second = pair
+    names = list(dict.fromkeys(pairing.title(system) for system in (second, first)))
+    return Line(
+        f" {MINUS} ".join(names),
+        column,
+        _value(pairing, first, column.first),
+        _value(pairing, second, column.second),
+        _printed(pairing.paper, pair, column.printed, pairing.corpus),
+        pairing.contrast([term_of(first, column.first), term_of(second, column.second)]),
+    )
+
+
+def _value(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
+    return value_cell(pairing, system, quantity) if system in pairing.runs else Cell(DASH, None)
+
+
+def _printed(paper: Paper, pair: Pair, metric: str | None, corpus: str) -> str:
+    """The printed number of the first system, and of two systems their difference too."""
+    found = [_reported(paper, system, metric, corpus) for system in dict.fromkeys(pair)]
+    if None in found:
+        return ""
+    texts = [fixed(value, 1) for value in found]
+    values = [value for value in found if value is not None]
+    return (
+        texts[0]
+        if len(values) == 1
+        else f"{fixed(values[1] - values[0], 1, signed=True)} ({', '.join(texts)})"
+    )
+
+
+def _reported(paper: Paper, system: str, metric: str | None, corpus: str) -> float | None:
+    rows = {(t.printed, r.label, r.setting) for t in paper.tables for r in t.rows if r.system == system}
+    found = (n for n in paper.reported if (n.metric, n.corpus) == (metric, corpus))
+    return next((n.value for n in found if (n.table, n.label, n.setting) in rows), None)
+
+
+def _sentence(question: Question, label: str, lines: tuple[Line, ...]) -> str:
+    """What the differences of one column say: those above zero, below, not told apart, not measured."""
+    mine = [line for line in lines if line.column.label == label]
+    parts = []
+    for side, said in ((1, question.above), (-1, question.below), (0, UNDECIDED)):
+        found = [f"{line.who} {line.effect}" for line in mine if line.effect and line.side == side]
+        parts += [f"{said}: {'; '.join(found)}."] if found else []
+    lacking = [line.who for line in mine if not line.effect]
+    parts += [f"Not measured: {', '.join(lacking)}."] if lacking else []
+    return f"{label}. {' '.join(parts)}"
+
+
+def rows_of(found: Answered) -> Iterator[dict[str, object]]:
+    """The answer as rows: one per difference."""
+    for part in found.papers:
+        for group in part.groups:
+            origin, tier, paper, corpus = group.setting
+            about = {"origin": origin, "tier": tier, "paper": paper, "corpus": corpus}
+            for line in group.lines:
+                yield about | _row(line)
+
+
+def _row(line: Line) -> dict[str, object]:
+    d = line.contrast.difference
+    return {
+        "systems": line.who,
+        "column": line.column.label,
+        "first": line.first.number,
+        "second": line.second.number,
+        "estimators": line.contrast.estimator,
+        "printed": line.printed,
+        "difference": d.mean if d else None,
+        "low": d.low if d else None,
+        "high": d.high if d else None,
+        "unit": line.contrast.unit,
+        "seeds": line.contrast.seeds,
+        "texts": d.texts if d else None,
+        "reason": line.contrast.reason,
+        "files": line.contrast.files,
+    }

@@ -1,0 +1,102 @@
+"""Questions across papers: two numbers of the same texts, their difference, the sentences made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.analysis.pairs import Pairing
+from bench.analysis.questions import answered, rows_of
+from bench.base.errors import BenchError
+from bench.catalog.catalog import Catalog
+from bench.catalog.questions import Asked, Question, read_questions
+from tests.analysis.synthetic import measured, pairing, run
+
+TEXTS = 50
+NOISE = np.random.default_rng(0).normal(0, 1, TEXTS)
+
+
+def made_up(catalog: Catalog, pair: tuple[str, str] = ("vae", "vae")) -> Catalog:
+    """The catalog with one question, to coupled-vae."""
+    bound = {"metric": "nll", "estimator": "importance-sampling"}
+    column = {"label": "NLL", "first": {"metric": "kl", "estimator": "monte-carlo"}, "second": bound}
+    asked = Asked.model_validate(
+        {"paper": "coupled-vae", "pairs": [pair, ("dae", "dae")], "columns": [column | {"printed": "nll"}]}
+    )
+    words = {
+        "title": "T",
+        "question": "Q?",
+        "method": "M",
+        "surer": "S",
+        "above": "Too low",
+        "below": "Too high",
+    }
+    question = Question.model_validate(words | {"asked": (asked,)})
+    return Catalog.model_construct(**(dict(catalog) | {"questions": {"made-up": question}}))
+
+
+def runs(catalog: Catalog, system: str, gap: float) -> Pairing:
+    low = 90 + 10 * NOISE
+    columns = {"nll_low": low, "nll_high": low + gap + NOISE}
+    more = [
+        measured("kl", "monte-carlo", float(low.mean()), column="nll_low", texts=TEXTS),
+        measured(
+            "nll", "importance-sampling", float(columns["nll_high"].mean()), column="nll_high", texts=TEXTS
+        ),
+    ]
+    return pairing(catalog, run(system, per_text=columns, more=more))
+
+
+def test_a_difference_within_a_system_is_paired_text_by_text(catalog: Catalog) -> None:
+    known = made_up(catalog)
+    found = runs(known, "vae", 3.0)
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    (group,) = answer.papers[0].groups
+    line, lacking = group.lines
+    d = line.contrast.difference
+    assert d is not None
+    assert d.low is not None
+    assert d.high is not None
+    assert d.mean == pytest.approx(3 + NOISE.mean())
+    assert d.high - d.low < 1  # the texts themselves differ by 10 nats
+    assert line.side == 1
+    printed = (
+        n
+        for n in known.paper("coupled-vae").reported
+        if (n.label, n.metric, n.corpus) == ("VAE", "nll", "ptb")
+    )
+    assert line.printed == str(next(printed).value)
+    assert group.sentences == (f"NLL. Too low: VAE {line.effect}. Not measured: DAE.",)
+    assert lacking.contrast.reason == "DAE: not run"
+    assert answer.papers[0].unmeasured == ("yelp13", "yahoo")
+    first, second = rows_of(answer)
+    assert (first["difference"], second["difference"]) == (d.mean, None)
+
+
+@pytest.mark.parametrize(("gap", "said"), [(-3.0, "Too high"), (0.0, "Not told apart")])
+def test_the_sentence_follows_the_interval(catalog: Catalog, gap: float, said: str) -> None:
+    known = made_up(catalog)
+    found = runs(known, "vae", gap - float(NOISE.mean()))
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    assert answer.papers[0].groups[0].sentences[0].startswith(f"NLL. {said}: VAE ")
+
+
+def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None:
+    known = made_up(catalog, ("vae", "coupled-vae"))
+    found = runs(known, "vae", 1.0)
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    line = answer.papers[0].groups[0].lines[0]
+    assert line.who == "Coupled-VAE \u2212 VAE"
+    assert line.printed.startswith("\u2212")
+    assert not line.effect
+
+
+def test_the_declared_questions_know_their_names(catalog: Catalog, tmp_path: Path) -> None:
+    assert set(catalog.questions) >= {"optimism"}
+    assert all(question.question.endswith("?") for question in catalog.questions.values())
+    given = catalog.questions["optimism"].model_dump_json().replace('"wae-nf"', '"wae-fn"')
+    (tmp_path / "questions.yaml").write_text(f'{{"typo": {given}}}', encoding="utf-8")
+    with pytest.raises(BenchError, match="wae-nf"):
+        read_questions([tmp_path], catalog.papers, catalog.systems)
