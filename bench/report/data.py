@@ -143,6 +143,12 @@ COMPARED: dict[str, Column] = {
     "margin_from": Column(TEXT, "where the margin comes from"),
     "seeds_needed": Column(WHOLE, "how many more seeds would decide; null where decided or where none would"),
     "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),
+    "valid": Column(
+        REAL, "where the estimator is no bound: the same by a valid one, mean over seeds; null elsewhere"
+    ),
+    "valid_low": Column(REAL, "lower end of its 95 % interval over texts, of one seed"),
+    "valid_high": Column(REAL, "upper end of that interval"),
+    "valid_by": Column(TEXT, "by which estimator; empty where there is none"),
 }
 
 

@@ -10,7 +10,7 @@ from bench.analysis import audits
 from bench.analysis.age import ages
 from bench.analysis.answers import answers
 from bench.analysis.audits import Audited
-from bench.analysis.compare import of_their_own
+from bench.analysis.cells import of_their_own
 from bench.analysis.numbers import metric_name, significant, visible
 from bench.analysis.pairs import Setting, paired
 from bench.analysis.tables import TableView, table_view
