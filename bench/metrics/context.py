@@ -24,7 +24,7 @@ from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
-from bench.estimators.likelihood import Infer, conditions, posteriors, text_likelihoods
+from bench.estimators.likelihood import EFFECTIVE, Infer, conditions, posteriors, text_likelihoods
 from bench.metrics.decoding import greedy
 from bench.metrics.evaluators import load_evaluator
 from bench.metrics.needs import offered
@@ -82,7 +82,8 @@ class Context:
     @property
     def likelihoods(self) -> dict[str, np.ndarray]:
         """Columns of the likelihoods of the texts: see :func:`bench.estimators.likelihood.text_likelihoods`."""
-        return {name: values for name, values in self._likelihoods.items() if not name.endswith(OF_FLOW)}
+        other = (EFFECTIVE, OF_FLOW)
+        return {name: values for name, values in self._likelihoods.items() if not name.endswith(other)}
 
     @property
     def flow_likelihoods(self) -> dict[str, np.ndarray]:
