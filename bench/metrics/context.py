@@ -175,19 +175,24 @@ class Context:
         """Greedy texts of codes of the prior; where it or the decoder has a condition, those of the texts in turn."""
         return self._of_prior(self.wanted.prior_samples, "prior")
 
+    @property
+    def prior_texts_with_unknown(self) -> list[Ids]:
+        """The same texts where the unknown word may be written."""
+        return self._of_prior(self.wanted.prior_samples, "prior", unknown=True)
+
     @cached_property
     def responses(self) -> list[Ids]:
         """One greedy text for the condition of each text, of a code of the prior where the system has codes."""
         return self._of_prior(len(self.texts.lengths), "responses")
 
-    def _of_prior(self, count: int, name: str) -> list[Ids]:
+    def _of_prior(self, count: int, name: str, *, unknown: bool = False) -> list[Ids]:
         """Greedy texts of ``count`` codes of the prior, given the conditions of the texts in turn."""
         turn = torch.arange(count, device=self.device) % len(self.texts.lengths)
         condition, codes = None if self.condition is None else self.condition[turn], None
         if self.model.prior is not None:
             generator = torch.Generator().manual_seed(derive_seed(*self.noise(name)))
             codes = self.model.prior.sample(count, generator, condition).to(self.device)
-        return greedy(self.model, codes, self.wanted.longest, given=self.given(turn))
+        return greedy(self.model, codes, self.wanted.longest, unknown=unknown, given=self.given(turn))
 
     def text(self, ids: Sequence[int]) -> str:
         """A text of ids as it is shown."""
