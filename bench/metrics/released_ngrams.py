@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ORDER = 5
 Texts = Sequence[Sequence[int]]
-_ENDS = " The end of a text is not scored, unknown words are deleted from the texts that the model is estimated from."
+_ENDS = " The end of a text is scored only where it has no words; unknown words are deleted from the texts of the model."
 
 
 def model_of(texts: Texts, vocabulary: Vocabulary, order: int = ORDER) -> NgramModel:
@@ -36,9 +36,9 @@ def model_of(texts: Texts, vocabulary: Vocabulary, order: int = ORDER) -> NgramM
 
 
 def perplexity_of_words(model: NgramModel, texts: Texts) -> float:
-    """exp(-sum ln p / words): ends are not scored. NaN where no text has a word."""
-    words = sum(len(text) for text in texts)
-    return math.exp(sum(model.loss(text, end=False) for text in texts) / words) if words else math.nan
+    """exp(-sum ln p / words): ends are not scored, but for a text without words, whose end stands as one."""
+    words = sum(max(1, len(text)) for text in texts)
+    return math.exp(sum(model.loss(text, end=not text) for text in texts) / words)
 
 
 def without(texts: Iterable[Sequence[int]], *ids: int) -> list[list[int]]:
