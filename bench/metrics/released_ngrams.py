@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ORDER = 5
 Texts = Sequence[Sequence[int]]
-_ENDS = " The end of a text is scored only where it has no words; unknown words are deleted from the texts of the model."
+_ENDS = " Ends are scored only of texts without words; unknown words are deleted from the texts of the model."
 
 
 def model_of(texts: Texts, vocabulary: Vocabulary, order: int = ORDER) -> NgramModel:
