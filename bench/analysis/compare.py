@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bench.analysis.age import told
 from bench.analysis.margins import margin_of
 from bench.analysis.noise import noise_of
 from bench.analysis.spread import CommonSpreads, usable
-from bench.analysis.verdict import MEANINGS, Evidence, Limits, Margin, Word, judge
+from bench.analysis.verdict import Evidence, Limits, Margin, Word, judge
 from bench.catalog.catalog import Catalog
 from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.reported import PrintedNumber
@@ -29,6 +30,7 @@ ABSENT: dict[State, Word] = {"diverged": "failed", "failed": "failed", "damaged"
 PAPER_TIER = "paper"
 PRINTED_SPLIT = "test"  # what papers print
 ORIGINS: tuple[Origin, ...] = ("own", "published", "external")  # which is shown first
+NO_BOUND = "not a bound"  # where a table names such an estimator it is the paper's: like is held against like
 EXCESS = "excess_nll"  # nats per text above the true entropy, measured on generated corpora only
 
 
@@ -84,6 +86,10 @@ class Cell:
     seeds_needed: int | None = None
     older: str = ""
     rounding: float | None = None
+    valid: float | None = None
+    valid_low: float | None = None
+    valid_high: float | None = None
+    valid_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,6 +255,7 @@ def _cell(
         )
     )
     mean = sum(values) / len(values) if values else None
+    valid = _valid([run for run, _ in found], quantity) if first and first.validity == NO_BOUND else []
     return Cell(
         table=place.table.id,
         row=place.position,
@@ -294,7 +301,23 @@ def _cell(
         seeds_needed=result.seeds_needed,
         older="; ".join(dict.fromkeys(f"seed {run.seed} {age}" for run, _ in found if (age := told(run)))),
         rounding=quantity.rounding if reported else None,
+        **_beside(valid, factor),
     )
+
+
+def _valid(runs: Sequence[RunRecord], quantity: PrintedQuantity) -> list[Measurement]:
+    """The same metric of each run by its main estimator, where that is exact, consistent or a bound."""
+    main = quantity.model_copy(update={"estimator": None})
+    return [m for run in runs if (m := usable(run, main)) is not None and m.validity != NO_BOUND]
+
+
+def _beside(valid: Sequence[Measurement], factor: float) -> dict[str, Any]:
+    """The fields of a cell that say what its number is by a valid estimator: mean over seeds, or one with its texts."""
+    if not valid:
+        return {}
+    first, mean = valid[0], sum(float(m.value or 0.0) for m in valid) / len(valid)
+    ends = [None if end is None or len(valid) > 1 else end * factor for end in (first.low, first.high)]
+    return {"valid": mean * factor, "valid_low": ends[0], "valid_high": ends[1], "valid_by": first.estimator}
 
 
 def _limits(measurement: Measurement | None, factor: float) -> Limits:
@@ -353,48 +376,9 @@ def _incomparable(
         reasons.append(f"the corpus {place.corpus} is not comparable with any paper's")
     if measured is not None and measured.split != PRINTED_SPLIT:
         reasons.append(f"measured on the {measured.split} split, printed is the {PRINTED_SPLIT} split")
-    if measured is not None and measured.validity == "not a bound":
+    if measured is not None and measured.validity == NO_BOUND and place.quantity.estimator is None:
         reasons.append(f"the estimator {measured.estimator} is neither exact nor consistent nor a bound")
     printed = place.reported.unit if place.reported else None
     if measured is not None and printed is not None and units.factor(measured.unit, printed) is None:
         reasons.append(f"measured in {measured.unit}, printed in {printed}: neither converts into the other")
     return "; ".join(reasons) or None
-
-
-def by_cell(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """The sources of each cell, in the order of the table: what is shown first comes first.
-
-    The user's own number stands before a published one, both before external ones. So does the user's own failure,
-    which is no reason to look elsewhere. A run that was merely not made gives way to any number.
-    """
-    found: dict[tuple[str, int, str, str], list[Cell]] = {}
-    for cell in cells:
-        found.setdefault((cell.table, cell.row, cell.corpus, cell.metric), []).append(cell)
-    for sources in found.values():
-        sources.sort(key=_rank)
-        empty = (i for i, source in enumerate(sources) if i and _rank(source) == len(ORIGINS))
-        del sources[next(empty, len(sources)) :]
-    return list(found.values())
-
-
-def _rank(cell: Cell) -> int:
-    if cell.measured is None and cell.verdict != "failed":
-        return len(ORIGINS)
-    return ORIGINS.index(cell.origin)
-
-
-def printed_counts(cells: Sequence[Sequence[Cell]]) -> dict[Word, int]:
-    """Number of printed cells by the verdict that the table shows first."""
-    found = Counter(sources[0].verdict for sources in cells if sources[0].reported is not None)
-    return {word: found[word] for word in MEANINGS if found[word]}
-
-
-def of_their_own(cells: Sequence[Cell]) -> int:
-    """How many of these cells say something that no other says.
-
-    A number that is printed twice counts once, and so do an NLL and its perplexity. The label tells a row about the
-    corpus from that of the system whose runs measure it.
-    """
-    return len(
-        {(c.label, c.system, c.setting, c.corpus, "nll" if c.metric == "ppl" else c.metric) for c in cells}
-    )

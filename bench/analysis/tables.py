@@ -8,7 +8,8 @@ from string import ascii_lowercase
 from typing import Any
 
 from bench.analysis import findings
-from bench.analysis.compare import EXCESS, Cell, by_cell, printed_counts
+from bench.analysis.cells import by_cell, printed_counts
+from bench.analysis.compare import EXCESS, Cell
 from bench.analysis.numbers import decimals_of, metric_name
 from bench.analysis.verdict import MEANINGS, Word
 from bench.catalog.papers import Paper

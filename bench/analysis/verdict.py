@@ -35,7 +35,7 @@ MEANINGS: dict[Word, str] = {
     "undecided": "that interval reaches over the margin, or nothing is known of the spread over seeds; the cell says "
     "how many more seeds would decide",
     "not comparable": "measured, but not under the paper's budget, not on the printed corpus or split, by an "
-    "estimator that bounds nothing, or in another unit than the printed one",
+    "estimator that bounds nothing and is not the paper's own, or in another unit than the printed one",
     "failed": "the run was started and did not finish",
     "not measured": "the run finished but holds no such measurement",
     "not run": "there is no run",

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.base.seeds import derive_seed
 from bench.corpora.batches import Collator
 from bench.estimators.likelihood import Infer
+from bench.estimators.proposals import codes_of_prior
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
@@ -48,18 +48,12 @@ def dual_values(
     means, size = list[Tensor](), max(1, ROWS // samples)
     for start in range(0, len(collator.lengths), size):
         batch = collator(range(start, min(start + size, len(collator.lengths))))
-        encoded = Forward(model, batch).encoded.unsqueeze(1).expand(-1, samples, -1)
+        forward = Forward(model, batch)
+        encoded = forward.encoded.unsqueeze(1).expand(-1, samples, -1)
         codes = infer(batch).sample(TextSource(batch.index, *names), samples)[0]
-        drawn = [_of_prior(model, samples, *names, number) for number in batch.index.tolist()]
+        drawn = codes_of_prior(forward, "dual", *names, samples=samples)
         means.append(codes.mean(1))
         for name, ratio in ratios.items():
-            values = dual(ratio(codes, encoded), ratio(torch.stack(drawn), encoded))
+            values = dual(ratio(codes, encoded), ratio(drawn, encoded))
             found[name].append(values.cpu().numpy())
     return {name: np.concatenate(values) for name, values in found.items()}, torch.cat(means)
-
-
-def _of_prior(model: TextModel, samples: int, *names: object) -> Tensor:
-    """Codes of the prior (samples, d), the same for a text in whatever batch it is."""
-    generator = torch.Generator().manual_seed(derive_seed("dual", *names))
-    drawn: Tensor = model.prior.sample(samples, generator)
-    return drawn

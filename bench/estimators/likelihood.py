@@ -28,6 +28,7 @@ OF_FEWER = "_of_fewer"  # the end of the names of columns with so many
 
 ROWS = 8_192  # target tokens decoded at once, over texts and samples
 CHUNK = 64  # texts whose posteriors are inferred at once
+EFFECTIVE = "effective_samples"  # the name of its column
 _LOGIT_ROWS = 2_048  # of them, projected onto the vocabulary at once
 
 
@@ -97,6 +98,12 @@ def _conditional_losses(forward: Forward, codes: Tensor | None) -> Tensor:
     return sums.index_add_(0, text, losses.view(-1, samples))
 
 
+def effective_samples(log_weights: Tensor) -> Tensor:
+    """(sum w)^2 / sum w^2 (batch,) of ln w (batch, samples): of how many equal weights they are worth (Kish 1965)."""
+    weights = log_weights.double()
+    return (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp()
+
+
 @torch.no_grad()
 def text_likelihoods(
     model: TextModel,
@@ -111,9 +118,10 @@ def text_likelihoods(
     """Per text of a split: ``nll`` and, for a latent-variable model, its parts.
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
-    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo. A system without a density gives reconstruction
-    only, a language model nll only. ``names`` seed the noise; ``infer`` gives the posteriors, by default the
-    model's own; ``rows`` bounds the memory, not the result; ``also`` gives more columns from the same codes.
+    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo, and effective_samples of its weights. A system without a
+    density gives reconstruction only, a language model nll only. ``names`` seed the noise; ``infer`` gives the
+    posteriors, by default the model's own; ``rows`` bounds the memory, not the result; ``also`` gives more columns from
+    the same codes.
     """
     model.eval()
     infer = infer or amortised(model)
@@ -159,6 +167,7 @@ def _batch_likelihoods(
         "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),
         "reconstruction": losses.mean(1),
         "kl_monte_carlo": log_ratio.mean(1),
+        EFFECTIVE: effective_samples(-losses - log_ratio),
     }
     terms = latent.kl_terms(prior)
     exact = None if terms is None else terms.sum(-1)

@@ -124,16 +124,19 @@ def reconstruction_ppl(context: Context, record: Record) -> None:
 
 @measure(
     "proposal",
+    version=2,  # a mixture with the prior and with wider Gaussians
     needs=("implicit", "prior"),
+    metrics=[Metric("effective_samples", "effective samples", least=1, place=42)],
     gives=(
         Definition(
             "nll",
             "moment-matched",
             NATS,
             "consistent",
-            "-ln of the mean importance weight over codes of a Gaussian with the mean, and 1.5 times the covariance, of"
-            " 1,024 codes of the posterior; end symbol counted.",
-            "Too high in expectation for any number of codes, the more so the further the Gaussian is from p(z|x).",
+            "-ln of the mean importance weight over codes of a mixture, a quarter of them each: of the prior, of a"
+            " Gaussian with the mean, and 1.5 times the covariance, of 1,024 codes of the posterior, and of two whose"
+            " variances are 0.01 and 0.1 larger; end symbol counted.",
+            "Too high in expectation for any number of codes, the more so the further the mixture is from p(z|x).",
             "lower",
             main=True,
             cost="one pass of the decoder over each text for each sample, and 1,024 codes of each text",
@@ -145,20 +148,80 @@ def reconstruction_ppl(context: Context, record: Record) -> None:
             "moment-matched",
             "none",
             "consistent",
-            "exp(sum of NLL / sum of targets), end symbol counted, from the NLL by the matched Gaussian.",
+            "exp(sum of NLL / sum of targets), end symbol counted, from the NLL by the matched mixture.",
             "Too high in expectation, with the NLL.",
             "lower",
             main=True,
             cost=NO_MORE,
             over=Perplexity("nll"),
         ),
+        Definition(
+            "effective_samples",
+            "moment-matched",
+            "count",
+            "exact",
+            "Mean over texts of (sum w)^2 / sum w^2 of the importance weights w: how many equal ones they are worth.",
+            "Says little where no code hit what matters: then a few weights are alike, and all too small.",
+            "higher",
+            main=True,
+            cost=NO_MORE,
+            over=Mean("effective_samples"),
+        ),
     ),
 )
 def proposal(context: Context, record: Record) -> None:
-    """Likelihoods of a model whose posterior has no known density, by Gaussians that are near it."""
+    """Likelihoods of a model whose posterior has no known density, by codes near it, around it and of the prior."""
     from bench.estimators.proposals import moment_matched
 
-    infer = moment_matched(context.infer, *context.noise("moments"))
-    record.columns["nll"] = context.likelihoods_by(infer)["nll"]
-    for metric in ("nll", "ppl"):
+    infer = moment_matched(context.model, context.infer, *context.noise("moments"))
+    found = context.likelihoods_by(infer)
+    for metric in ("nll", "effective_samples"):
+        record.columns[metric] = found[metric]
+    for metric in ("nll", "ppl", "effective_samples"):
         record.add(metric, "moment-matched", samples=context.wanted.samples)
+
+
+@measure(
+    "semi-implicit",
+    needs=(
+        "implicit",
+        "prior",
+        "euclidean",
+    ),  # a code that is drawn back from the border of a ball has no density
+    gives=(
+        Definition(
+            "neg_elbo",
+            "semi-implicit",
+            NATS,
+            "upper bound",
+            "-ELBO of the posterior with Gaussian noise added, its density taken from the mixture over 1,024 codes and"
+            " the one that noise was added to (Yin and Zhou 2018); the deviation is the best of five, on other codes.",
+            "Too high by KL(q || p(z|x)) of that posterior, and by what the mixture exceeds its density.",
+            "lower",
+            main=True,
+            cost="one pass of the decoder over each text for each sample, and 1,024 codes of each text",
+            over=Mean("neg_elbo"),
+            compared="\u2212ELBO",
+        ),
+        Definition(
+            "kl",
+            "semi-implicit",
+            NATS,
+            "upper bound",
+            "KL to the prior of the posterior with that noise, by the same densities.",
+            "Too high by what the mixture exceeds the density of the posterior with noise.",
+            cost=NO_MORE,
+            over=Mean("kl_semi_implicit"),
+        ),
+    ),
+)
+def semi_implicit(context: Context, record: Record) -> None:
+    """A bound for a posterior that can only be drawn from."""
+    from bench.estimators.proposals import best_deviation, smoothed
+
+    names = context.noise("semi-implicit")
+    deviation = best_deviation(context.model, context.infer, context.texts, *names, "choice")
+    found = context.likelihoods_by(smoothed(context.infer, deviation, *names))
+    record.columns |= {"neg_elbo": -found["elbo"], "kl_semi_implicit": found["kl_monte_carlo"]}
+    for metric in ("neg_elbo", "kl"):
+        record.add(metric, "semi-implicit", samples=context.wanted.samples)

@@ -25,6 +25,7 @@ from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
 from bench.estimators.likelihood import (
+    EFFECTIVE,
     OF_FEWER,
     Infer,
     conditions,
@@ -90,7 +91,8 @@ class Context:
     @property
     def likelihoods(self) -> dict[str, np.ndarray]:
         """Columns of the likelihoods of the texts: see :func:`bench.estimators.likelihood.text_likelihoods`."""
-        return {n: values for n, values in self._likelihoods.items() if not n.endswith((OF_FLOW, OF_FEWER))}
+        other = (EFFECTIVE, OF_FLOW, OF_FEWER)
+        return {name: values for name, values in self._likelihoods.items() if not name.endswith(other)}
 
     @property
     def flow_likelihoods(self) -> dict[str, np.ndarray]:
@@ -192,19 +194,24 @@ class Context:
         """Greedy texts of codes of the prior; where it or the decoder has a condition, those of the texts in turn."""
         return self._of_prior(self.wanted.prior_samples, "prior")
 
+    @property
+    def prior_texts_with_unknown(self) -> list[Ids]:
+        """The same texts where the unknown word may be written."""
+        return self._of_prior(self.wanted.prior_samples, "prior", unknown=True)
+
     @cached_property
     def responses(self) -> list[Ids]:
         """One greedy text for the condition of each text, of a code of the prior where the system has codes."""
         return self._of_prior(len(self.texts.lengths), "responses")
 
-    def _of_prior(self, count: int, name: str) -> list[Ids]:
+    def _of_prior(self, count: int, name: str, *, unknown: bool = False) -> list[Ids]:
         """Greedy texts of ``count`` codes of the prior, given the conditions of the texts in turn."""
         turn = torch.arange(count, device=self.device) % len(self.texts.lengths)
         condition, codes = None if self.condition is None else self.condition[turn], None
         if self.model.prior is not None:
             generator = torch.Generator().manual_seed(derive_seed(*self.noise(name)))
             codes = self.model.prior.sample(count, generator, condition).to(self.device)
-        return greedy(self.model, codes, self.wanted.longest, given=self.given(turn))
+        return greedy(self.model, codes, self.wanted.longest, unknown=unknown, given=self.given(turn))
 
     def text(self, ids: Sequence[int]) -> str:
         """A text of ids as it is shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from bench.base.registry import part
 from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
 from bench.metrics.combine import Perplexity, Summary
 from bench.metrics.definitions import Definition, Metric
-from bench.metrics.kneser_ney import estimate, write_arpa
+from bench.metrics.kneser_ney import Order, estimate, write_arpa
 from bench.metrics.measures import measure
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ class KneserNey:
 
     def make(self, corpus: Prepared, folder: Path) -> Mapping[str, Any]:
         """Estimate the model of the training split and write it as ARPA; the padding symbol is no word of it."""
-        texts = ([index - 1 for index in text.tolist()] for text in corpus.splits["train"])
-        made = estimate(texts, len(corpus.vocabulary) - 1, GO - 1, EOS - 1, self.order)
-        write_arpa(made, _names(corpus.vocabulary)[1:], GO - 1, folder / ARPA)
+        texts = (text.tolist() for text in corpus.splits["train"])
+        made = write_model(texts, corpus.vocabulary, self.order, folder / ARPA)
         return {
             "texts": len(corpus.splits["train"]),
             "orders": [
@@ -49,6 +48,16 @@ class KneserNey:
     def load(self, corpus: Prepared, folder: Path) -> NgramModel:
         """The model, read by kenlm."""
         return NgramModel(folder / ARPA, corpus.vocabulary)
+
+
+def write_model(
+    texts: Iterable[Sequence[int]], vocabulary: Vocabulary, order: int, path: Path
+) -> list[Order]:
+    """Estimate the model of texts of ids and write it as ARPA; the padding symbol is no word of it."""
+    shifted = ([index - 1 for index in text] for text in texts)
+    made = estimate(shifted, len(vocabulary) - 1, GO - 1, EOS - 1, order)
+    write_arpa(made, _names(vocabulary)[1:], GO - 1, path)
+    return made
 
 
 def _names(vocabulary: Vocabulary) -> list[str]:
@@ -72,10 +81,10 @@ class NgramModel:
         self._model = kenlm.Model(str(path), config)
         self._names = _names(vocabulary)
 
-    def loss(self, ids: Sequence[int]) -> float:
-        """-ln P of a text of ids, its end counted, in nats."""
+    def loss(self, ids: Sequence[int], *, end: bool = True) -> float:
+        """-ln P of a text of ids in nats, its ``end`` counted or not."""
         text = " ".join(self._names[index] for index in ids)
-        score: float = self._model.score(text, bos=True, eos=True)
+        score: float = self._model.score(text, bos=True, eos=end)
         return -score * math.log(10)
 
 

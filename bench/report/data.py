@@ -146,6 +146,12 @@ COMPARED: dict[str, Column] = {
     "rounding": Column(
         REAL, "how far rounding can have moved the printed number; null: half a unit of its last decimal"
     ),
+    "valid": Column(
+        REAL, "where the estimator is no bound: the same by a valid one, mean over seeds; null elsewhere"
+    ),
+    "valid_low": Column(REAL, "lower end of its 95 % interval over texts, of one seed"),
+    "valid_high": Column(REAL, "upper end of that interval"),
+    "valid_by": Column(TEXT, "by which estimator; empty where there is none"),
 }
 
 

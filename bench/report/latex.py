@@ -8,7 +8,7 @@ from string import ascii_lowercase
 
 import pandas
 
-from bench.analysis.compare import Cell
+from bench.analysis.compare import NO_BOUND, Cell
 from bench.analysis.numbers import DASH, MINUS, PRIME
 from bench.analysis.tables import TableRow, TableView
 from bench.store.records import Source
@@ -138,10 +138,10 @@ def sources_of(cells: Iterable[Cell]) -> str:
 
 
 def _best(column: Sequence[Sequence[Cell]]) -> dict[Source | None, float]:
-    """The best of our numbers of each source in a column; none where neither direction is better."""
+    """The best of our numbers of each source in a column; estimates that bound nothing are left out."""
     values: dict[Source | None, list[float]] = {}
     for cell in (sources[0] for sources in column):
-        if cell.measured is not None and cell.better:
+        if cell.measured is not None and cell.better and cell.validity != NO_BOUND:
             values.setdefault(_source(cell), []).append(cell.measured)
     better = next((sources[0].better for sources in column if sources[0].better), None)
     return {source: min(found) if better == "lower" else max(found) for source, found in values.items()}
@@ -150,6 +150,6 @@ def _best(column: Sequence[Sequence[Cell]]) -> dict[Source | None, float]:
 def _is_best(cell: Cell, best: Mapping[Source | None, float]) -> bool:
     """Whether the number, as it is printed, is the best one of its column and source."""
     winner = best.get(_source(cell))
-    if winner is None or cell.measured is None or not cell.better:
+    if winner is None or cell.measured is None or not cell.better or cell.validity == NO_BOUND:
         return False
     return round(cell.measured, cell.decimals) == round(winner, cell.decimals)

@@ -9,7 +9,7 @@ from typing import Any
 from bench.analysis import audits
 from bench.analysis.answers import answers
 from bench.analysis.audits import Audited
-from bench.analysis.compare import of_their_own
+from bench.analysis.cells import of_their_own
 from bench.analysis.pairs import paired
 from bench.analysis.tables import TableView, table_view
 from bench.analysis.verdict import DECIDED, ERROR, GROUPS, JUDGED, MEANINGS

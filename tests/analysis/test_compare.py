@@ -10,8 +10,9 @@ from typing import Any
 import pandas
 import pytest
 
+from bench.analysis.cells import by_cell, of_their_own, printed_counts
 from bench.analysis.claims import COLUMNS
-from bench.analysis.compare import Cell, by_cell, compare, measured_elsewhere, of_their_own, printed_counts
+from bench.analysis.compare import Cell, compare, measured_elsewhere
 from bench.analysis.margins import margin_of
 from bench.base.files import read_json, write_json
 from bench.catalog.catalog import CATALOG, Catalog

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.compare import by_cell, compare
+from bench.analysis.cells import by_cell
+from bench.analysis.compare import compare
 from bench.analysis.external import all_records
 from bench.base.files import write_json, write_text
 from bench.catalog.catalog import Catalog

@@ -84,12 +84,25 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
-        ("dae", {"posterior", "exact corpus"}),
-        ("vae", {"posterior", "density", "gaussian", "prior", "likelihood", "regulariser", "exact corpus"}),
+        ("dae", {"posterior", "euclidean", "exact corpus"}),
+        (
+            "vae",
+            {
+                "posterior",
+                "euclidean",
+                "density",
+                "gaussian",
+                "prior",
+                "likelihood",
+                "regulariser",
+                "exact corpus",
+            },
+        ),
         (
             "coupled-vae",
             {
                 "posterior",
+                "euclidean",
                 "density",
                 "gaussian",
                 "prior",

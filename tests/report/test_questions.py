@@ -16,7 +16,7 @@ def test_a_question_has_a_page_linked_from_the_first_screen(catalog: Catalog, tm
     asked = {"tier": "demo", "papers": ("wae-rnf",), "systems": ("wae-rnf",)}
     plan = make_plan(catalog, Request.model_validate(asked))
     material = Material(catalog, plan, Records([], [], [], []), tmp_path, partial=False)
-    site = Site(material, tmp_path, tmp_path)
+    site = Site(material, tmp_path)
     (found,) = (one for one in material.questions if one.key == "optimism")
     site._question(found)
     site._page("index.html", "index.html.j2", pages.index(material))
