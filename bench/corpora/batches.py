@@ -75,11 +75,6 @@ class Batch:
         return {**self.others, self.decodes: Padded(self.words, self.lengths)}
 
     @property
-    def encoded(self) -> Padded:
-        """The field that the encoder reads."""
-        return self.fields[self.encodes]
-
-    @property
     def real(self) -> Tensor:
         """Which targets are real (time + 1, batch): all words and one eos for each text."""
         return Padded(self.words, self.lengths).real

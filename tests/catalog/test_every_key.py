@@ -140,7 +140,10 @@ EVALUATION: dict[str, Any] = {
 START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
     "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
 }
-GIVEN: dict[str, Any] = {"objective.matching.options.of": "code"}  # tests/models/test_conditions.py shows it
+GIVEN: dict[str, Any] = {  # tests/models/test_conditions.py and tests/training/test_fields.py show it
+    "objective.matching.options.of": "code",
+    "reads": "context",
+}
 SELECTED: dict[str, Any] = {  # what is measured, and not how
     "evaluation.measures": ["likelihood"],
     "evaluation.also": ["unigrams"],
