@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,18 @@ def test_posts_are_found_as_a_direct_computation_finds_them(
     assert 0 < np.mean(found) < 1
     value = measured(context, "retrieval")["post_retrieval", "among-ten"]
     assert value == pytest.approx(np.mean(found))
+
+
+def test_controls_do_not_look_at_the_posts(make: Callable[[str, str, Any], Context]) -> None:
+    context = make("coupled-vae", "gru-encoder-decoder", TINY | {"condition": {"hidden": 8}})
+    found, posts = measured(context, "response-controls"), len(context.texts.lengths)
+    texts = [" ".join(text) for text in context.corpus.raw("train")]
+    words = Counter(texts).most_common(1)[0][0].split()
+    pairs = set(pairwise(words))
+    assert found["response_dist1", "constant-response"] == len(set(words)) / (posts * len(words))
+    assert found["response_dist2", "constant-response"] == len(pairs) / (posts * (len(words) - 1))
+    for n in (1, 2):
+        assert found[f"response_dist{n}", "constant-response"] < found[f"response_dist{n}", "random-human"] < 1
 
 
 def test_words_are_counted_over_the_ends_of_responses_and_shares_are_of_words() -> None:
