@@ -183,6 +183,11 @@ class Training(Model):
     gradient_texts: Annotated[int, Field(ge=0)] = Field(
         128, description="validation texts on which gradient norms are measured at each validation"
     )
+    ends: Literal["all", "short"] = Field(
+        "all",
+        description="end symbols that are learnt: of all texts, or only of those shorter than text.max_length, since"
+        " longer ones were cut",
+    )
     word_dropout: WordDropout | None = Field(None, description="words that the decoder does not see")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="type of the products; auto: bfloat16 where the device multiplies it faster"

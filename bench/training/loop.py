@@ -87,7 +87,14 @@ class Trainer:
         self.reporter = Reporter(settings.name, settings.training.steps)
         self.update = self._update(without_recordings)
         self.texts = {
-            "train": Collator(corpus.splits["train"], device, multiple=self.update.multiple),
+            "train": Collator(
+                corpus.splits["train"],
+                device,
+                multiple=self.update.multiple,
+                unended=None
+                if settings.training.ends == "all"
+                else settings.text.of(corpus.decodes).max_length,
+            ),
             "valid": Collator(corpus.splits["valid"], device),
         }
         self.validation = ValidationSplit(self.composition, settings, self.texts["valid"], self.dtype)

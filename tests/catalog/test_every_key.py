@@ -111,6 +111,7 @@ TRAINING: dict[str, Any] = {
     "training.log_every": 3,
     "training.gradient_texts": 9,
     "training.word_dropout": {"rise": 0.5, "every": 5, "most": 0.5},
+    "training.ends": "short",
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}

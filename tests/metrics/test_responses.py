@@ -88,7 +88,9 @@ def test_controls_do_not_look_at_the_posts(make: Callable[[str, str, Any], Conte
     assert found["response_dist1", "constant-response"] == len(set(words)) / (posts * len(words))
     assert found["response_dist2", "constant-response"] == len(pairs) / (posts * (len(words) - 1))
     for n in (1, 2):
-        assert found[f"response_dist{n}", "constant-response"] < found[f"response_dist{n}", "random-human"] < 1
+        assert (
+            found[f"response_dist{n}", "constant-response"] < found[f"response_dist{n}", "random-human"] < 1
+        )
 
 
 def test_words_are_counted_over_the_ends_of_responses_and_shares_are_of_words() -> None:
