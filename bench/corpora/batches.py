@@ -80,13 +80,10 @@ class Batch:
     def real(self) -> Tensor:
         """Which targets are real (time + 1, batch): all words, and one eos for each text that has one."""
         real = Padded(self.words, self.lengths).real
-        return real if self.unended is None else real & ~self._ends_cut_off
-
-    @property
-    def _ends_cut_off(self) -> Tensor:
-        """The places (time + 1, batch) of the eos of texts that have none."""
-        steps = torch.arange(len(self.words) + 1, device=self.words.device)[:, None]
-        return (steps == self.lengths) & (self.lengths >= self.unended)
+        if self.unended is None:
+            return real
+        steps = torch.arange(len(real), device=real.device)[:, None]
+        return real & ((steps < self.lengths) | (self.lengths < self.unended))
 
     @property
     def shape(self) -> tuple[tuple[object, ...], ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.metrics.definitions import Definition
 from bench.metrics.measures import measure
-from bench.metrics.ngrams import distinct
+from bench.metrics.ngrams import Words, distinct
 
 if TYPE_CHECKING:
     from bench.metrics.context import Context
@@ -49,7 +49,7 @@ def controls(context: Context, record: Record) -> None:
     posts = len(context.texts.lengths)
     random = np.random.Generator(np.random.PCG64(derive_seed(*context.noise("controls"))))
     frequent = Counter(map(tuple, train)).most_common(1)[0][0]
-    given = {
+    given: dict[str, list[Words]] = {
         HUMAN: [train[i] for i in random.integers(len(train), size=posts)],
         CONSTANT: [frequent] * posts,
     }

@@ -68,7 +68,7 @@ def test_an_encoder_reads_the_field_that_is_encoded(
     trainer = Trainer(settings, corpus, tmp_path / "s", torch.device("cpu"))
     batch, model = trainer.batch(1), trainer.model.eval()
     context = batch.fields["context"]
-    embedding = model.embeddings["context"] if separate else model.embedding
+    embedding: Any = model.embeddings["context"] if separate else model.embedding
     assert len(embedding.weight) == len(corpus.vocabularies["context"])
     expected = model.encoder(embedding(context.words), context.lengths, None).float()
     assert torch.equal(model.encode(batch), expected)
