@@ -20,6 +20,7 @@ import torch
 from bench.base.locks import locked
 from bench.base.registry import registry
 from bench.base.settings import RunSettings
+from bench.base.text_rules import TextRules
 from bench.catalog.catalog import load_catalog
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.prepare import prepare
@@ -117,6 +118,14 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entry: CorpusEntry = catalog.corpus(CORPUS)
     prepare(entry, {}, text_rules(catalog, "coupled-vae", CORPUS), folder / "coupled-vae" / CORPUS)
     return folder
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The smallest generated pairs, all of whose words have an id."""
+    folder = tmp_path_factory.mktemp("pairs")
+    prepare(load_catalog().corpus("generated-pairs-tiny"), {}, TextRules(), folder)
+    return Prepared.load(folder)
 
 
 @pytest.fixture(scope="session")

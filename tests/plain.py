@@ -27,11 +27,11 @@ def small_model(system: str, words: int = WORDS, **changes: Any) -> TextModel:
     return build_model(tiny_settings(system, **changes), words)
 
 
-def collator(texts: Sequence[Sequence[int]], multiple: int = 1) -> Collator:
+def collator(texts: Sequence[Sequence[int]], multiple: int = 1, unended: int | None = None) -> Collator:
     """The texts, as lists of ids, as one split."""
     offsets = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0)
     tokens = torch.tensor([word for text in texts for word in text], dtype=torch.int32)
-    return Collator(Texts(tokens, offsets), multiple=multiple)
+    return Collator(Texts(tokens, offsets), multiple=multiple, unended=unended)
 
 
 def all_texts(symbols: Sequence[int], longest: int) -> list[list[int]]:

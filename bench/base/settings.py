@@ -65,6 +65,7 @@ PartField = Annotated[Part, BeforeValidator(_mapping)]
 TermField = Annotated[Term, BeforeValidator(_mapping)]
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EvaluatorField = Annotated[Part, BeforeValidator(_evaluator)]
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Kind = Literal["adam", "sgd", "rmsprop"]
 ClipBy = Literal["norm", "value"]
@@ -182,6 +183,11 @@ class Training(Model):
     gradient_texts: Annotated[int, Field(ge=0)] = Field(
         128, description="validation texts on which gradient norms are measured at each validation"
     )
+    ends: Literal["all", "short"] = Field(
+        "all",
+        description="end symbols that are learnt: of all texts, or only of those shorter than text.max_length, since"
+        " longer ones were cut",
+    )
     word_dropout: WordDropout | None = Field(None, description="words that the decoder does not see")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="type of the products; auto: bfloat16 where the device multiplies it faster"
@@ -249,6 +255,9 @@ class RunSettings(Model):
     embedding: Positive
     latent: Positive
     encoder: PartField
+    reads: FieldName | None = Field(
+        None, description="the field that the encoder reads; null: as the rules of the texts say"
+    )
     condition: PartField = Part(kind=NONE)
     posterior: PartField
     prior: PartField
@@ -272,6 +281,12 @@ class RunSettings(Model):
             return complete(values) if isinstance(values, dict) else values
         except BenchError as error:
             raise ValueError(error) from None
+
+    @model_validator(mode="after")
+    def _an_encoder_that_reads(self) -> Self:
+        if self.reads is not None and self.encoder.absent:
+            raise ValueError(f"reads is {self.reads!r}, but the system has no encoder that could read it")
+        return self
 
     @model_validator(mode="after")
     def _weights_to_take_back(self) -> Self:
@@ -314,8 +329,9 @@ class RunSettings(Model):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The fields of an example that the model is given besides the text that it writes."""
-        return () if self.condition.absent else (self.condition.options["field"],)
+        """The fields of an example that the model is given by name, whatever text it writes."""
+        condition = None if self.condition.absent else self.condition.options["field"]
+        return tuple(field for field in (condition, self.reads) if field is not None)
 
     @property
     def name(self) -> str:

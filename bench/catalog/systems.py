@@ -39,6 +39,9 @@ class System(Model):
     )
     missing: str | None = Field(None, description="why this version cannot build the system")
     encoder: Any = None
+    reads: str | None = Field(
+        None, description="the field that the encoder reads, of another text than is written"
+    )
     condition: Any = None
     posterior: Any = None
     prior: Any = None
@@ -65,7 +68,7 @@ class System(Model):
 
     def parts(self) -> dict[str, Any]:
         """The choices that this declaration makes itself."""
-        names = (*SINGLE, "objective", "groups", "starts_from")
+        names = (*SINGLE, "reads", "objective", "groups", "starts_from")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 

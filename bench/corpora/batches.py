@@ -53,8 +53,9 @@ class Batch:
     Of the field that is decoded: ``words`` (time, batch) without go and eos, padded with PAD; ``lengths``
     (batch) in words; ``inputs`` (time + 1, batch) go + words; ``targets`` (time + 1, batch) words + eos;
     ``places`` the positions of the real targets in the flattened targets, then of some padding; ``tokens``
-    the number of real targets. ``index`` (batch) holds the number of each example in its split, ``others``
-    the other fields, ``labels`` the class of each example, int64 (batch), by label.
+    the number of real targets. A text of ``unended`` or more words has no eos among them. ``index`` (batch)
+    holds the number of each example in its split, ``others`` the other fields, ``labels`` the class of each
+    example, int64 (batch), by label.
     """
 
     words: Tensor
@@ -66,6 +67,7 @@ class Batch:
     tokens: int
     decodes: str = TEXT
     encodes: str = TEXT
+    unended: int | None = None
     others: dict[str, Padded] = field(default_factory=dict)
     labels: dict[str, Tensor] = field(default_factory=dict)
 
@@ -75,14 +77,13 @@ class Batch:
         return {**self.others, self.decodes: Padded(self.words, self.lengths)}
 
     @property
-    def encoded(self) -> Padded:
-        """The field that the encoder reads."""
-        return self.fields[self.encodes]
-
-    @property
     def real(self) -> Tensor:
-        """Which targets are real (time + 1, batch): all words and one eos for each text."""
-        return Padded(self.words, self.lengths).real
+        """Which targets are real (time + 1, batch): all words, and one eos for each text that has one."""
+        real = Padded(self.words, self.lengths).real
+        if self.unended is None:
+            return real
+        steps = torch.arange(len(real), device=real.device)[:, None]
+        return real & ((steps < self.lengths) | (self.lengths < self.unended))
 
     @property
     def shape(self) -> tuple[tuple[object, ...], ...]:
@@ -182,8 +183,15 @@ class Collator:
     What depends on lengths alone is known on the CPU and sent along: the device is never waited for.
     """
 
-    def __init__(self, texts: Texts, device: torch.device | str = "cpu", *, multiple: int = 1) -> None:
-        """``multiple`` makes the shapes of batches fewer.
+    def __init__(
+        self,
+        texts: Texts,
+        device: torch.device | str = "cpu",
+        *,
+        multiple: int = 1,
+        unended: int | None = None,
+    ) -> None:
+        """``multiple`` makes the shapes of batches fewer; texts of ``unended`` or more words have no eos.
 
         Places are filled up with padding to a multiple of it, as far as there is any, and if it is not 1, the
         fields that are not decoded are padded to a multiple of ``STEPS`` words.
@@ -193,13 +201,14 @@ class Collator:
         self._labels = {name: classes.to(device) for name, classes in texts.labels.items()}
         self._decodes, self._encodes = texts.decodes, texts.encodes
         self.lengths = self._texts.lengths
-        self._multiple = multiple
+        self._multiple, self._unended = multiple, unended
 
     def __call__(self, index: Sequence[int] | np.ndarray) -> Batch:
         """The examples numbered ``index`` as a batch."""
         numbers = np.asarray(index, dtype=np.int64)
         chosen = self.lengths[numbers]
-        real = np.arange(chosen.max() + 1)[:, None] <= chosen
+        ended = 1 if self._unended is None else chosen < self._unended
+        real = np.arange(chosen.max() + 1)[:, None] < chosen + ended
         inside = np.flatnonzero(real)
         rows, places = self._sent(numbers), self._sent(self._filled(inside, real))
         text = self._texts(rows, len(real) - 1)
@@ -207,6 +216,7 @@ class Collator:
             *(text.words, text.lengths, text.inputs, text.targets, rows, places, len(inside)),
             decodes=self._decodes,
             encodes=self._encodes,
+            unended=self._unended,
             others={n: one(rows, self._steps(one.lengths[numbers])) for n, one in self._others.items()},
             labels={name: classes[rows] for name, classes in self._labels.items()},
         )

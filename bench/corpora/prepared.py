@@ -114,19 +114,15 @@ class Prepared:
         """The vocabulary of the field that is decoded."""
         return self.vocabularies[self.decodes]
 
-    def require_one_vocabulary(self, also: Collection[str] = ()) -> None:
-        """Raise :class:`BenchError` if encoders and a decoder with one embedding would read different ids.
+    def other_vocabularies(self, fields: Collection[str] = ()) -> dict[str, int]:
+        """The sizes of the vocabularies, where they are not that of the decoded field, of the fields that are read.
 
-        ``also`` names fields that are encoded besides the one that the rules name.
+        These are the one that the rules name and ``fields``.
         """
-        for name in (self.encodes, *also):
-            if self.vocabularies[name] is not self.vocabulary:
-                raise BenchError(
-                    f"the field {name!r}, which is encoded, has another vocabulary than {self.decodes!r}, "
-                    "which is decoded: systems have one embedding for both",
-                    where=self.folder,
-                    remedy=f"leave {name!r} and {self.decodes!r} out of text.separate",
-                )
+        read = {name: self.vocabularies[name] for name in (self.encodes, *fields)}
+        return {
+            name: len(vocabulary) for name, vocabulary in read.items() if vocabulary is not self.vocabulary
+        }
 
     def require(self, fields: Collection[str] = (), labels: Collection[str] = (), *, who: object) -> None:
         """Raise :class:`BenchError` if ``who`` needs a field or a label that the examples do not have."""

@@ -2,7 +2,8 @@
 
 NLL_x = -ln (1/N) sum_i p(z_i) P(x|z_i) / q(z_i|x), z_i ~ q(z|x) (Burda et al. 2016; Wu et al. 2020,
 appendix D): a consistent estimate, and in expectation an upper bound of the NLL for every N. P(x|z) counts
-the end symbol and no padding. All values are in nats per text.
+the end symbol and no padding. Where the encoder reads another field y than is written, q(z|y) is the prior of the
+codes, each of which then counts alike: NLL_x = -ln (1/N) sum_i P(x|z_i). All values are in nats per text.
 """
 
 from __future__ import annotations
@@ -163,8 +164,9 @@ def _batch_likelihoods(
         log_density = latent.log_prob(codes)
     prior = forward.prior
     log_ratio = log_density - prior.log_prob(codes)
+    weighed = losses + log_ratio if model.field_read(batch) == batch.decodes else losses
     columns = {
-        "nll": math.log(samples) - torch.logsumexp(-losses - log_ratio, dim=1),
+        "nll": math.log(samples) - torch.logsumexp(-weighed, dim=1),
         "reconstruction": losses.mean(1),
         "kl_monte_carlo": log_ratio.mean(1),
         EFFECTIVE: effective_samples(-losses - log_ratio),

@@ -41,7 +41,7 @@ from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
 from bench.store.freshness import WEIGHTS
-from bench.training.composition import Composition
+from bench.training.composition import compose
 
 SPLIT = "test"
 FEWER_SAMPLES = "fewer-samples"  # the measure that asks for likelihoods with fewer codes
@@ -62,7 +62,7 @@ class Context:
         """``folder`` holds the weights; ``evaluators`` is the folder of the evaluators, by default a temporary one."""
         self.settings, self.corpus, self.folder, self.device = settings, corpus, folder, device
         self.wanted = settings.evaluation
-        self.composition = Composition(settings, len(corpus.vocabulary))
+        self.composition = compose(settings, corpus)
         self.composition.load_state_dict(load_file(folder / WEIGHTS))
         self.model: TextModel = self.composition.to(device).model.eval().requires_grad_(False)
         self.infer = self.composition.procedure.inference(self.model)
@@ -172,6 +172,13 @@ class Context:
         return self._decoded[unknown]
 
     @cached_property
+    def mean_texts(self) -> list[Ids]:
+        """For each text, the greedy text of the mean of its posterior, in which the unknown word may be written."""
+        if not self.latent.stochastic:
+            return [texts[0] for texts in self.reconstructions(unknown=True)]
+        return greedy(self.model, self.latent.center(), self.wanted.longest, unknown=True, given=self.given())
+
+    @cached_property
     def references(self) -> list[Ids]:
         """The texts as ids; each word without an id of its own has a negative number instead, the same everywhere."""
         vocabulary, others = self.corpus.vocabulary, dict[str, int]()
@@ -201,7 +208,12 @@ class Context:
 
     @cached_property
     def responses(self) -> list[Ids]:
-        """One greedy text for the condition of each text, of a code of the prior where the system has codes."""
+        """One greedy text for the condition of each text, of a code of the prior where the system has codes.
+
+        Where the encoder reads another text than is written, its posterior is what gives codes of that text.
+        """
+        if self.settings.reads is not None:
+            return [texts[0] for texts in self.reconstructions()]
         return self._of_prior(len(self.texts.lengths), "responses")
 
     def _of_prior(self, count: int, name: str, *, unknown: bool = False) -> list[Ids]:

@@ -84,15 +84,9 @@ def _definitions() -> Iterator[Definition]:
 )
 def measure_corpus_bleu(context: Context, record: Record) -> None:
     """BLEU-1 to BLEU-4 of one reconstruction of each text, from its mean and from a sample."""
-    from bench.metrics.decoding import greedy
-
     references = [text.tolist() for text in context.corpus.splits[record.split]]
     sampled = [texts[0] for texts in context.reconstructions(unknown=True)]
-    means = sampled
-    if context.latent.stochastic:
-        centers, given = context.latent.center(), context.given()
-        means = greedy(context.model, centers, context.wanted.longest, unknown=True, given=given)
-    for code, outputs in (("mean", means), ("sample", sampled)):
+    for code, outputs in (("mean", context.mean_texts), ("sample", sampled)):
         _add(record, code, outputs, references)
 
 

@@ -53,7 +53,8 @@ _ESTIMATED = (
         "importance-sampling",
         NATS,
         "consistent",
-        "-ln of the mean importance weight p(z)P(x|z)/q(z|x) over codes from q(z|x); end symbol counted.",
+        "-ln of the mean importance weight p(z)P(x|z)/q(z|x) over codes from q(z|x), or of the mean P(x|z) where codes"
+        " are of another text, which x answers; end symbol counted.",
         "Too high in expectation for any number of codes, the more so the further q is from the posterior.",
         better="lower",
         main=True,

@@ -27,6 +27,7 @@ NEEDS = {
     "euclidean": "codes may be anywhere in R^d",
     "ratio": "the system has networks that are fitted to log-ratios of densities",
     "condition": "the model is given another text of the example, as the post that a response answers",
+    "reader": "codes are of another text of the example than is written, as of the post that a response answers",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
     "released sampler": "the system was trained with the released sampler of the vMF distribution",
@@ -46,7 +47,6 @@ OF_PARTS = (  # what parts give by the same word
     "prior",
     "ratio",
     "twin",
-    "condition",
 )
 OF_CORPUS = frozenset({"exact corpus"})  # what only the prepared corpus tells
 
@@ -57,6 +57,8 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     codes = "posterior" in given
     held = {
         **{need: need in given for need in OF_PARTS},
+        "condition": bool(run.conditions),
+        "reader": run.reads is not None,
         "likelihood": "density" in given or not codes,
         "language model": not codes,
         "regulariser": KL in run.objective,

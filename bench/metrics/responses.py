@@ -35,7 +35,7 @@ SAMPLES = 10  # importance samples of each response given each post, at most
             "ratio",
             "exact",
             f"Distinct {what} over all, within responses, pooled over one greedy response to each post of the split,"
-            " from a code of p(z|y) where there are codes.",
+            " from a code of p(z|y), or of the encoded post, where there are codes.",
             "Falls as the number of posts grows.",
             "higher",
             main=True,
@@ -53,7 +53,7 @@ def responses(context: Context, record: Record) -> None:
     """The share of distinct n-grams in one greedy response to each post, of which some are shown."""
     from bench.store.shown import ShownColumn
 
-    written, (field,) = context.responses, context.settings.conditions
+    written, field = context.responses, context.settings.conditions[0]
     for n in (1, 2):
         record.add(f"response_dist{n}", "one-response", distinct(written, n), texts=len(written))
     posts = context.corpus.raw(record.split, field)

@@ -5,6 +5,7 @@ Shapes: texts are (time, batch), time first; e is (batch, features), z is (batch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -77,15 +78,32 @@ class TextModel(nn.Module):
 
     The twin shares the embedding and the encoder only; everything after the encoder is its own (Wu et al.
     2020, section 4). A system without encoder is a language model, given a condition if it has one: another field
-    y of the example, of which both branches and the prior know e_y. :class:`bench.models.forward.Forward` is
+    y of the example, of which both branches and the prior know e_y. One whose encoder ``reads`` another field than
+    the decoder writes is an encoder-decoder: its codes are of that field. :class:`bench.models.forward.Forward` is
     what the model makes of a batch.
     """
 
-    def __init__(self, parts: Parts, *, words: int, embedding: int, latent: int) -> None:
-        """``parts`` holds (kind, options) for each choice; ``words`` is the size of the vocabulary."""
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        words: int,
+        embedding: int,
+        latent: int,
+        reads: str | None = None,
+        others: Mapping[str, int] | None = None,
+    ) -> None:
+        """``parts`` holds (kind, options) for each choice; ``words`` is the size of the vocabulary.
+
+        ``others`` are the sizes of the vocabularies of fields that are read, where they are not that of the field
+        that is written: each has an embedding of its own.
+        """
         super().__init__()
         sizes = {"words": words, "embedding": embedding, "latent": latent}
         self.embedding = nn.Embedding(words, embedding)
+        own = {field: nn.Embedding(count, embedding) for field, count in (others or {}).items()}
+        self.embeddings = nn.ModuleDict(own)
+        self.reads = reads
         self.encoder: Any = _built(parts, "encoder", sizes)
         self.condition: Any = _built(parts, "condition", sizes)
         known, given = (0, 0) if self.condition is None else (self.condition.features, self.condition.size)
@@ -109,23 +127,32 @@ class TextModel(nn.Module):
         return {MAIN: self.branch} if self.twin is None else {MAIN: self.branch, TWIN: self.twin}
 
     def encode(self, batch: Batch, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
-        """The encoded texts e (batch, features), in float32: of the field that the corpus says is encoded.
+        """The encoded texts e (batch, features), in float32: of the field that is read.
 
         With a ``condition`` e_y, posteriors are inferred from [e; e_y], which is returned.
         """
         if self.encoder is None:
             raise TypeError("a language model has no encoder")
-        read = batch.encoded
-        encoded: Tensor = self.encoder(self.embedding(read.words), read.lengths, noise).float()
+        field = self.field_read(batch)
+        encoded: Tensor = self.encoder(*self._read(batch, field), noise).float()
         return encoded if condition is None else torch.cat([encoded, condition], dim=-1)
 
     def encode_condition(self, batch: Batch, noise: Noise | None = None) -> Tensor | None:
         """The encoded conditions e_y (batch, features of the condition), in float32; None without a condition."""
         if self.condition is None:
             return None
-        read = batch.fields[self.condition.field]
-        encoded: Tensor = self.condition(self.embedding(read.words), read.lengths, noise).float()
+        encoded: Tensor = self.condition(*self._read(batch, self.condition.field), noise).float()
         return encoded
+
+    def field_read(self, batch: Batch) -> str:
+        """The field of which the codes of a batch are."""
+        return self.reads or batch.encodes
+
+    def _read(self, batch: Batch, field: str) -> tuple[Tensor, Tensor]:
+        """The embedded words (time, batch, E) of a field, and their lengths (batch,)."""
+        read = batch.fields[field]
+        embedding = dict(self.embeddings.items()).get(field, self.embedding)
+        return embedding(read.words), read.lengths
 
     def given(self, condition: Tensor | None) -> Tensor | None:
         """r(y) (..., S), what e_y (..., features of the condition) adds to the decoding signals."""

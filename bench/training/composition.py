@@ -15,6 +15,7 @@ from bench.objectives.objective import Objective
 
 if TYPE_CHECKING:
     from bench.base.settings import RunSettings
+    from bench.corpora.prepared import Prepared
     from bench.training.procedures import Procedure
 
 TERMS = "terms"  # the networks that terms own are modules of names like terms.discrimination
@@ -27,9 +28,9 @@ class Composition:
     of the term that the objective has under that name.
     """
 
-    def __init__(self, settings: RunSettings, words: int) -> None:
-        """Over ``words`` ids, with the initial values of the seed."""
-        self.model = build_model(settings, words)
+    def __init__(self, settings: RunSettings, words: int, others: Mapping[str, int] | None = None) -> None:
+        """Over ``words`` ids, and ``others`` of fields with another vocabulary; the initial values of the seed."""
+        self.model = build_model(settings, words, others)
         self.objective = build_objective(settings, self.model.features)
         self.procedure = build_procedure(settings)
         self.auxiliary = auxiliary_networks(self.objective)
@@ -78,15 +79,27 @@ class Composition:
         self.auxiliary.load_state_dict({name: value for name, value in state.items() if name in own})
 
 
+def compose(settings: RunSettings, corpus: Prepared) -> Composition:
+    """The composition of a run over the vocabularies of its corpus."""
+    return Composition(settings, len(corpus.vocabulary), corpus.other_vocabularies(settings.conditions))
+
+
 def auxiliary_networks(objective: Objective) -> nn.ModuleDict:
     """The networks that terms own, by name; none for most systems."""
     networks = {name: term for name, term in objective.terms.items() if isinstance(term, nn.Module)}
     return nn.ModuleDict({TERMS: nn.ModuleDict(networks)} if networks else {})
 
 
-def build_model(settings: RunSettings, words: int) -> TextModel:
-    """The model of a run over ``words`` ids, with the initial values of its seed."""
-    model = TextModel(settings.parts(), words=words, embedding=settings.embedding, latent=settings.latent)
+def build_model(settings: RunSettings, words: int, others: Mapping[str, int] | None = None) -> TextModel:
+    """The model of a run over ``words`` ids, and ``others`` by field, with the initial values of its seed."""
+    model = TextModel(
+        settings.parts(),
+        words=words,
+        embedding=settings.embedding,
+        latent=settings.latent,
+        reads=settings.reads,
+        others=others,
+    )
     initialise(model, settings.seed, **settings.initial.model_dump())
     return model
 

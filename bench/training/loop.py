@@ -32,7 +32,7 @@ from bench.models.noise import Noise
 from bench.objectives.objective import TOTAL, looks_across
 from bench.store.freshness import STATUS
 from bench.training import state as saved
-from bench.training.composition import Composition
+from bench.training.composition import compose
 from bench.training.log import Log
 from bench.training.optimiser import Stepper
 from bench.training.passed import GRAPHS, NARROW, Checked, kept
@@ -77,7 +77,7 @@ class Trainer:
         self.checkpoint_seconds = environment.checkpoint_seconds()
         self.data_hash = corpus.data_hash
         self.identity = f"{settings.training_identity}/{self.data_hash}"
-        self.composition = Composition(settings, len(corpus.vocabulary)).to(device)
+        self.composition = compose(settings, corpus).to(device)
         self.model, self.objective = self.composition.model, self.composition.objective
         self.procedure = self.composition.procedure
         self.stepper = Stepper(self.model, settings.optimiser, settings.groups, self.composition.auxiliary)
@@ -87,7 +87,14 @@ class Trainer:
         self.reporter = Reporter(settings.name, settings.training.steps)
         self.update = self._update(without_recordings)
         self.texts = {
-            "train": Collator(corpus.splits["train"], device, multiple=self.update.multiple),
+            "train": Collator(
+                corpus.splits["train"],
+                device,
+                multiple=self.update.multiple,
+                unended=None
+                if settings.training.ends == "all"
+                else settings.text.of(corpus.decodes).max_length,
+            ),
             "valid": Collator(corpus.splits["valid"], device),
         }
         self.validation = ValidationSplit(self.composition, settings, self.texts["valid"], self.dtype)

@@ -70,7 +70,6 @@ def train_run(
             remedy=f"prepare it again: bench prepare {settings.paper} {settings.corpus}, with the same --settings",
         )
     corpus.require(settings.conditions, who=settings.name)
-    corpus.require_one_vocabulary(settings.conditions)
     require_ours(state, STATE)  # before ``out`` is marked
     out = claim(out, RUNS)
     folder = state_folder(claim(state, STATE), settings, corpus.data_hash)

@@ -34,7 +34,7 @@ from bench.models.noise import Noise
 from bench.objectives.objective import TOTAL
 from bench.store.provenance import describe_device
 from bench.training.agreement import Difference, difference, furthest, numbers
-from bench.training.composition import Composition
+from bench.training.composition import compose
 from bench.training.optimiser import Stepper
 from bench.training.passed import (
     GRAPHS,
@@ -135,7 +135,7 @@ class Side:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.settings, self.device = settings, device
-        self.composition = Composition(settings, len(corpus.vocabulary)).to(device)
+        self.composition = compose(settings, corpus).to(device)
         self.model, self.objective = self.composition.model, self.composition.objective
         stepper = Stepper(self.model, settings.optimiser, settings.groups, self.composition.auxiliary)
         parts = (self.model, self.objective, stepper, dtype)

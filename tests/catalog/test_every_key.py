@@ -111,6 +111,7 @@ TRAINING: dict[str, Any] = {
     "training.log_every": 3,
     "training.gradient_texts": 9,
     "training.word_dropout": {"rise": 0.5, "every": 5, "most": 0.5},
+    "training.ends": "short",
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}
@@ -140,7 +141,10 @@ EVALUATION: dict[str, Any] = {
 START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
     "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
 }
-GIVEN: dict[str, Any] = {"objective.matching.options.of": "code"}  # tests/models/test_conditions.py shows it
+GIVEN: dict[str, Any] = {  # tests/models/test_conditions.py and tests/training/test_fields.py show it
+    "objective.matching.options.of": "code",
+    "reads": "context",
+}
 SELECTED: dict[str, Any] = {  # what is measured, and not how
     "evaluation.measures": ["likelihood"],
     "evaluation.also": ["unigrams"],

@@ -131,3 +131,20 @@ def test_by_length_covers_all_within_the_budget(tokens: int, copies: int) -> Non
     # Each batch is full: the next text would not have fitted.
     for one, after in pairwise(batches):
         assert (len(one) + 1) * (LENGTHS[after[0]] + 1) * copies > tokens
+
+
+def test_texts_whose_end_was_cut_off_have_no_end_symbol_to_learn() -> None:
+    whole, cut = collator(TEXTS), collator(TEXTS, unended=3)
+    one, other = whole(range(4)), cut(range(4))
+    assert other.real.sum(0).tolist() == [
+        3,
+        2,
+        3,
+        4,
+    ]  # words and eos, but for texts of three words and of four
+    assert other.tokens == one.tokens - 2 == len(other.places)
+    assert torch.equal(other.words, one.words)
+    learnt = other.targets.flatten()[other.places]
+    assert int((learnt == EOS).sum()) == 2
+    assert other.part(slice(1, 3)).tokens == 5
+    assert torch.equal(cut([1, 2]).places, whole([1, 2]).places)

@@ -122,7 +122,7 @@ def test_what_is_decoded_and_encoded_can_be_named(make_pairs: Make) -> None:
     assert (corpus.decodes, corpus.encodes) == ("context", "response")
     assert corpus.raw("test")[0] == ["hi", "there"]
     batch = Collator(corpus.splits["test"])([0, 1])
-    assert (batch.words.shape, batch.encoded.words.shape) == ((4, 2), (1, 2))
+    assert (batch.words.shape, batch.fields[batch.encodes].words.shape) == ((4, 2), (1, 2))
     assert card_of(corpus)["splits"]["test"]["words"] == 9
 
 
@@ -209,7 +209,7 @@ def test_a_batch_has_all_fields_and_labels(make_pairs: Make) -> None:
     whole = batch.fields["response"]
     for name in ("words", "lengths", "inputs", "targets", "real"):
         assert torch.equal(getattr(whole, name), getattr(batch, name))
-    assert batch.encoded.words is batch.words
+    assert batch.fields[batch.encodes].words is batch.words
     part = batch.part(slice(1, 2))
     assert (part.labels["style"].tolist(), part.tokens, part.index.tolist()) == ([0], 2, [1])
     assert torch.equal(part.fields["context"].words, context.words[:, 1:])

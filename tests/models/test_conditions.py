@@ -13,10 +13,8 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from bench.base.errors import BenchError
-from bench.base.text_rules import TextRules
 from bench.catalog.catalog import load_catalog
 from bench.corpora.batches import Batch, Collator
-from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.estimators.likelihood import conditional_losses, conditions, text_likelihoods
 from bench.metrics.decoding import greedy
@@ -39,13 +37,6 @@ SMALL = TINY | {"condition": {"hidden": 8, "dropout": 0.2}}
 
 def settings_of(system: str, corpus: str = PAIRS) -> Any:
     return resolve(load_catalog(), "demo", "coupled-vae", corpus, system, 0, SMALL)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    folder = tmp_path_factory.mktemp("pairs")
-    prepare(load_catalog().corpus(PAIRS), {}, TextRules(), folder)
-    return Prepared.load(folder)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench.base.errors import BenchError
+from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
 from bench.corpora.entries import load_corpora
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared, Texts
 from bench.training.loop import Trainer
-from bench.training.run import train_run
 from tests.conftest import tiny_settings
 
 CORPORA = ("generated-pairs-tiny", "generated-styles-tiny")
@@ -51,31 +50,35 @@ def test_a_system_of_one_text_sees_the_decoded_field_alone(
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
 
 
-def test_an_encoder_reads_the_field_that_is_encoded(tmp_path: Path) -> None:
-    """Named so by the rules, it reads the contexts, and the decoder writes the replies."""
-    rules = TextRules(encodes="context")
-    prepare(load_corpora()["generated-pairs-tiny"], {}, rules, tmp_path / "c")
+@pytest.mark.parametrize(
+    ("asked", "separate"), [({"text": {"encodes": "context"}}, ()), ({"reads": "context"}, ("context",))]
+)
+def test_an_encoder_reads_the_field_that_is_encoded(
+    asked: dict[str, Any], separate: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Named by the rules or by the system, the contexts are read and the replies written.
+
+    Where they have a vocabulary of their own, they have an embedding of its size.
+    """
+    asked = {"text": {}, **asked}
+    text = {**asked.pop("text"), "separate": separate}
+    prepare(load_corpora()["generated-pairs-tiny"], {}, TextRules.model_validate(text), tmp_path / "c")
     corpus = Prepared.load(tmp_path / "c")
-    trainer = Trainer(
-        tiny_settings("vae", text={"encodes": "context"}), corpus, tmp_path / "s", torch.device("cpu")
-    )
+    settings = tiny_settings("vae", text=text).model_copy(update=asked)
+    trainer = Trainer(settings, corpus, tmp_path / "s", torch.device("cpu"))
     batch, model = trainer.batch(1), trainer.model.eval()
     context = batch.fields["context"]
-    expected = model.encoder(model.embedding(context.words), context.lengths, None).float()
+    embedding: Any = model.embeddings["context"] if separate else model.embedding
+    assert len(embedding.weight) == len(corpus.vocabularies["context"])
+    expected = model.encoder(embedding(context.words), context.lengths, None).float()
     assert torch.equal(model.encode(batch), expected)
     assert context.words.shape != batch.words.shape or not torch.equal(context.words, batch.words)
+    before = embedding.weight.clone()
     trainer.one_step(1)
+    assert not torch.equal(embedding.weight, before)
 
 
-def test_an_encoded_field_with_a_vocabulary_of_its_own_is_refused(tmp_path: Path) -> None:
-    text = {"encodes": "context", "separate": ["context"]}
-    settings = tiny_settings("vae", text=text)
-    settings = settings.model_copy(update={"corpus": "generated-pairs-tiny"})
-    folder = tmp_path / "corpora" / settings.paper / settings.corpus
-    prepare(load_corpora()["generated-pairs-tiny"], {}, settings.text, folder)
-    with pytest.raises(
-        BenchError, match="'context', which is encoded, has another vocabulary than 'response'"
-    ):
-        train_run(
-            settings, tmp_path / "corpora", tmp_path / "runs", tmp_path / "state", device="cpu", threads=1
-        )
+def test_a_language_model_reads_nothing() -> None:
+    settings = tiny_settings("gru-lm").model_dump(mode="json")
+    with pytest.raises(ValueError, match="no encoder that could read it"):
+        RunSettings.model_validate(settings | {"reads": "context"})

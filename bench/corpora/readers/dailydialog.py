@@ -15,7 +15,7 @@ from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
 from bench.corpora.readers import Files, Options, reader
 from bench.corpora.readers.dialogue import PAIR, Dialogues, Utterance, add_pairs, add_utterances, new_corpus
-from bench.corpora.tokenise import word_punct
+from bench.corpora.tokenise import treebank, without_symbols, word_punct
 
 END = "__eou__"
 OFFICIAL = {"train": "train", "valid": "validation", "test": "test"}
@@ -78,9 +78,10 @@ class PairsOptions(ArchiveOptions):
         return PAIR
 
 
-@reader("dailydialog-pairs", PairsOptions, version=2)
+@reader("dailydialog-pairs", PairsOptions, version=3)
 def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
-    """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does.
+    """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does, and
+    tokenised as its program then does, which writes the word for a number in small letters.
 
     A validation or test pair is dropped when its utterance is the utterance of any training pair or its
     reply the reply of any: the rule that gives the published files row by row (4,466 and 4,095 pairs). Raises
@@ -94,7 +95,9 @@ def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
     lines = {line for turns in cleaned["train"] for line in turns[:-1]}
     replies = {reply for turns in cleaned["train"] for reply in turns[1:]}
     for split in SPLITS:
-        dialogues: Dialogues = [[Utterance(turn.split()) for turn in turns] for turns in cleaned[split]]
+        dialogues: Dialogues = [
+            [Utterance(without_symbols(treebank(turn))) for turn in turns] for turns in cleaned[split]
+        ]
         add_pairs(corpus, split, dialogues, skip_last=False)
         if split != "train":
             pairs = [pair for turns in cleaned[split] for pair in pairwise(turns)]
