@@ -29,6 +29,7 @@ from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
 from bench.models.wrapped import WrappedImplicitPosterior, WrappedNormal, WrappedNormalPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
+from bench.objectives.deviations import Deviation, DeviationGradient
 from bench.objectives.divergences import KL, DeviationKL
 from bench.objectives.dual import DensityRatio, Dual, DualPrior
 from bench.objectives.flows import FlowKL, Kernel, LogDeterminant
@@ -80,6 +81,8 @@ DECODERS: list[type[Decoder]] = [GRUDecoder, LSTMDecoder, LayerNormLSTMDecoder, 
 TERMS: list[type[Term]] = [
     KL,
     DeviationKL,
+    Deviation,
+    DeviationGradient,
     FreeBits,
     MMD,
     Matching,
