@@ -13,7 +13,10 @@ from bench.analysis.numbers import fixed, significant
 from bench.analysis.pairs import Pairing
 from bench.catalog.audits import Audit
 
-DEVIATION, GRADIENT = "deviation", "_gradient"  # a logged term, and the end of the name of those with respect to it
+DEVIATION, GRADIENT = (
+    "deviation",
+    "_gradient",
+)  # a logged term, and the end of the name of those with respect to it
 
 
 def clipped_steps(audit: Audit, pairing: Pairing) -> Iterator[Grid]:

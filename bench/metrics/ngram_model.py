@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
+from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
 from bench.metrics.combine import Perplexity, Summary
@@ -35,20 +36,25 @@ class KneserNey:
 
     def make(self, corpus: Prepared, folder: Path) -> Mapping[str, Any]:
         """Estimate the model of the training split and write it as ARPA; the padding symbol is no word of it."""
-        texts = ([index - 1 for index in text.tolist()] for text in corpus.splits["train"])
-        made = estimate(texts, len(corpus.vocabulary) - 1, GO - 1, EOS - 1, self.order)
-        write_arpa(made, _names(corpus.vocabulary)[1:], GO - 1, folder / ARPA)
-        return {
-            "texts": len(corpus.splits["train"]),
-            "orders": [
-                {"ngrams": len(one.word), "discounts": list(one.discounts), "estimated": one.estimated}
-                for one in made
-            ],
-        }
+        return estimated((text.tolist() for text in corpus.splits["train"]), corpus, folder, self.order)
 
     def load(self, corpus: Prepared, folder: Path) -> NgramModel:
         """The model, read by kenlm."""
         return NgramModel(folder / ARPA, corpus.vocabulary)
+
+
+def estimated(texts: Iterable[Sequence[int]], corpus: Prepared, folder: Path, order: int) -> dict[str, Any]:
+    """Write the model of texts of ids as ARPA; what is to be known of it."""
+    shifted = [[index - 1 for index in text] for text in texts]
+    made = estimate(shifted, len(corpus.vocabulary) - 1, GO - 1, EOS - 1, order)
+    write_arpa(made, _names(corpus.vocabulary)[1:], GO - 1, folder / ARPA)
+    return {
+        "texts": len(shifted),
+        "orders": [
+            {"ngrams": len(one.word), "discounts": list(one.discounts), "estimated": one.estimated}
+            for one in made
+        ],
+    }
 
 
 def _names(vocabulary: Vocabulary) -> list[str]:
@@ -64,6 +70,7 @@ class NgramModel:
     """An n-gram language model over the ids of a vocabulary."""
 
     def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+        """Raises :class:`BenchError` where the model in the file at ``path`` lacks words of the vocabulary."""
         import kenlm
 
         config = kenlm.Config()
@@ -71,6 +78,14 @@ class NgramModel:
         config.arpa_complain = kenlm.ARPALoadComplain.NONE
         self._model = kenlm.Model(str(path), config)
         self._names = _names(vocabulary)
+        lacking = [name for name in self._names[len(SPECIALS) :] if name not in self._model]
+        if lacking:
+            raise BenchError(
+                f"an n-gram model of another vocabulary: it lacks {len(lacking)} of {len(vocabulary)} words, as "
+                f"{lacking[0]!r}",
+                where=path,
+                remedy="delete the folder that it is in, and it is made again",
+            )
 
     def loss(self, ids: Sequence[int]) -> float:
         """-ln P of a text of ids, its end counted, in nats."""

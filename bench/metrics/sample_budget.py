@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from bench.metrics.context import Context
     from bench.metrics.record import Record
 
-COUNTS = (384, 1000, 2500, 5000, 10_000)  # the first is what the released program of Bahuleyan et al. 2019 writes
+COUNTS = (
+    384,
+    1000,
+    2500,
+    5000,
+    10_000,
+)  # the first is what the released program of Bahuleyan et al. 2019 writes
 _OF = {
     "first-samples": "the first greedy samples from the prior",
     "first-test-texts": "the first test texts, which are as a perfect model would write them",
@@ -58,7 +64,10 @@ def unigram_budget(context: Context, record: Record) -> None:
     for estimator, found in texts.items():
         for count in (*(c for c in COUNTS if c < len(found)), len(found)):
             counts = _counts(found[:count], words)
-            values = {"unigram_kl": word_divergence(counts, reference), "unigram_entropy": word_entropy(counts)}
+            values = {
+                "unigram_kl": word_divergence(counts, reference),
+                "unigram_entropy": word_entropy(counts),
+            }
             for metric, value in values.items():
                 record.add(metric, estimator, value, texts=count, part=str(count))
 

@@ -44,7 +44,7 @@ def test_gradients_stand_beside_the_deviations_and_are_divided_by_them(catalog: 
     )
     assert [label for label, _ in grid.rows] == ["step 1", "step 2", "step 4", "step 5"]
     assert [cell.number for cell in grid.rows[2][1]] == pytest.approx([0.5, 1.5, 3.0, 1.0, 2.0])
-    assert grid.head[1:3] == ("∂reconstruction/∂σ", "∂reconstruction/∂σ over σ")
-    assert "σ goes from 1 to 0.250" in grid.summary
+    assert grid.head[1:3] == ("∂reconstruction/∂\u03c3", "∂reconstruction/∂\u03c3 over \u03c3")
+    assert "\u03c3 goes from 1 to 0.250" in grid.summary
     assert "of reconstruction from 3 to 3, above 0 in 100 %" in grid.summary
     assert "of mmd from -1 to 4, above 0 in 80 %" in grid.summary.replace("\u2212", "-")

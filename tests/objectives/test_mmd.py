@@ -127,5 +127,7 @@ def test_the_printed_factor_of_the_cross_term_gives_no_distance() -> None:
     x, y = normal(2, 400, 4, seed=5)
     penalty = MMD(per_dimension=4.0, cross=1.0)
     between = float(penalty._kernel(x, y).mean())
-    assert float(penalty.between(x, y)) == pytest.approx(between + float(MMD(per_dimension=4.0).between(x, y)))
+    assert float(penalty.between(x, y)) == pytest.approx(
+        between + float(MMD(per_dimension=4.0).between(x, y))
+    )
     assert between > 4
