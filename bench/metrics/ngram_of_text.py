@@ -88,7 +88,7 @@ class KneserNeyOfText(KneserNey):
     ],
 )
 def sample_ppl_of_text(context: Context, record: Record) -> None:
-    """The perplexity of samples from the prior under a model of the user's text, and that of the test texts beside it."""
+    """The perplexity of samples from the prior under a model of the user's text, that of the test texts beside it."""
     model: NgramModel = context.evaluator("text")
     record.add_summary("sample_ppl", "ngram-of-text", perplexity(model, context.prior_texts))
     test = [text.tolist() for text in context.corpus.splits[record.split]]

@@ -34,7 +34,7 @@ CODES, POSTERIORS = 20, 40  # codes of each text, and posteriors that are drawn
     only_named=True,
 )
 def plane(context: Context, record: Record) -> None:
-    """Centres and deviations of some posteriors, and in which cells the codes of all lie, in the first two dimensions."""
+    """Centres and deviations of some posteriors, and in which cells all codes lie, in the first two dimensions."""
     import torch
 
     latent = context.latent
