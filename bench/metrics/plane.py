@@ -45,11 +45,12 @@ def plane(context: Context, record: Record) -> None:
     chosen = context.chosen(POSTERIORS)
     centers = latent.center()[chosen, :2]
     wide = latent.parameters["log_std"][chosen, :2].exp() if "log_std" in latent.parameters else 0 * centers
+    outside = 1 - float(counts.sum()) / len(codes)
     record.histograms["plane"] = {
         "edges": edges.tolist(),
         "counts": counts.tolist(),
         "centers": centers.tolist(),
         "deviations": wide.tolist(),
+        "outside": outside,
     }
-    outside = 1 - float(counts.sum()) / len(codes)
     record.add("outside_plane", "posterior-samples", outside, texts=len(latent.center()), samples=samples)

@@ -231,9 +231,10 @@ def plane_figures(slug: str, systems: Systems) -> list[Picture]:
                 drawn = f"{len(plane['centers'])} codes, which are points"
             caption = (
                 f"{title}: density of the codes of all test texts, {drawn}, and the prior within one and two of its "
-                "standard deviations (dashed)."
+                f"standard deviations (dashed). {plane['outside']:.1%} of the codes lie outside."
             )
-            pictures.append(plane_figure(f"{slug}-plane-{number}", **plane, caption=caption))
+            cells, shapes = (plane["edges"], plane["counts"]), (plane["centers"], plane["deviations"])
+            pictures.append(plane_figure(f"{slug}-plane-{number}", *cells, *shapes, caption))
     return pictures
 
 

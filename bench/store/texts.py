@@ -162,6 +162,7 @@ class _Plane(Document):
     counts: list[list[int]]
     centers: list[list[float]]
     deviations: list[list[float]]
+    outside: float
 
 
 class Histograms(Document):

@@ -63,7 +63,9 @@ def test_codes_in_a_plane_are_drawn_with_their_posteriors_and_the_prior() -> Non
     def plane(**changes: Any) -> Any:
         record = run("vae")
         one = {"edges": [-4.0, 0.0, 4.0], "counts": [[0, 3], [1, 0]], "centers": [[1.0, 1.0]]}
-        record.documents["histograms.json"] = {"plane": one | {"deviations": [[0.5, 1.0]]} | changes}
+        record.documents["histograms.json"] = {
+            "plane": one | {"deviations": [[0.5, 1.0]], "outside": 0.25} | changes
+        }
         return record
 
     first, second = plane_figures(
@@ -71,4 +73,5 @@ def test_codes_in_a_plane_are_drawn_with_their_posteriors_and_the_prior() -> Non
     )
     assert "VAE: density of the codes of all test texts, 1 posteriors, each within" in first.caption
     assert "DAE: density of the codes of all test texts, 1 codes, which are points" in second.caption
+    assert first.caption.endswith("25.0% of the codes lie outside.")
     assert all("var(--s0," in one.svg and "var(--s1," in one.svg for one in (first, second))
