@@ -52,7 +52,9 @@ def deviation_gradients(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
         logs = [log for log in logs if DEVIATION in log]
         if not logs:
             continue
-        names = [name for name in logs[0] if name.endswith(GRADIENT) and name != DEVIATION + GRADIENT]
+        names = [
+            name for name in map(str, logs[0]) if name.endswith(GRADIENT) and name != DEVIATION + GRADIENT
+        ]
         mean = pandas.concat(logs).groupby("step")[[DEVIATION, *names]].mean()
         ratios = mean[names].div(mean[DEVIATION], axis=0)
         rows = []
@@ -78,7 +80,7 @@ def _places(count: int) -> list[int]:
 def _said(title: str, deviation: pandas.Series[float], ratios: pandas.DataFrame) -> str:
     first, last = (significant(float(deviation.iloc[place]), 3) for place in (0, -1))
     found = [
-        f"of {name.removesuffix(GRADIENT)} from {significant(float(values.min()), 3)} to "
+        f"of {str(name).removesuffix(GRADIENT)} from {significant(float(values.min()), 3)} to "
         f"{significant(float(values.max()), 3)}, above 0 in {fixed(100 * float((values > 0).mean()), 0)} % of them"
         for name, values in ratios.items()
     ]

@@ -37,7 +37,8 @@ def test_the_share_of_windows_within_the_limit(catalog: Catalog) -> None:
 
 def test_gradients_stand_beside_the_deviations_and_are_divided_by_them(catalog: Catalog) -> None:
     deviation = [1.0, 0.75, 0.5, 0.5, 0.25]
-    columns = {"deviation": deviation, "reconstruction_gradient": [3 * s for s in deviation]}
+    columns: dict[str, Any] = {"deviation": deviation}
+    columns["reconstruction_gradient"] = [3 * s for s in deviation]
     columns["mmd_gradient"] = [-1.0, 1.0, 1.0, 1.0, 1.0]
     (grid,) = deviation_gradients(
         Audit.model_validate(ASKED), pairing(catalog, logged("wae", **columns), run("vae"))
