@@ -52,9 +52,7 @@ def deviation_gradients(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
         logs = [log for log in logs if DEVIATION in log]
         if not logs:
             continue
-        names = [
-            name for name in map(str, logs[0]) if name.endswith(GRADIENT) and name != DEVIATION + GRADIENT
-        ]
+        names = [name for name in map(str, logs[0]) if name.endswith(GRADIENT)]
         mean = pandas.concat(logs).groupby("step")[[DEVIATION, *names]].mean()
         ratios = mean[names].div(mean[DEVIATION], axis=0)
         rows = []
