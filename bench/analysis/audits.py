@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis.checks import MEASURED, PRINTED, Grid, value_cell
+from bench.analysis.checks import MEASURED, PRINTED, value_cell
+from bench.analysis.grids import Grid
 from bench.analysis.numbers import MINUS, effect, fixed, metric_name, significant
 from bench.analysis.pairs import (
     Contrast,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean, stdev
 
+from bench.analysis.grids import Cell, Grid
+from bench.analysis.logged import clipped_steps, deviation_gradients
 from bench.analysis.numbers import DASH, fixed, metric_name, significant
 from bench.analysis.pairs import Pairing, Term
 from bench.analysis.tables import row_name
@@ -18,26 +20,6 @@ from bench.catalog.reported import PrintedNumber
 
 MI_ESTIMATORS = ("leave-one-out", "self-included", "aggregate")
 PARTS, WHOLE = ("grad_norm_rec", "grad_norm_rec_coupled"), "grad_norm_rec_total"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number, how it is shown, its interval, and whether it is impossible."""
-
-    text: str
-    number: float | None
-    interval: str = ""
-    marked: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A small table: a caption, the head, rows of a label and cells, and what it comes to in one sentence."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
-    summary: str = ""
 
 
 def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
@@ -236,9 +218,13 @@ PRINTED: dict[CheckName, Callable[[Catalog, Paper], Iterable[Grid]]] = {
     "information-above-kl": _printed_information,
     "triangle-inequality": _printed_triangle,
     "bold-cells": _nothing,
+    "clipped-steps": _nothing,
+    "deviation-gradients": _nothing,
 }
 MEASURED: dict[CheckName, Callable[[Audit, Pairing], Iterable[Grid]]] = {
     "information-above-kl": _measured_information,
     "triangle-inequality": _measured_triangle,
     "bold-cells": _bold,
+    "clipped-steps": clipped_steps,
+    "deviation-gradients": deviation_gradients,
 }

@@ -29,7 +29,9 @@ class Contrast(Model):
     second: str
 
 
-CheckName = Literal["information-above-kl", "triangle-inequality", "bold-cells"]
+CheckName = Literal[
+    "information-above-kl", "triangle-inequality", "bold-cells", "clipped-steps", "deviation-gradients"
+]
 
 
 class Audit(Model):

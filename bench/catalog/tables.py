@@ -10,7 +10,8 @@ from bench.base.settings import Model, Name
 from bench.catalog.claims import CurveName
 from bench.catalog.quantities import Pair, PrintedQuantity
 
-HistogramName = Literal["sigma"]  # the standard deviations of the posteriors of the test texts
+# Of the test texts: the standard deviations of their posteriors, and where codes of two dimensions lie.
+HistogramName = Literal["sigma", "plane"]
 
 
 class PrintedRow(Model):

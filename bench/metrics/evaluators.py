@@ -42,9 +42,18 @@ class Evaluator(Protocol):
 
 
 def evaluator_identity(declared: Part, data_hash: str) -> str:
-    """Hash of all that can change an evaluator: its kind, options, version, and the data of its corpus."""
+    """Hash of all that can change an evaluator: its kind, options, version, the data of its corpus, a named text.
+
+    Raises :class:`BenchError` where the file that its option ``text`` names cannot be read.
+    """
     version = getattr(lookup("evaluator", declared.kind), "version", 1)
-    return stable_hash([declared.kind, declared.options, version, data_hash])
+    found = [declared.kind, declared.options, version, data_hash]
+    if (text := declared.options.get("text")) is not None:
+        try:
+            found.append(sha256_file(Path(text)))
+        except OSError as error:
+            raise BenchError(f"cannot read the text of an evaluator: {error.strerror}", where=text) from error
+    return stable_hash(found)
 
 
 def load_evaluator(declared: Part, corpus: Prepared, folder: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
 from bench.metrics.combine import Perplexity, Summary
@@ -35,15 +36,7 @@ class KneserNey:
 
     def make(self, corpus: Prepared, folder: Path) -> Mapping[str, Any]:
         """Estimate the model of the training split and write it as ARPA; the padding symbol is no word of it."""
-        texts = (text.tolist() for text in corpus.splits["train"])
-        made = write_model(texts, corpus.vocabulary, self.order, folder / ARPA)
-        return {
-            "texts": len(corpus.splits["train"]),
-            "orders": [
-                {"ngrams": len(one.word), "discounts": list(one.discounts), "estimated": one.estimated}
-                for one in made
-            ],
-        }
+        return estimated((text.tolist() for text in corpus.splits["train"]), corpus, folder, self.order)
 
     def load(self, corpus: Prepared, folder: Path) -> NgramModel:
         """The model, read by kenlm."""
@@ -60,6 +53,19 @@ def write_model(
     return made
 
 
+def estimated(texts: Iterable[Sequence[int]], corpus: Prepared, folder: Path, order: int) -> dict[str, Any]:
+    """Write the model of texts of ids into ``folder``; what is to be known of it."""
+    listed = list(texts)
+    made = write_model(listed, corpus.vocabulary, order, folder / ARPA)
+    return {
+        "texts": len(listed),
+        "orders": [
+            {"ngrams": len(one.word), "discounts": list(one.discounts), "estimated": one.estimated}
+            for one in made
+        ],
+    }
+
+
 def _names(vocabulary: Vocabulary) -> list[str]:
     """The words of all ids in the file, each once: a word of the corpus that kenlm knows otherwise is marked."""
     taken = set(NAMED.values())
@@ -73,6 +79,7 @@ class NgramModel:
     """An n-gram language model over the ids of a vocabulary."""
 
     def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+        """Raises :class:`BenchError` where the model in the file at ``path`` lacks words of the vocabulary."""
         import kenlm
 
         config = kenlm.Config()
@@ -80,6 +87,14 @@ class NgramModel:
         config.arpa_complain = kenlm.ARPALoadComplain.NONE
         self._model = kenlm.Model(str(path), config)
         self._names = _names(vocabulary)
+        lacking = [name for name in self._names[len(SPECIALS) :] if name not in self._model]
+        if lacking:
+            raise BenchError(
+                f"an n-gram model of another vocabulary: it lacks {len(lacking)} of {len(vocabulary)} words, as "
+                f"{lacking[0]!r}",
+                where=path,
+                remedy="delete the folder that it is in, and it is made again",
+            )
 
     def loss(self, ids: Sequence[int], *, end: bool = True) -> float:
         """-ln P of a text of ids in nats, its ``end`` counted or not."""

@@ -21,7 +21,8 @@ class MMD:
     et al. 2018 at the seven scales of Wu et al. 2020, whose released code has C = 2d = 64. With ``per_dimension``
     C is that many times d instead: 2 in the released code of Tolstikhin et al., 4 in that of Bahuleyan et al. 2019. The
     ``gaussian`` kernel is exp(-``bandwidth`` |x - y|^2). An estimate can be negative, but for one that is ``biased``:
-    then pairs of a code with itself count within (equation 5).
+    then pairs of a code with itself count within (equation 5). ``cross`` is the factor of the term between codes and
+    prior: with 1, as Bahuleyan et al. 2019 print it (equation 3), it is no distance.
     """
 
     across_texts = "a penalty on the aggregated posterior"
@@ -34,9 +35,10 @@ class MMD:
         kernel: Literal["inverse-multiquadric", "gaussian"] = "inverse-multiquadric",
         bandwidth: Annotated[float, Field(gt=0)] = 1.0,
         biased: bool = False,
+        cross: Annotated[float, Field(gt=0)] = 2.0,
     ) -> None:
         self.constant, self.per_dimension = constant, per_dimension
-        self.kernel, self.bandwidth, self.biased = kernel, bandwidth, biased
+        self.kernel, self.bandwidth, self.biased, self.cross = kernel, bandwidth, biased, cross
 
     def __call__(self, forward: Forward) -> Tensor:
         """One value () of the batch, from one code of each text and as many codes of the prior."""
@@ -50,7 +52,7 @@ class MMD:
         """
         if len(z) < 2:
             return z.new_zeros(())
-        return self._within(z) + self._within(prior) - 2 * self._kernel(z, prior).mean()
+        return self._within(z) + self._within(prior) - self.cross * self._kernel(z, prior).mean()
 
     def _kernel(self, x: Tensor, y: Tensor) -> Tensor:
         """k(x_i, y_j) (n, m) of codes (n, d) and (m, d)."""

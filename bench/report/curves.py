@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,16 @@ import numpy as np
 from bench.analysis.curves import CURVES, TRAINING, VALIDATION, Column, points, weighted_kl
 from bench.analysis.numbers import MINUS
 from bench.catalog.claims import CurveName
-from bench.report.figures import Line, Picture, bar_figure, histogram_figure, line_figure, rank_figure
+from bench.catalog.tables import HistogramName
+from bench.report.figures import (
+    Line,
+    Picture,
+    bar_figure,
+    histogram_figure,
+    line_figure,
+    plane_figure,
+    rank_figure,
+)
 from bench.store.records import CorpusRecord, RunRecord
 
 NATS = "nats per text"
@@ -214,6 +223,32 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
         name = f"{slug}-sigma-{number}"
         pictures.append(histogram_figure(name, outline, caption, SIGMA, "percent", beyond=True))
     return pictures
+
+
+def plane_figures(slug: str, systems: Systems) -> list[Picture]:
+    """The codes of each system that has them in a plane, those of its first seed: density, and some posteriors."""
+    pictures = []
+    for number, (title, runs) in enumerate(systems.items()):
+        planes = [run.documents.get("histograms.json", {}).get("plane") for run in runs]
+        plane = next(filter(None, planes), None)
+        if plane is not None:
+            drawn = f"{len(plane['centers'])} posteriors, each within one standard deviation"
+            if not np.any(plane["deviations"]):
+                drawn = f"{len(plane['centers'])} codes, which are points"
+            caption = (
+                f"{title}: density of the codes of all test texts, {drawn}, and the prior within one and two of its "
+                f"standard deviations (dashed). {plane['outside']:.1%} of the codes lie outside."
+            )
+            cells, shapes = (plane["edges"], plane["counts"]), (plane["centers"], plane["deviations"])
+            pictures.append(plane_figure(f"{slug}-plane-{number}", *cells, *shapes, caption))
+    return pictures
+
+
+# How each kind of histogram is drawn of several systems.
+HISTOGRAMS: dict[HistogramName, Callable[[str, Systems], list[Picture]]] = {
+    "sigma": sigma_figures,
+    "plane": plane_figures,
+}
 
 
 def overlaid_figures(slug: str, systems: Systems) -> list[Picture]:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import matplotlib
@@ -19,6 +20,7 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.patches import Circle, Ellipse
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 INK, FAINT = "#010203", "#040506"  # stand for the colour of text and of grid lines
@@ -212,6 +214,36 @@ def histogram_figure(
             axes.legend(loc="best")
 
     return Picture(name, _svg(name, x, y, draw), caption)
+
+
+def plane_figure(
+    name: str,
+    edges: Sequence[float],
+    counts: Sequence[Sequence[int]],
+    centers: Sequence[tuple[float, float]],
+    deviations: Sequence[tuple[float, float]],
+    caption: str,
+) -> Picture:
+    """Codes in a plane: how many lie in each cell ``counts[x][y]``, ellipses of some Gaussians, circles of N(0, I)."""
+
+    def draw(axes: Axes) -> None:
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        most = max(map(max, counts)) or 1
+        shades = [(SERIES[0][0], share) for share in (0.12, 0.25, 0.4, 0.55, 0.7)]
+        levels = [most * share for share in (0.02, 0.1, 0.25, 0.5, 0.75, 1.01)]
+        axes.contourf(middles, middles, [*zip(*counts, strict=True)], levels=levels, colors=shades)
+        for center, (width, height) in zip(centers, deviations, strict=True):
+            if width or height:
+                shape = Ellipse(center, 2 * width, 2 * height, fill=False, color=SERIES[1][0], linewidth=0.8)
+                axes.add_patch(shape)
+            else:
+                axes.plot(*center, color=SERIES[1][0], marker="o", markersize=1.8)
+        for radius in (1, 2):
+            axes.add_patch(Circle((0, 0), radius, fill=False, color=INK, linewidth=0.8, linestyle="--"))
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(edges[0], edges[-1])
+
+    return Picture(name, _svg(name, "first dimension", "second dimension", draw, (2.6, 2.6)), caption)
 
 
 def rank_figure(name: str, ranks: Sequence[int], counts: Sequence[int], caption: str) -> Picture:

@@ -159,8 +159,8 @@ def _figure(material: Material, name: str, figures: Sequence[PrintedFigure]) -> 
         named = {material.title(name, system): found for system, found in runs.items()}
         stem = f"{slug(setting)}-{first.id}"
         panels = curves.panel_figures(stem, named, first.panels)
-        if first.histograms:
-            panels += curves.sigma_figures(stem, named)
+        for histogram in first.histograms:
+            panels += curves.HISTOGRAMS[histogram](stem, named)
         if panels:
             drawn.append(
                 {

@@ -157,10 +157,19 @@ class _Histogram(Document):
         return self
 
 
+class _Plane(Document):
+    edges: list[float]
+    counts: list[list[int]]
+    centers: list[list[float]]
+    deviations: list[list[float]]
+    outside: float
+
+
 class Histograms(Document):
     """``histograms.json``."""
 
     sigma: _Histogram | None = None
+    plane: _Plane | None = None
     units: dict[str, list[float]] | None = None
 
 

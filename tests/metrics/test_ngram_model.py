@@ -14,11 +14,13 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.corpora.vocabulary import EOS, UNK
-from bench.metrics.context import Context
+from bench.corpora.vocabulary import EOS, UNK, Vocabulary
+from bench.metrics.context import SPLIT, Context
 from bench.metrics.evaluate import evaluate_run
 from bench.metrics.evaluators import RECORD, evaluator_identity, load_evaluator, make_evaluator
+from bench.metrics.measures import find_measure
 from bench.metrics.ngram_model import ARPA, NgramModel, perplexity
+from bench.metrics.record import Record
 from tests.conftest import tiny_settings
 
 NGRAM = {"ngram": {"kind": "kneser-ney", "order": 3}}
@@ -125,3 +127,58 @@ def test_an_evaluator_that_is_not_declared_is_named(runs: Path, corpus: Prepared
     context = Context(tiny_settings("vae"), corpus, runs / settings().name, torch.device("cpu"))
     with pytest.raises(BenchError, match="the paper declares no evaluator 'ngram'"):
         context.evaluator("ngram")
+
+
+def text_model(path: Path, **options: Any) -> Any:
+    declared = {"kind": "kneser-ney-text", "text": str(path), "order": 3, **options}
+    return settings(text=declared).evaluation.evaluators["text"]
+
+
+def test_a_text_of_the_users_gives_a_model_over_the_words_of_the_corpus(
+    corpus: Prepared, folder: Path, runs: Path, tmp_path: Path
+) -> None:
+    """Of the training texts themselves it is the model of the corpus; a changed text makes it another."""
+    path = tmp_path / "text.txt"
+    lines = [" ".join(corpus.vocabulary.decode(text)) for text in corpus.splits["train"]]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    model = load_evaluator(text_model(path), corpus, tmp_path / "text")
+    test = [text.tolist() for text in corpus.splits["test"]]
+    assert (
+        perplexity(model, test).value == perplexity(NgramModel(folder / ARPA, corpus.vocabulary), test).value
+    )
+    before = evaluator_identity(text_model(path), corpus.data_hash)
+    path.write_text("\n".join([*lines, "", "zebra " + lines[0]]), encoding="utf-8")
+    assert evaluator_identity(text_model(path), corpus.data_hash) != before
+    facts = make_evaluator(text_model(path), corpus, tmp_path / "text")["facts"]
+    assert (facts["texts"], facts["unknown_words"]) == (len(lines) + 1, 1)
+    context = Context(settings(text=text_model(path)), corpus, runs / settings().name, torch.device("cpu"))
+    record = Record(find_measure("sample-ppl-of-text"), SPLIT, context.texts.lengths, 0)
+    find_measure("sample-ppl-of-text").function(context, record)
+    assert [(one["metric"], one["estimator"]) for one in record.measurements] == [
+        ("sample_ppl", "ngram-of-text"),
+        ("held_out_ppl", "ngram-of-text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no words"),
+        ("ein Satz\nnoch einer", "4 of 4 words are not in the vocabulary"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_text_that_gives_no_model_is_refused(
+    content: str | None, said: str, corpus: Prepared, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(BenchError, match=said):
+        make_evaluator(text_model(path), corpus, tmp_path / "text")
+
+
+def test_a_model_of_another_vocabulary_is_refused(folder: Path, corpus: Prepared) -> None:
+    other = Vocabulary([*corpus.vocabulary.words, "zebra", "yak"])
+    with pytest.raises(BenchError, match=r"another vocabulary: it lacks 2 of \d+ words, as 'zebra'"):
+        NgramModel(folder / ARPA, other)

@@ -30,6 +30,7 @@ from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior
 from bench.models.wrapped import WrappedImplicitPosterior, WrappedNormal, WrappedNormalPosterior
 from bench.objectives.adversarial import Adversarial, Discrimination
 from bench.objectives.contracts import Term, Weight
+from bench.objectives.deviations import Deviation, DeviationGradient
 from bench.objectives.divergences import KL, DeviationKL
 from bench.objectives.dual import DensityRatio, Dual, DualPrior
 from bench.objectives.flows import FlowKL, Kernel, LogDeterminant
@@ -87,6 +88,8 @@ DECODERS: list[type[Decoder]] = [
 TERMS: list[type[Term]] = [
     KL,
     DeviationKL,
+    Deviation,
+    DeviationGradient,
     FreeBits,
     MMD,
     Matching,

@@ -120,3 +120,14 @@ def test_it_has_the_known_values_of_known_distributions(
     found = [float(penalty.between(scale * x + shift, y)) for x, y in zip(*codes, strict=True)]
     # Four standard errors, and the rounding of the table.
     assert sum(found) / batches == pytest.approx(mean, abs=4 * deviation / math.sqrt(batches) + 0.0005)
+
+
+def test_the_printed_factor_of_the_cross_term_gives_no_distance() -> None:
+    """With 1 in place of 2, two samples of one distribution are E k(x, y) apart, not 0 (Bahuleyan et al. 2019)."""
+    x, y = normal(2, 400, 4, seed=5)
+    penalty = MMD(per_dimension=4.0, cross=1.0)
+    between = float(penalty._kernel(x, y).mean())
+    assert float(penalty.between(x, y)) == pytest.approx(
+        between + float(MMD(per_dimension=4.0).between(x, y))
+    )
+    assert between > 4

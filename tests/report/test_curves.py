@@ -10,7 +10,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.base.validation import validated
 from bench.catalog.tables import PrintedFigure
-from bench.report.curves import panel_figures, sigma_figures
+from bench.report.curves import panel_figures, plane_figures, sigma_figures
 from bench.report.figures import SERIES
 from tests.analysis.synthetic import run
 
@@ -57,3 +57,21 @@ def test_a_figure_without_anything_to_draw_is_an_error() -> None:
         validated(PrintedFigure, FIGURE, "tables.yaml")
     with pytest.raises(BenchError, match="sigmas"):
         validated(PrintedFigure, FIGURE | {"histograms": ["sigmas"]}, "tables.yaml")
+
+
+def test_codes_in_a_plane_are_drawn_with_their_posteriors_and_the_prior() -> None:
+    def plane(**changes: Any) -> Any:
+        record = run("vae")
+        one = {"edges": [-4.0, 0.0, 4.0], "counts": [[0, 3], [1, 0]], "centers": [[1.0, 1.0]]}
+        record.documents["histograms.json"] = {
+            "plane": one | {"deviations": [[0.5, 1.0]], "outside": 0.25} | changes
+        }
+        return record
+
+    first, second = plane_figures(
+        "f", {"VAE": [plane()], "DAE": [plane(deviations=[[0.0, 0.0]])], "GRU-LM": [run("gru-lm")]}
+    )
+    assert "VAE: density of the codes of all test texts, 1 posteriors, each within" in first.caption
+    assert "DAE: density of the codes of all test texts, 1 codes, which are points" in second.caption
+    assert first.caption.endswith("25.0% of the codes lie outside.")
+    assert all("var(--s0," in one.svg and "var(--s1," in one.svg for one in (first, second))

@@ -1,0 +1,60 @@
+"""What a test program prints that never loads the weights: BLEU of a network that has learnt nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.metrics.combine import OfCounts
+from bench.metrics.corpus_bleu import COUNTS, METRICS, corpus_bleu, text_counts
+from bench.metrics.definitions import Definition
+from bench.metrics.measures import measure
+
+if TYPE_CHECKING:
+    from bench.metrics.context import Context
+    from bench.metrics.record import Record
+
+ESTIMATOR = "untrained"
+COLUMNS = tuple(f"untrained_bleu_{count}" for count in COUNTS)
+
+
+@measure(
+    "untrained",
+    needs=("posterior",),
+    gives=[
+        Definition(
+            metric,
+            ESTIMATOR,
+            "percent",
+            "exact",
+            f"The same as corpus-sample of BLEU-{n}, of the network with its initial values, as the released test "
+            "program of the VAE of Bahuleyan et al. 2019 computes it.",
+            better="higher",
+            cost="greedy decoding of each text",
+            over=OfCounts(COLUMNS, partial(corpus_bleu, n=n)),
+        )
+        for n, metric in enumerate(METRICS, 1)
+    ],
+    only_named=True,
+)
+def untrained(context: Context, record: Record) -> None:
+    """BLEU-1 to BLEU-4 of one reconstruction of each text by the model as it is before its first step."""
+    from bench.corpora.vocabulary import EOS
+    from bench.estimators.likelihood import conditions, posteriors
+    from bench.metrics.decoding import greedy
+    from bench.training.composition import build_model
+
+    model = build_model(context.settings, len(context.corpus.vocabulary)).to(context.device).eval()
+    infer = context.composition.procedure.inference(model)
+    latent = posteriors(infer, context.texts, np.arange(len(context.texts.lengths)))
+    codes = context.codes(latent, 1, "untrained").squeeze(1)
+    given = model.given(conditions(model, context.texts))
+    outputs = greedy(model, codes, context.wanted.longest, unknown=True, given=given)
+    references = [text.tolist() for text in context.corpus.splits[record.split]]
+    pairs = zip(outputs, references, strict=True)
+    counts = [text_counts([word for word in output if word != EOS], reference) for output, reference in pairs]
+    record.columns |= dict(zip(COLUMNS, np.array(counts, dtype=np.int64).T, strict=True))
+    for metric in METRICS:
+        record.add(metric, ESTIMATOR, samples=1)
