@@ -44,9 +44,9 @@ def untrained(context: Context, record: Record) -> None:
     from bench.corpora.vocabulary import EOS
     from bench.estimators.likelihood import conditions, posteriors
     from bench.metrics.decoding import greedy
-    from bench.training.composition import build_model
+    from bench.training.composition import compose
 
-    model = build_model(context.settings, len(context.corpus.vocabulary)).to(context.device).eval()
+    model = compose(context.settings, context.corpus).to(context.device).model.eval()
     infer = context.composition.procedure.inference(model)
     latent = posteriors(infer, context.texts, np.arange(len(context.texts.lengths)))
     codes = context.codes(latent, 1, "untrained").squeeze(1)
