@@ -110,3 +110,14 @@ def prepare_process(threads: int | None) -> None:
             trim_threshold, mmap_threshold = -1, -3
             library.mallopt(trim_threshold, 1 << 30)
             library.mallopt(mmap_threshold, 1 << 30)
+
+
+def give_back_memory() -> None:
+    """Hand memory that is free to the system, also what lies between pieces in use.
+
+    Arrays whose sizes differ from batch to batch leave gaps, of which there are more the longer a process runs.
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "malloc_trim"):
+            library.malloc_trim(0)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.models import packing
 from bench.models.precision import filled, product_dtype
 from bench.models.second_order import second_order
 
@@ -63,19 +64,17 @@ def _softmax_in_place(logits: Tensor, targets: Tensor, row_weights: Tensor | Non
     losses = torch.empty(len(logits), device=logits.device)
     most = _BLOCK_BYTES["cpu" if logits.device.type == "cpu" else "other"]
     block = max(1, most // (4 * logits.shape[1]))
-    raw = torch.empty(min(block, len(logits)), logits.shape[1], device=logits.device)
-    probabilities = torch.empty_like(raw)
+    probabilities = torch.empty(min(block, len(logits)), logits.shape[1], device=logits.device)
     for start in range(0, len(logits), block):
         part = slice(start, start + block)
         chosen = targets[part, None]
-        size = len(chosen)
-        torch.softmax(raw[:size].copy_(logits[part]), -1, out=probabilities[:size])
-        right = probabilities[:size].gather(1, chosen)
-        losses[part] = _losses(raw[:size], probabilities[:size], chosen, right).squeeze(1)
+        raw, found = logits[part].float(), probabilities[: len(chosen)]
+        torch.softmax(raw, -1, out=found)
+        right = found.gather(1, chosen)
+        losses[part] = _losses(raw, found, chosen, right).squeeze(1)
         if row_weights is not None:
-            probabilities[:size].scatter_(1, chosen, right - 1)
-            torch.mul(probabilities[:size], row_weights[part, None], out=raw[:size])
-            logits[part] = raw[:size]
+            found.scatter_(1, chosen, right - 1)
+            torch.mul(found, row_weights[part, None], out=logits[part])
     return losses
 
 
@@ -84,9 +83,11 @@ def _losses(logits: Tensor, probabilities: Tensor, targets: Tensor, right: Tenso
 
     The likeliest word has the probability 1 / sum exp(logit - largest), from which ln sum exp(logit) follows.
     """
-    usual = -right.clamp_min(_RAREST).log()
+    usual, rare = -right.clamp_min(_RAREST).log(), right < _RAREST
+    if logits.device.type in packing.ANSWERING and not rare.any():
+        return usual  # two passes over the vocabulary are saved
     most, largest = probabilities.amax(1, keepdim=True), logits.amax(1, keepdim=True)
-    return torch.where(right < _RAREST, largest - most.log() - logits.gather(1, targets), usual)
+    return torch.where(rare, largest - most.log() - logits.gather(1, targets), usual)
 
 
 def weighted_cross_entropy(

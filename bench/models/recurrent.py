@@ -41,7 +41,9 @@ class _Recurrence(torch.autograd.Function):
         more than the one before, and row i of a time goes on from row i of the time before.
         """
         batch, hidden = state.shape
-        transposed = weight.t().to(dtype).contiguous()
+        transposed = weight.t().to(dtype)
+        if len(sizes) > 1:  # a copy takes as long as the product of a step of decoding
+            transposed = transposed.contiguous()
         outputs = inputs.new_empty(batch + len(inputs), hidden)
         outputs[:batch] = state
         gates = torch.empty_like(inputs)  # reset, update, new after their non-linearities

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.base import environment
-from bench.base.device import out_of_memory, product_type
+from bench.base.device import give_back_memory, out_of_memory, product_type
 from bench.base.errors import BenchError
 from bench.base.files import write_json
 from bench.base.seeds import derive_seed
@@ -233,6 +233,7 @@ class Trainer:
         if step % training.log_every == 0 or step == training.steps:
             self.log.settle()
             self._close_window()
+            give_back_memory()
 
     @property
     def parts(self) -> int:
@@ -296,6 +297,7 @@ class Trainer:
         """Measure the validation split; keep the weights if they are the best so far, or the last are asked for."""
         self.log.settle()
         began = time.perf_counter()
+        give_back_memory()
         step = self.progress.step
         row, criterion = self.validation.losses()
         value = row[criterion]
@@ -308,6 +310,7 @@ class Trainer:
             self.best = saved.clone(self.composition.state_dict())
         row |= self.validation.gradients()
         self.procedure.validated(self._information)
+        give_back_memory()
         self.progress.validation_seconds += time.perf_counter() - began
         seconds = self.progress.seconds + self.progress.validation_seconds
         found = {"step": step, "seconds": seconds, **self._changing_weights(), "best": best, **row}

@@ -1,13 +1,15 @@
-"""The type of products that a device is given, without the device."""
+"""The type of products that a device is given, without the device; the memory of a process."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from bench.base.device import exact_float32, product_type
+from bench.base.device import exact_float32, give_back_memory, product_type
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,20 @@ def test_products_in_float32_keep_their_bits() -> None:
     finally:
         for library, value in zip(libraries, before, strict=True):
             library.allow_tf32 = value
+
+
+def _resident() -> int:
+    """KiB of this process that are in memory."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux")
+def test_gaps_between_pieces_in_use_are_given_back() -> None:
+    pieces = [bytearray(b"x" * 65_536) for _ in range(2_000)]
+    kept = pieces[::10]
+    del pieces
+    before = _resident()
+    give_back_memory()
+    assert before - _resident() > 50_000
+    assert len(kept) == 200
