@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis.checks import Cell, value_cell
+from bench.analysis.checks import value_cell
+from bench.analysis.grids import Cell
 from bench.analysis.numbers import DASH, MINUS, effect, fixed
 from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
 from bench.catalog.catalog import Catalog

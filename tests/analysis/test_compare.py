@@ -43,7 +43,7 @@ def cell(cells: list[Cell], **where: Any) -> Cell:
 
 def test_every_printed_number_has_a_cell(results: Any, catalog: Catalog) -> None:
     cells = compare(catalog, records(results, catalog), PAPER)
-    assert {c.verdict for c in cells} == {"not run"}
+    assert {c.verdict for c in cells if c.reported is not None} == {"not run"}
     assert cell(cells, label="vMF-VAE", metric="nll").reported == 103.6
     assert cell(cells, label="VAE", metric="nll").reason == "seed 0 not run: the corpus ptb is not prepared"
     assert cell(cells, label="GRU-LM", metric="nll").reason == "not part of this plan"
@@ -204,7 +204,8 @@ def test_a_corpus_that_was_not_printed(results: Any, catalog: Catalog) -> None:
     results.corpus(corpus="generated-clear")
     results.run(f"{prefix('generated-clear', 'demo')}/vae/seed0")
     found = records(results, catalog, tier="demo", corpora=None, systems=("vae",))
-    assert {c.verdict for c in compare(catalog, found, PAPER)} == {"not run"}
+    printed = [c for c in compare(catalog, found, PAPER) if c.reported is not None]
+    assert {c.verdict for c in printed} == {"not run"}
     cells = measured_elsewhere(catalog, found, PAPER, "generated-clear", ("own", "demo"))
     assert {c.system for c in cells} == {"vae"}
     excess = cell(cells, corpus="generated-clear", metric="excess_nll")
