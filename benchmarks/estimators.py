@@ -77,6 +77,10 @@ class LinearGaussian(nn.Module):
     def encode_condition(self, batch: Batch, noise: None) -> None:
         """There is none."""
 
+    def field_read(self, batch: Batch) -> str:
+        """The only field."""
+        return batch.encodes
+
     def latent(self, encoded: Tensor) -> DiagonalGaussian:
         """q(z|x)."""
         mean = self.variance * self.weight / self.noise**2 * encoded

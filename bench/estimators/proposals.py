@@ -122,8 +122,8 @@ def moment_matched(model: TextModel, infer: Infer, *names: object, draws: int = 
     def mixture(batch: Batch) -> Defensive:
         forward = Forward(model, batch)
         draw = partial(codes_of_prior, forward, "proposal", *names)
-        near = _near(infer(batch), TextSource(batch.index, "moments", *names), draws)
-        return Defensive(near, forward.prior, draw)
+        around = gaussians_around(infer(batch), TextSource(batch.index, "moments", *names), draws)
+        return Defensive(around, forward.prior, draw)
 
     return mixture
 
@@ -171,10 +171,10 @@ def matched(codes: Tensor, wider: float = 1.0, added: float = 0.0) -> FactorGaus
     return FactorGaussian(mean.to(codes.dtype), factor.to(codes.dtype))
 
 
-def _near(law: Latent, source: Source, draws: int) -> tuple[Latent, ...]:
+def gaussians_around(law: Latent, source: Source, draws: int) -> tuple[Latent, ...]:
     """The Gaussians around the codes of each text, the narrowest first."""
     if isinstance(law, Wrapped):
-        return tuple(replace(law, tangent=one) for one in _near(law.tangent, source, draws))
+        return tuple(replace(law, tangent=one) for one in gaussians_around(law.tangent, source, draws))
     codes = law.sample(source, draws)[0]
     return tuple(matched(codes, WIDER, added) for added in (0.0, *ADDED))
 

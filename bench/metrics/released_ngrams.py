@@ -69,6 +69,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
             "Perplexity of greedy samples from the prior under a 5-gram model of the training texts." + _ENDS,
             "Low for samples that are all alike, and for those without unknown words.",
             "lower",
+            main=True,
             cost="a 5-gram model of the training texts for each run",
         ),
         Definition(

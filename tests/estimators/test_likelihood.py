@@ -57,6 +57,9 @@ class LinearGaussian(nn.Module):
     def encode_condition(self, batch: Batch, noise: None) -> None:
         return None
 
+    def field_read(self, batch: Batch) -> str:
+        return batch.encodes
+
     def latent(self, encoded: Tensor) -> DiagonalGaussian:
         return DiagonalGaussian(*(p.expand(len(encoded), -1) for p in (self.q.mean, self.q.log_std)))
 

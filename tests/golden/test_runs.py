@@ -78,6 +78,11 @@ def measured(paper: str, system: str, world: World) -> list[dict[str, Any]]:
     return list(content["measurements"])
 
 
+WITHOUT = {
+    ("ivae", "ae")
+}  # printed are perplexities of its samples alone, and it has no prior to sample from
+
+
 def numbers(paper: str, world: World) -> list[dict[str, Any]]:
     """All measurements of all kinds of systems."""
     return [number for system in KINDS[paper] for number in measured(paper, system, world)]
@@ -167,7 +172,7 @@ def test_every_kind_of_system_has_a_row_of_numbers_in_the_report(paper: str, wor
     for system, run in zip(KINDS[paper], settings, strict=True):
         of_system = [cell for cell in cells[run.corpus] if cell.system == system]
         without = [cell for cell in of_system if cell.measured is None and cell.reason not in missing]
-        assert len(without) < len(of_system), f"{system} has no number at all"
+        assert len(without) < len(of_system) or (paper, system) in WITHOUT, f"{system} has no number at all"
         known = ("without a measurement of", "the row is about the corpus")
         assert all(any(reason in cell.reason for reason in known) for cell in without), system
 
@@ -185,4 +190,7 @@ def test_every_quantity_of_a_paper_is_given_by_a_system_or_cannot_be_yet(paper: 
 
 
 def test_every_definition_is_of_a_number_that_some_system_gives(world: World) -> None:
-    assert set(definitions()) == {definition_of(n) for paper in CATALOG.papers for n in numbers(paper, world)}
+    of_a_users_text = {key for key in definitions() if key[1] == "ngram-of-text"}  # in tests/metrics
+    assert set(definitions()) - of_a_users_text == {
+        definition_of(n) for paper in CATALOG.papers for n in numbers(paper, world)
+    }
