@@ -125,7 +125,7 @@ def reconstruction_ppl(context: Context, record: Record) -> None:
 @measure(
     "proposal",
     version=2,  # a mixture with the prior and with wider Gaussians
-    needs=("implicit", "prior"),
+    needs=("implicit", "prior", "own text"),
     metrics=[Metric("effective_samples", "effective samples", least=1, place=42)],
     gives=(
         Definition(
@@ -186,8 +186,9 @@ def proposal(context: Context, record: Record) -> None:
     needs=(
         "implicit",
         "prior",
-        "euclidean",
-    ),  # a code that is drawn back from the border of a ball has no density
+        "euclidean",  # a code that is drawn back from the border of a ball has no density
+        "own text",
+    ),
     gives=(
         Definition(
             "neg_elbo",

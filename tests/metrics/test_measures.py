@@ -84,12 +84,13 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
-        ("dae", {"posterior", "euclidean", "exact corpus"}),
+        ("dae", {"posterior", "euclidean", "own text", "exact corpus"}),
         (
             "vae",
             {
                 "posterior",
                 "euclidean",
+                "own text",
                 "density",
                 "gaussian",
                 "prior",
@@ -103,6 +104,7 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
             {
                 "posterior",
                 "euclidean",
+                "own text",
                 "density",
                 "gaussian",
                 "prior",
@@ -118,6 +120,8 @@ def test_what_a_system_offers_is_known_from_its_settings(system: str, met: set[s
     run = tiny_settings(system)
     assert offered(run, EXACT) == met
     assert offered(run, {"exact": None}) == met - {"exact corpus"}
+    read = {"encodes": "context", "decodes": "response"}
+    assert offered(run, EXACT | read) == met - {"own text"}
 
 
 def test_which_measures_apply_and_what_they_give() -> None:
