@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.checks import value_cell
-from bench.analysis.grids import Cell
+from bench.analysis.grids import GridCell
 from bench.analysis.numbers import DASH, MINUS, effect, fixed
 from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
 from bench.catalog.catalog import Catalog
@@ -24,8 +24,8 @@ class Line:
 
     who: str
     column: Compared
-    first: Cell
-    second: Cell
+    first: GridCell
+    second: GridCell
     printed: str
     contrast: Contrast
 
@@ -120,8 +120,8 @@ def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
     )
 
 
-def _value(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
-    return value_cell(pairing, system, quantity) if system in pairing.runs else Cell(DASH, None)
+def _value(pairing: Pairing, system: str, quantity: Quantity) -> GridCell:
+    return value_cell(pairing, system, quantity) if system in pairing.runs else GridCell(DASH, None)
 
 
 def _printed(paper: Paper, pair: Pair, metric: str | None, corpus: str) -> str:
