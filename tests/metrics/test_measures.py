@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.metrics import measures as registry
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import NATS, Definition, Metric
 from bench.metrics.measures import definitions, measure, measures, metrics, on_list
 from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, wanted
 from tests.conftest import tiny_settings
@@ -187,6 +187,7 @@ def test_every_measure_is_explained(name: str) -> None:
     assert (one.function.__doc__ or "").split("\n")[0].endswith(".")
     assert {given.metric for given in one.gives} <= set(metrics())
     assert all(given.cost and given.definition.endswith(".") for given in one.gives)
+    assert {given.unit for given in one.gives if given.compared} <= {NATS}  # as the page of differences says
 
 
 def test_every_need_is_that_of_a_measure() -> None:
