@@ -218,10 +218,12 @@ def proposal(context: Context, record: Record) -> None:
 )
 def semi_implicit(context: Context, record: Record) -> None:
     """A bound for a posterior that can only be drawn from."""
-    from bench.estimators.proposals import best_deviation, smoothed
+    from bench.corpora.batches import Collator
+    from bench.estimators.proposals import CHOOSING_TEXTS, best_deviation, smoothed
 
-    names = context.noise("semi-implicit")
-    deviation = best_deviation(context.model, context.infer, context.texts, *names, "choice")
+    names, texts = context.noise("semi-implicit"), context.corpus.splits[record.split]
+    few = Collator(texts.first(CHOOSING_TEXTS), context.device)
+    deviation = best_deviation(context.model, context.infer, few, *names, "choice")
     found = context.likelihoods_by(smoothed(context.infer, deviation, *names))
     record.columns |= {"neg_elbo": -found["elbo"], "kl_semi_implicit": found["kl_monte_carlo"]}
     for metric in ("neg_elbo", "kl"):
