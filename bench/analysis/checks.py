@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from statistics import fmean, stdev
 
-from bench.analysis.grids import Cell, Grid
+from bench.analysis.grids import Grid, GridCell
 from bench.analysis.logged import clipped_steps, deviation_gradients
 from bench.analysis.numbers import DASH, fixed, metric_name, significant
 from bench.analysis.pairs import Pairing, Term
@@ -22,7 +22,7 @@ MI_ESTIMATORS = ("leave-one-out", "self-included", "aggregate")
 PARTS, WHOLE = ("grad_norm_rec", "grad_norm_rec_coupled"), "grad_norm_rec_total"
 
 
-def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
+def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> GridCell:
     """The mean over seeds with their standard deviation, or one seed's value with its interval over texts."""
     found = [
         m
@@ -31,14 +31,14 @@ def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
     ]
     values = [float(m.value or 0.0) for m in found]
     if not values:
-        return Cell(DASH, None)
+        return GridCell(DASH, None)
     mean = fmean(values)
     if len(values) > 1:
         spread = f"± {significant(stdev(values), 2)} over {len(values)} seeds"
-        return Cell(significant(mean), mean, spread)
+        return GridCell(significant(mean), mean, spread)
     low, high = found[0].low, found[0].high
     interval = "" if low is None else f"[{significant(low)}, {significant(high)}]"
-    return Cell(significant(mean), mean, interval)
+    return GridCell(significant(mean), mean, interval)
 
 
 def _printed_information(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
@@ -65,12 +65,12 @@ def _row_name(catalog: Catalog, number: PrintedNumber) -> str:
     return ", ".join(filter(None, (label, setting, catalog.corpora[number.corpus].title, number.table)))
 
 
-def _mi_cells(number: PrintedNumber, kl: float, paper: Paper) -> tuple[Cell, ...]:
+def _mi_cells(number: PrintedNumber, kl: float, paper: Paper) -> tuple[GridCell, ...]:
     decimals, excess = paper.quantities["mi"].decimals, number.value - kl
     return (
-        Cell(fixed(kl, paper.quantities["kl"].decimals), kl),
-        Cell(fixed(number.value, decimals), number.value, marked=True),
-        Cell(fixed(excess, decimals, signed=True), excess),
+        GridCell(fixed(kl, paper.quantities["kl"].decimals), kl),
+        GridCell(fixed(number.value, decimals), number.value, marked=True),
+        GridCell(fixed(excess, decimals, signed=True), excess),
     )
 
 
@@ -114,7 +114,7 @@ def _printed_triangle(catalog: Catalog, paper: Paper) -> Iterator[Grid]:
         whole, decimals = number.value, paper.quantities[WHOLE].decimals
         impossible = whole - sum(values) > 3 * paper.quantities[WHOLE].slack
         broken += impossible
-        shown = [Cell(fixed(value, decimals), value) for value in (*values, sum(values), whole)]
+        shown = [GridCell(fixed(value, decimals), value) for value in (*values, sum(values), whole)]
         rows.append((_row_name(catalog, number), (*shown[:3], replace(shown[3], marked=impossible))))
     summary = (
         f"In {broken} of {len(rows)} printed rows the gradient of the sum is larger than the sum of the gradients, "
@@ -147,7 +147,7 @@ def _measured_triangle(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
             beyond = means[2] > means[0] + means[1]
             broken += [str(estimator)] if beyond else []
             values = (*means[:2], means[0] + means[1], means[2])
-            shown = [Cell(significant(value), value) for value in values]
+            shown = [GridCell(significant(value), value) for value in values]
             of_norms = str(estimator).startswith("norm-")
             cells = (*shown[:3], replace(shown[3], marked=beyond and of_norms))
             rows.append((f"{pairing.title(system)}, {estimator}", cells))
@@ -175,7 +175,7 @@ def _bold(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
         words = Counter(_fate(pairing, *cell, numbers) for cell in bold if cell not in seen)
         seen.update(bold)
         if words:
-            rows.append((table.printed, tuple(Cell(str(words[word]), words[word]) for word in FATES)))
+            rows.append((table.printed, tuple(GridCell(str(words[word]), words[word]) for word in FATES)))
             total.update(words)
     if rows:
         summary = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """A number, how it is shown, its interval, and whether it is impossible."""
 
     text: str
@@ -21,5 +21,5 @@ class Grid:
 
     caption: str
     head: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[GridCell, ...]], ...]
     summary: str = ""

@@ -8,7 +8,7 @@ from itertools import accumulate, repeat
 import pandas
 
 from bench.analysis.curves import TRAINING
-from bench.analysis.grids import Cell, Grid
+from bench.analysis.grids import Grid, GridCell
 from bench.analysis.numbers import fixed, significant
 from bench.analysis.pairs import Pairing
 from bench.catalog.audits import Audit
@@ -34,7 +34,9 @@ def clipped_steps(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
         relative = pandas.concat(norms)
         below = float((relative <= 1).mean())
         numbers = (limits[0], limits[0] * float(relative.median()), limits[0] * float(relative.max()), below)
-        rows.append((pairing.title(system), tuple(Cell(significant(value, 3), value) for value in numbers)))
+        rows.append(
+            (pairing.title(system), tuple(GridCell(significant(value, 3), value) for value in numbers))
+        )
         said.append(f"{pairing.title(system)} in {fixed(100 * below, 0)} %")
     if rows:
         head = ("limit of an element", "median norm", "largest norm", "share within the limit")
@@ -60,7 +62,7 @@ def deviation_gradients(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
             values = [float(mean[DEVIATION].iloc[place])]
             for name in names:
                 values += [float(mean[name].iloc[place]), float(ratios[name].iloc[place])]
-            cells = tuple(Cell(significant(value, 3), value) for value in values)
+            cells = tuple(GridCell(significant(value, 3), value) for value in values)
             rows.append((f"step {mean.index[place]}", cells))
         head = ["\u03c3"]
         for loss in (name.removesuffix(GRADIENT) for name in names):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.checks import value_cell
-from bench.analysis.grids import Cell
+from bench.analysis.grids import GridCell
 from bench.analysis.numbers import DASH, MINUS, effect, fixed
 from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
 from bench.catalog.catalog import Catalog
@@ -24,8 +24,8 @@ class Line:
 
     who: str
     column: Compared
-    first: Cell
-    second: Cell
+    first: GridCell
+    second: GridCell
     printed: str
     contrast: Contrast
 
@@ -120,22 +120,22 @@ def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
     )
 
 
-def _value(pairing: Pairing, system: str, quantity: Quantity) -> Cell:
-    return value_cell(pairing, system, quantity) if system in pairing.runs else Cell(DASH, None)
+def _value(pairing: Pairing, system: str, quantity: Quantity) -> GridCell:
+    return value_cell(pairing, system, quantity) if system in pairing.runs else GridCell(DASH, None)
 
 
 def _printed(paper: Paper, pair: Pair, metric: str | None, corpus: str) -> str:
     """The printed number of the first system, and of two systems their difference too."""
-    found = [_reported(paper, system, metric, corpus) for system in dict.fromkeys(pair)]
-    if None in found:
+    values = [_reported(paper, system, metric, corpus) for system in dict.fromkeys(pair)]
+    known = [value for value in values if value is not None]
+    if metric is None or len(known) < len(values):
         return ""
-    texts = [fixed(value, 1) for value in found]
-    values = [value for value in found if value is not None]
-    return (
-        texts[0]
-        if len(values) == 1
-        else f"{fixed(values[1] - values[0], 1, signed=True)} ({', '.join(texts)})"
-    )
+    declared = (paper.quantity(table, metric) for table in paper.tables if metric in table.columns)
+    decimals = next(quantity.decimals for quantity in declared if quantity is not None)
+    texts = [fixed(value, decimals) for value in known]
+    if len(known) == 1:
+        return texts[0]
+    return f"{fixed(known[1] - known[0], decimals, signed=True)} ({', '.join(texts)})"
 
 
 def _reported(paper: Paper, system: str, metric: str | None, corpus: str) -> float | None:

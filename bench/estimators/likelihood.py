@@ -119,10 +119,10 @@ def text_likelihoods(
     """Per text of a split: ``nll`` and, for a latent-variable model, its parts.
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
-    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo, and effective_samples of its weights. A system without a
-    density gives reconstruction only, a language model nll only. ``names`` seed the noise; ``infer`` gives the
-    posteriors, by default the model's own; ``rows`` bounds the memory, not the result; ``also`` gives more columns from
-    the same codes.
+    -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo, effective_samples of its weights, and the columns of
+    :func:`of_fewer`. A system without a density gives reconstruction only, a language model nll only. ``names`` seed
+    the noise; ``infer`` gives the posteriors, by default the model's own; ``rows`` bounds the memory, not the result;
+    ``also`` gives more columns from the same codes.
     """
     model.eval()
     infer = infer or amortised(model)
@@ -169,7 +169,8 @@ def _batch_likelihoods(
         "nll": math.log(samples) - torch.logsumexp(-weighed, dim=1),
         "reconstruction": losses.mean(1),
         "kl_monte_carlo": log_ratio.mean(1),
-        EFFECTIVE: effective_samples(-losses - log_ratio),
+        EFFECTIVE: effective_samples(-weighed),
+        **of_fewer(-weighed),
     }
     terms = latent.kl_terms(prior)
     exact = None if terms is None else terms.sum(-1)
@@ -179,16 +180,14 @@ def _batch_likelihoods(
     return columns | (also(model, codes, log_density, losses) if also else {})
 
 
-def of_fewer(model: TextModel, codes: Tensor, log_density: Tensor, losses: Tensor) -> dict[str, Tensor]:
+def of_fewer(log_weights: Tensor) -> dict[str, Tensor]:
     """Columns (batch,): the NLL with each share of the samples in :data:`FEWER`, one at least.
 
-    The mean over all groups of so many of the codes, for a prior without a condition: what fewer samples give in
-    expectation.
+    The mean over all groups of so many of ln w (batch, samples): what fewer samples give in expectation.
     """
-    weights = model.prior.log_prob(codes) - log_density - losses
     found = {}
     for name, share in FEWER.items():
-        size = max(1, codes.shape[1] // share)
-        groups = weights[:, : weights.shape[1] // size * size].unflatten(1, (-1, size))
+        size = max(1, log_weights.shape[1] // share)
+        groups = log_weights[:, : log_weights.shape[1] // size * size].unflatten(1, (-1, size))
         found[f"nll_{name}{OF_FEWER}"] = math.log(size) - torch.logsumexp(groups, dim=2).mean(1)
     return found

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -138,25 +137,14 @@ def smoothed(infer: Infer, deviation: float, *names: object, draws: int = DRAWS)
     return near
 
 
-def best_deviation(model: TextModel, infer: Infer, texts: Collator, *names: object) -> float:
+def best_deviation(model: TextModel, infer: Infer, few: Collator, *names: object) -> float:
     """That of :data:`DEVIATIONS` with the least -ELBO of a few texts, on codes that no bound is then made of."""
-    few = _First(texts)
 
     def bound(deviation: float) -> float:
         infer_so = smoothed(infer, deviation, *names, draws=DRAWS // 8)
         return -float(text_likelihoods(model, few, CHOOSING_CODES, *names, infer=infer_so)["elbo"].mean())
 
     return min(DEVIATIONS, key=bound)
-
-
-class _First:
-    """The first texts of a split."""
-
-    def __init__(self, texts: Collator) -> None:
-        self.lengths, self._texts = texts.lengths[:CHOOSING_TEXTS], texts
-
-    def __call__(self, index: np.ndarray) -> Batch:
-        return self._texts(index)
 
 
 def matched(codes: Tensor, wider: float = 1.0, added: float = 0.0) -> FactorGaussian:

@@ -125,7 +125,7 @@ def reconstruction_ppl(context: Context, record: Record) -> None:
 @measure(
     "proposal",
     version=2,  # a mixture with the prior and with wider Gaussians
-    needs=("implicit", "prior"),
+    needs=("implicit", "prior", "own text"),
     metrics=[Metric("effective_samples", "effective samples", least=1, place=42)],
     gives=(
         Definition(
@@ -186,8 +186,9 @@ def proposal(context: Context, record: Record) -> None:
     needs=(
         "implicit",
         "prior",
-        "euclidean",
-    ),  # a code that is drawn back from the border of a ball has no density
+        "euclidean",  # a code that is drawn back from the border of a ball has no density
+        "own text",
+    ),
     gives=(
         Definition(
             "neg_elbo",
@@ -217,10 +218,12 @@ def proposal(context: Context, record: Record) -> None:
 )
 def semi_implicit(context: Context, record: Record) -> None:
     """A bound for a posterior that can only be drawn from."""
-    from bench.estimators.proposals import best_deviation, smoothed
+    from bench.corpora.batches import Collator
+    from bench.estimators.proposals import CHOOSING_TEXTS, best_deviation, smoothed
 
-    names = context.noise("semi-implicit")
-    deviation = best_deviation(context.model, context.infer, context.texts, *names, "choice")
+    names, texts = context.noise("semi-implicit"), context.corpus.splits[record.split]
+    few = Collator(texts.first(CHOOSING_TEXTS), context.device)
+    deviation = best_deviation(context.model, context.infer, few, *names, "choice")
     found = context.likelihoods_by(smoothed(context.infer, deviation, *names))
     record.columns |= {"neg_elbo": -found["elbo"], "kl_semi_implicit": found["kl_monte_carlo"]}
     for metric in ("neg_elbo", "kl"):

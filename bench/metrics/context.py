@@ -29,7 +29,6 @@ from bench.estimators.likelihood import (
     OF_FEWER,
     Infer,
     conditions,
-    of_fewer,
     posteriors,
     text_likelihoods,
 )
@@ -44,7 +43,6 @@ from bench.store.freshness import WEIGHTS
 from bench.training.composition import compose
 
 SPLIT = "test"
-FEWER_SAMPLES = "fewer-samples"  # the measure that asks for likelihoods with fewer codes
 Ids = list[int]  # one text
 
 
@@ -118,12 +116,7 @@ class Context:
 
         In float32 on every device, whatever the training multiplied in: no value depends on where it is made.
         """
-        extra = [after_flow] if flow_of(self.model) is not None else []
-        extra += [of_fewer] if FEWER_SAMPLES in self.wanted.also else []
-
-        def also(*given: Any) -> dict[str, Tensor]:
-            return {name: column for function in extra for name, column in function(*given).items()}
-
+        also = after_flow if flow_of(self.model) is not None else None
         names, samples = self.noise("codes"), self.wanted.samples
         return text_likelihoods(self.model, self.texts, samples, *names, infer=infer, also=also)
 

@@ -38,7 +38,7 @@ class Definition:
     ``main`` marks the estimator that stands for the metric by default. ``over`` is how the number follows from
     values per text; None for a number that does not. ``needs`` are needs beyond those of the measure. ``cost`` is
     that of one measurement, in words. ``compared`` is the name of the values per text where two runs are compared
-    text by text; without one they are not.
+    text by text, by what each spends in nats; without one they are not.
     """
 
     metric: str

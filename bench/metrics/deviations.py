@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def _definition(metric: str, unit: str, text: str) -> Definition:
     over = Mean(metric)
     cost = "one pass of the encoder"
-    return Definition(
-        metric, "posterior", unit, "exact", text, main=True, cost=cost, over=over, compared=metric
-    )
+    return Definition(metric, "posterior", unit, "exact", text, main=True, cost=cost, over=over)
 
 
 @measure(

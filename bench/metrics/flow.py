@@ -17,7 +17,7 @@ COST = "none beyond the NLL: from the same samples and losses"
 
 @measure(
     "flow",
-    needs=("flow", "density"),
+    needs=("flow", "density", "own text"),
     metrics=(Metric("log_determinant", "ln |det|", place=65),),
     gives=(
         Definition(

@@ -12,6 +12,7 @@ from typing import Any
 from bench.base.errors import unknown
 from bench.base.needs import given_by
 from bench.base.settings import RunSettings
+from bench.base.text_rules import TEXT
 from bench.metrics.definitions import Definition
 from bench.metrics.evaluators import evaluator_identity
 from bench.metrics.measures import Measure, find_measure, measures
@@ -27,6 +28,7 @@ NEEDS = {
     "euclidean": "codes may be anywhere in R^d",
     "ratio": "the system has networks that are fitted to log-ratios of densities",
     "condition": "the model is given another text of the example, as the post that a response answers",
+    "own text": "codes are of the text that is written, so that p(z) P(x|z) / q(z|x) weighs them",
     "reader": "codes are of another text of the example than is written, as of the post that a response answers",
     "regulariser": "the objective has a term kl",
     "twin": "the system has a deterministic twin",
@@ -58,6 +60,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     held = {
         **{need: need in given for need in OF_PARTS},
         "condition": bool(run.conditions),
+        "own text": codes and (run.reads or corpus.get("encodes", TEXT)) == corpus.get("decodes", TEXT),
         "reader": run.reads is not None,
         "likelihood": "density" in given or not codes,
         "language model": not codes,

@@ -37,7 +37,6 @@ SHARES = {
             main=True,
             cost="greedy decoding of 2,000 codes",
             over=Mean(metric, partial=True),
-            compared=metric,
         )
         for metric, what in SHARES.items()
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.pairs import Pairing
-from bench.analysis.questions import answered, rows_of
+from bench.analysis.questions import _printed, answered, rows_of
 from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.catalog.questions import Asked, Question, read_questions
@@ -91,6 +91,17 @@ def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None
     assert line.who == "Coupled-VAE \u2212 VAE"
     assert line.printed.startswith("\u2212")
     assert not line.effect
+
+
+def test_printed_numbers_keep_their_decimals(catalog: Catalog) -> None:
+    """FlowPrior prints perplexities with two, the VAE's as 101.40."""
+    asked = next(one for one in catalog.questions["learned-priors"].asked if one.paper == "flow-prior")
+    column, paper = asked.columns[0], catalog.paper("flow-prior")
+    assert column.printed == "ppl"
+    shown = _printed(paper, ("vae-anneal", "flow-prior"), column.printed, "ptb")
+    values = {n.label: n.value for n in paper.reported if (n.table, n.metric) == ("Table 1", "ppl")}
+    vae, flow = values["VAE"], values["FlowPrior"]
+    assert shown == f"{flow - vae:+.2f} ({vae:.2f}, {flow:.2f})".replace("-", "\u2212")
 
 
 def test_the_declared_questions_know_their_names(catalog: Catalog, tmp_path: Path) -> None:

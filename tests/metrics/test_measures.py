@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.metrics import measures as registry
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import NATS, Definition, Metric
 from bench.metrics.measures import definitions, measure, measures, metrics, on_list
 from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, wanted
 from tests.conftest import tiny_settings
@@ -84,12 +84,13 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
-        ("dae", {"posterior", "euclidean", "exact corpus"}),
+        ("dae", {"posterior", "euclidean", "own text", "exact corpus"}),
         (
             "vae",
             {
                 "posterior",
                 "euclidean",
+                "own text",
                 "density",
                 "gaussian",
                 "prior",
@@ -103,6 +104,7 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
             {
                 "posterior",
                 "euclidean",
+                "own text",
                 "density",
                 "gaussian",
                 "prior",
@@ -118,6 +120,8 @@ def test_what_a_system_offers_is_known_from_its_settings(system: str, met: set[s
     run = tiny_settings(system)
     assert offered(run, EXACT) == met
     assert offered(run, {"exact": None}) == met - {"exact corpus"}
+    read = {"encodes": "context", "decodes": "response"}
+    assert offered(run, EXACT | read) == met - {"own text"}
 
 
 def test_which_measures_apply_and_what_they_give() -> None:
@@ -183,6 +187,7 @@ def test_every_measure_is_explained(name: str) -> None:
     assert (one.function.__doc__ or "").split("\n")[0].endswith(".")
     assert {given.metric for given in one.gives} <= set(metrics())
     assert all(given.cost and given.definition.endswith(".") for given in one.gives)
+    assert {given.unit for given in one.gives if given.compared} <= {NATS}  # as the page of differences says
 
 
 def test_every_need_is_that_of_a_measure() -> None:

@@ -114,8 +114,13 @@ def test_an_encoder_decoder_answers_from_codes_of_the_post(make: Callable[[str, 
         assert not torch.allclose(posterior.center(), Forward(context.model, exchanged).main.latent.center())
         codes, _ = posterior.sample(TextSource(batch.index, "a"), 3)
         losses = conditional_losses(Forward(context.model, batch), codes)
-    found = text_likelihoods(context.model, context.texts, 3, "a")["nll"][:6]
-    np.testing.assert_allclose(found, math.log(3) - torch.logsumexp(-losses, 1), rtol=1e-4)
+    found = {name: c[:6] for name, c in text_likelihoods(context.model, context.texts, 3, "a").items()}
+    np.testing.assert_allclose(found["nll"], math.log(3) - torch.logsumexp(-losses, 1), rtol=1e-4)
+    # Codes of the post weigh alike before the response is seen: no ratio of densities is in any of these.
+    np.testing.assert_allclose(found["nll_hundredth_of_fewer"], losses.mean(1), rtol=1e-4)
+    shares = (-losses.double()).softmax(1)
+    np.testing.assert_allclose(found["effective_samples"], 1 / shares.square().sum(1), rtol=1e-2)
+    assert "own text" not in context.met
 
     values = measured(context, "response-words")
     texts = [text.tolist() for text in context.corpus.splits[SPLIT]]

@@ -26,3 +26,10 @@ def test_a_question_has_a_page_linked_from_the_first_screen(catalog: Catalog, tm
     assert "papers/ivae.html" not in page  # which is not in this report
     assert "questions/optimism.html" in (tmp_path / "index.html").read_text()
     assert (tmp_path / "tables" / "question-optimism.csv").exists()
+
+
+def test_a_file_is_linked_by_the_one_macro_that_knows_files_without_a_copy() -> None:
+    """A file that is too large, or lies elsewhere, has no address, and no page may link None."""
+    folder = Path(pages.__file__).parent / "templates"
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.j2")}
+    assert [name for name, text in found.items() if "{{ source(" in text or "context.source(" in text] == []
