@@ -67,7 +67,9 @@ def test_seeds_are_numbers_and_ranges(given: Any, seeds: tuple[int, ...]) -> Non
     assert Request(seeds=given).seeds == seeds
 
 
-@pytest.mark.parametrize("given", ["1:5", "2024-01-15", "5-1", "-1", -1, "x", "", True, [1.5], 1.5, {"a": 1}])
+@pytest.mark.parametrize(
+    "given", ["1:5", "2024-01-15", "5-1", "0-100000000", "-1", -1, "x", "", True, [1.5], 1.5, {"a": 1}]
+)
 def test_what_is_no_seed_is_told(given: Any) -> None:
     with pytest.raises(BenchError, match="seed") as caught:
         configured({"seeds": given}, load_catalog())
