@@ -68,7 +68,12 @@ def _by_likeness(name: str, known: Iterable[str]) -> list[str]:
 
 
 def _likeness(name: str, other: str) -> float:
-    """From 0 to 1: capitals and underscores are no difference, and letters that changed places a small one."""
+    """From 0 to 1: capitals and underscores are no difference, letters that changed places a small one.
+
+    The beginning of a name is always like it.
+    """
     typed, meant = (text.casefold().replace("_", "-") for text in (name, other))
     ratio = difflib.SequenceMatcher(None, meant, typed).ratio()
-    return max(ratio, SWAPPED) if sorted(typed) == sorted(meant) else ratio
+    if sorted(typed) == sorted(meant):
+        return max(ratio, SWAPPED)
+    return max(ratio, LIKE) if len(typed) > 2 and meant.startswith(typed) else ratio

@@ -162,6 +162,7 @@ def test_swapped_letters_and_capitals_are_near(name: str) -> None:
     assert nearest(name, ["dae", "ved", "vae", "vae-nf"]) == "vae"
     assert nearest("coupled_vae", ["coupled-wae", "coupled-vae"]) == "coupled-vae"
     assert nearest("PTB", ["yahoo", "ptb"]) == "ptb"
+    assert nearest("mixture", ["vamp", "mixture-of-gaussians"]) == "mixture-of-gaussians"
 
 
 def test_an_empty_name_is_told_as_such() -> None:

@@ -103,7 +103,7 @@ def test_an_unknown_key_names_the_place_and_the_nearest() -> None:
         ({"threads_per_run": "two"}, "an integer"),
         ({"threads_per_run": 0}, "greater than or equal to 1"),
         ({"results": None}, "a text"),
-        ({"results": "a{b}"}, "pattern"),
+        ({"results": "a{b}"}, "without braces"),
         ({"mirror": ""}, "at least 1 character"),
         ({"catalog": 3.5}, "a list"),
     ],
