@@ -1,6 +1,9 @@
 # make            set up what is missing, run the demo, say where the report is
 # make test       the same set-up with the test tools, then every check
+# make setup      the set-up alone
+# make clean      remove .venv and the caches of the tools; results stay
 # make lock       resolve the locked versions anew (needs uv)
+# make help       this list
 #
 # PYTHON=...      the interpreter, 3.11 or 3.12      CORES=...   for Snakemake (default: all)
 # TORCH=...       the build of torch to install      ARGS=...    more arguments for Snakemake or pytest
@@ -21,7 +24,7 @@ INSTALLED := $(VENV)/.installed-$(KEY)
 INSTALLED_TEST := $(VENV)/.installed-test-$(KEY)
 
 .DEFAULT_GOAL := all
-.PHONY: all setup test lock clean
+.PHONY: all setup test lock clean help tests report results
 .NOTPARALLEL:
 
 all: setup
@@ -62,3 +65,11 @@ lock:
 clean:
 	@sh workflow/setup/clear.sh $(VENV) && rm $(VENV)/.latent-text-bench && { rmdir $(VENV) 2>/dev/null || true; }
 	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+# A target that is none; the folders among them would be up to date.
+tests report results .DEFAULT:
+	@echo "There is no target $@. Those of make are below; those of the workflow: snakemake --list" >&2
+	@$(MAKE) --no-print-directory help >&2; exit 2

@@ -271,6 +271,20 @@ def test_the_commands_say_what_they_do() -> None:
     assert "torch==" in done.stdout
 
 
+def test_make_lists_its_targets_and_refuses_others() -> None:
+    """``tests`` and ``results`` are folders here, which make by itself would call up to date."""
+    environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    for target in ("help", "tests", "results", "demmo"):
+        done = subprocess.run(
+            ["make", target], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+        )
+        told = done.stdout if target == "help" else done.stderr
+        assert done.returncode == (0 if target == "help" else 2)
+        for name in ("make test ", "make setup ", "make clean ", "make lock ", "TORCH=..."):
+            assert name in told
+        assert target == "help" or f"There is no target {target}." in told
+
+
 def test_the_container_copies_what_the_set_up_needs() -> None:
     lines = (ROOT / "workflow" / "container" / "Dockerfile").read_text().splitlines()
     known = {"FROM", "RUN", "WORKDIR", "COPY", "ARG", "ENV", "CMD"}

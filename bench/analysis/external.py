@@ -23,6 +23,7 @@ from bench.store.texts import Measurement, outside, reasons
 
 FOLDER = "external"
 FILE = "measurements.json"
+PLACE = f"{FOLDER}/CODE/PAPER/CORPUS/SYSTEM/seedK/{FILE}"
 
 
 class _Strict(BaseModel):
@@ -55,7 +56,12 @@ def all_records(catalog: Catalog, results: Path, planned: Mapping[str, RunSettin
     """What :func:`load_records` finds, and the external runs; a file that cannot be used is a fault."""
     records = load_records(results, planned)
     runs, faults = list(records.runs), list(records.faults)
-    for name in run_names(results / FOLDER):
+    names = run_names(results / FOLDER)
+    for path in sorted((results / FOLDER).rglob("*.json")):
+        place = path.relative_to(results / FOLDER)
+        if place.name != FILE or place.parent.as_posix() not in names:
+            faults.append(f"{FOLDER}/{place.as_posix()}: not read, it is no {PLACE}")
+    for name in names:
         folder = results / FOLDER / name
         try:
             run = _external(catalog, folder, name)

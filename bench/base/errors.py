@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LIKE = 0.6  # as in difflib: below, two names are not like each other
+SWAPPED = 0.9
+MANY, SHOWN = 40, 8  # more names than MANY are a wall that nobody reads: so many of them are shown
+LISTS = {"system": "`bench list systems`", "corpus": "`bench list corpora`", "target": "`snakemake --list`"}
+
 
 class BenchError(Exception):
     """A mistake or a fault outside the code, told so that it can be mended.
@@ -34,14 +39,41 @@ class BenchError(Exception):
 
 
 def unknown(noun: str, name: str, known: Iterable[str], *, where: object | None = None) -> BenchError:
-    """The error for a name that is not registered, with the nearest one that is."""
+    """The error for a name that is not registered, with the nearest one that is.
+
+    Of very many names it shows those that are most like it, and says what lists them all.
+    """
     names = sorted(known)
+    if not name.strip():
+        return BenchError(f"unknown {noun} {name!r}", where=where, remedy="is there a comma too many?")
     near = nearest(name, names)
     remedy = f"did you mean {near!r}?" if near else f"choose one of the {len(names)} listed"
-    return BenchError(f"unknown {noun} {name!r}", where=where, allowed=names, remedy=remedy)
+    if len(names) <= MANY:
+        return BenchError(f"unknown {noun} {name!r}", where=where, allowed=names, remedy=remedy)
+    like = sorted(_by_likeness(name, names)[:SHOWN])
+    allowed = [*like, f"and {len(names) - len(like)} others"]
+    listed = f"{LISTS[noun]} lists all" if noun in LISTS else None
+    remedy = " ".join(filter(None, (near and remedy, listed)))
+    return BenchError(f"unknown {noun} {name!r}", where=where, allowed=allowed, remedy=remedy or None)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The one of the ``known`` names that is most like ``name``, if any is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return found[0] if found else None
+def nearest(name: str, known: Iterable[str], like: float = LIKE) -> str | None:
+    """The one of the ``known`` names that is most like ``name``, if any is so ``like`` it."""
+    found = _by_likeness(name, known)
+    return found[0] if found and _likeness(name, found[0]) >= like else None
+
+
+def _by_likeness(name: str, known: Iterable[str]) -> list[str]:
+    return sorted(known, key=lambda one: -_likeness(name, one))
+
+
+def _likeness(name: str, other: str) -> float:
+    """From 0 to 1: capitals and underscores are no difference, letters that changed places a small one.
+
+    The beginning of a name is always like it.
+    """
+    typed, meant = (text.casefold().replace("_", "-") for text in (name, other))
+    ratio = difflib.SequenceMatcher(None, meant, typed).ratio()
+    if sorted(typed) == sorted(meant):
+        return max(ratio, SWAPPED)
+    return max(ratio, LIKE) if len(typed) > 2 and meant.startswith(typed) else ratio

@@ -29,7 +29,9 @@ def own_folders() -> tuple[Path, ...]:
         return ()
     for folder in named:
         if not folder.is_dir():
-            raise BenchError("catalog folder not found", where=folder, remedy=f"check {VARIABLE}")
+            raise BenchError(
+                "catalog folder not found", where=folder, remedy=f"correct {VARIABLE} or the key catalog"
+            )
     return tuple(dict.fromkeys(folder.resolve() for folder in named))
 
 

@@ -17,13 +17,29 @@ M = TypeVar("M", bound=BaseModel)
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises :class:`BenchError` naming the file and the fault."""
+    text = ""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader
+        text = path.read_text(encoding="utf-8")
+        value = yaml.load(text, Loader=_Loader)  # a safe loader
+    except yaml.MarkedYAMLError as error:
+        raise _unreadable(path, text, error) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BenchError(f"cannot read this file: {error}", where=path) from error
     if not isinstance(value, dict):
-        raise BenchError(f"expected a mapping, found {type(value).__name__}", where=path)
+        found = "nothing" if value is None else type(value).__name__
+        raise BenchError(f"expected a mapping, found {found}", where=path)
     return value
+
+
+def _unreadable(path: Path, text: str, error: yaml.MarkedYAMLError) -> BenchError:
+    """The error for YAML that is none, with its line; a tab is the usual reason, which YAML itself does not name."""
+    mark = error.problem_mark or error.context_mark
+    number = mark.line + 1 if mark else 1
+    line = "".join(text.splitlines()[number - 1 : number])
+    indented = line[: len(line) - len(line.lstrip())]
+    remedy = "indent with blanks: YAML takes no tabs" if "\t" in indented else None
+    problem = ", ".join(filter(None, (error.context, error.problem)))
+    return BenchError(f"cannot read this file: {problem} (line {number})", where=path, remedy=remedy)
 
 
 def read_scalar(text: str) -> Any:
@@ -72,6 +88,19 @@ EXPECTED = {
     "tuple": "a list",
 }
 
+PATTERNS = {
+    r"^[a-z0-9][a-z0-9.-]*$": "small letters, digits, dots and hyphens, as in my-vae",
+    r"^[a-z][a-z0-9_]*$": "small letters, digits and underscores, with a letter first",
+    r"^[^{}<>]+$": "a text without braces and angle brackets",
+    r"^[a-z0-9][a-z0-9-]*$": "small letters, digits and hyphens, as in my-corpus",
+    r"^([a-z0-9][a-z0-9.-]*/)?[a-z0-9][a-z0-9.-]*$": "the name of a system, as vae or coupled-vae/wae",
+    r"^https?://": "an address that begins with http:// or https://",
+    r"^[0-9a-f]{64}$": "64 hexadecimal digits",
+    r"^[0-9a-f]{40}$": "40 hexadecimal digits",
+    r"^[^:]+:[0-9a-f]{40}$": "a name, a colon and 40 hexadecimal digits",
+}
+KEY = "[key]"  # what pydantic adds to the place of a key that is the fault itself
+
 
 def validated(model: type[M], value: Any, where: object, prefix: str = "") -> M:
     """``model.model_validate(value)``; the first fault becomes a :class:`BenchError` with key and value."""
@@ -81,7 +110,7 @@ def validated(model: type[M], value: Any, where: object, prefix: str = "") -> M:
         faults = error.errors()
         # A misspelt key explains the missing one that it should have been.
         fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-        loc = fault["loc"]
+        loc = tuple(step for step in fault["loc"] if step != KEY)
         key = ".".join([*([prefix] if prefix else []), *map(str, loc)])
         place = f"{where}: {key}" if key else str(where)
         if fault["type"] == "extra_forbidden":
@@ -89,6 +118,8 @@ def validated(model: type[M], value: Any, where: object, prefix: str = "") -> M:
         if fault["type"] == "value_error":
             raise _own_fault(fault["ctx"]["error"], place) from None
         found = "missing" if fault["type"] == "missing" else repr(fault["input"])[:200]
+        if KEY in fault["loc"]:
+            found, key = "not allowed", f"the name {found}"
         raise BenchError(f"{key or 'the value'} is {found}", where=place, allowed=_allowed(fault)) from None
 
 
@@ -108,6 +139,8 @@ def _allowed(fault: Mapping[str, Any]) -> list[str] | None:
         return None
     if expected:
         return re.findall(r"'([^']*)'", str(expected))
+    if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] in PATTERNS:
+        return [PATTERNS[fault["ctx"]["pattern"]]]
     stem = kind.partition("_")[0]
     if kind.endswith(("_type", "_parsing", "_from_float")) and stem in EXPECTED:
         return [EXPECTED[stem]]

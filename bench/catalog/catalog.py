@@ -21,6 +21,7 @@ from bench.catalog.systems import FILE as SYSTEMS
 from bench.catalog.systems import SHARED, Key, System, Systems, read_systems
 from bench.catalog.tables import PrintedTable
 from bench.catalog.tiers import Budget, PaperTier, Tier, Tiers, budget
+from bench.catalog.unread import check_file_names
 from bench.corpora.entries import load_corpora
 from bench.corpora.entry import CorpusEntry
 
@@ -136,6 +137,8 @@ def load_catalog() -> Catalog:
 @functools.cache
 def _load(package: Path, own: tuple[Path, ...]) -> Catalog:
     folders = (package, *own)
+    for folder in own:
+        check_file_names(folder)
     import_all("measures")  # whose metrics papers may name
     of_papers = [path for folder in folders for path in paper_folders(folder)]
     declaring = _declaring(of_papers)

@@ -12,7 +12,7 @@ from pydantic import Field, RootModel, model_validator
 
 from bench.base.errors import BenchError, unknown
 from bench.base.registry import SINGLE
-from bench.base.settings import Model, Name
+from bench.base.settings import Model, Name, RunSettings
 from bench.base.validation import read_yaml, validated
 
 FILE = "systems.yaml"
@@ -148,7 +148,7 @@ def read_systems(files: Iterable[tuple[str, Path]]) -> Systems:
     declared: dict[Key, System] = {}
     found_in: dict[Key, Path] = {}
     for scope, path in files:
-        for name, system in (validated(_File, read_yaml(path), path).root if path.exists() else {}).items():
+        for name, system in (_read(path) if path.exists() else {}).items():
             if (key := (scope, name)) in declared:
                 where = f"{found_in[key]} and {path}"
                 raise BenchError(f"two systems are named {name!r}", where=where, remedy="rename one of them")
@@ -157,3 +157,17 @@ def read_systems(files: Iterable[tuple[str, Path]]) -> Systems:
     for key in declared:
         systems.ancestry(key)
     return systems
+
+
+def _read(path: Path) -> dict[str, System]:
+    content = read_yaml(path)
+    for name, declared in content.items():
+        numbers = RunSettings.model_fields.keys() - System.model_fields.keys()
+        for key in declared if isinstance(declared, dict) else ():
+            if key in numbers:
+                raise BenchError(
+                    f"{key!r} is no part of a system: a paper's protocol sets it for all its systems alike",
+                    where=f"{path}: {name}",
+                    remedy=f"leave it out, and change it for your runs: --settings '{{\"{key}\": ...}}'",
+                )
+    return validated(_File, content, path).root

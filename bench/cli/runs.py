@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.base.environment import allowed_cores
 from bench.cli import options as o
@@ -82,11 +83,18 @@ def train(options: o.Parsed) -> int:
         done = train_run(o.run_of(options), *where, **how)
     except Interrupted as stopped:
         return 128 + int(stopped.args[0])
-    print(f"{done['name']}: {done['state']}, best {done['best']}", file=sys.stderr)
+    print(f"{done['name']}: {done['state']}, {_kept(done['best'])}", file=sys.stderr)
     if options.evaluate:
         options.runs = options.out
         return evaluate(options)
     return 0
+
+
+def _kept(best: Mapping[str, Any] | None) -> str:
+    """Of which step the weights are, from ``best`` of a ``run.json``."""
+    if best is None:
+        return "before any validation"
+    return f"with the weights of step {best['step']}: {best['criterion']} {best['value']:.3f}"
 
 
 def evaluate(options: o.Parsed) -> int:

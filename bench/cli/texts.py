@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from bench.base.errors import BenchError
+from bench.base.errors import BenchError, nearest
 from bench.cli.console import Row, print_grid
 from bench.cli.results import find_run, settings_of, split_texts
 from bench.store.shown import Cell, Shown
@@ -24,7 +24,9 @@ def show_texts(console: Console, results: Path, name: str, kind: str, count: int
         fault = next((fault for fault in run.faults if fault.startswith(TEXTS)), f"{TEXTS}: missing")
         raise BenchError(fault, where=run.folder, remedy="evaluate the run again")
     if kind not in run.shown:
-        remedy = "a language model has no codes, and a model without a posterior density is not sampled from"
+        near = nearest(kind, run.shown)
+        why = "a language model has no codes, and a model without a posterior density is not sampled from"
+        remedy = f"did you mean {near!r}?" if near else why
         raise BenchError(
             f"this run has no {kind}", where=run.folder / TEXTS, allowed=run.shown, remedy=remedy
         )

@@ -44,6 +44,9 @@ def load_entry(path: Path) -> CorpusEntry:
         value = _short_form(value, path)
     elif isinstance(value.get("files"), list):
         value = {**value, "files": [_beside(file, path) for file in value["files"]]}
+    elif "files" in value:
+        allowed = ["{train: FILE, valid: FILE, test: FILE}", "a list of files for a reader of their format"]
+        raise BenchError(f"files is {value['files']!r}", where=path, allowed=allowed)
     entry = validated(CorpusEntry, value, path)
     if entry.name != path.stem:
         raise BenchError(

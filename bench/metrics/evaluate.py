@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from bench.base.device import choose_device, prepare_process
@@ -28,6 +29,7 @@ from bench.metrics.measures import Measure, find_measure, measures
 from bench.metrics.needs import asked, expected, wanted
 from bench.metrics.record import Record
 from bench.metrics.results import Results
+from bench.store.changes import why_stale
 from bench.store.freshness import (
     STATUS,
     WEIGHTS,
@@ -35,6 +37,7 @@ from bench.store.freshness import (
     is_evaluation_of,
     is_training_of,
     mark_of,
+    recorded_settings,
     to_measure,
 )
 from bench.store.provenance import provenance
@@ -74,12 +77,25 @@ def evaluate_run(
     with place_on(device) as place, locked(folder, f"the evaluation of {settings.name}", wait=True):
         run = read_json(folder / "run.json")
         if not is_training_of(run, settings, runs):
-            remedy = f"train the run again: bench train {settings.name}"
-            raise BenchError("the run was trained under another configuration", where=folder, remedy=remedy)
+            raise _other_training(run, settings, runs)
         check_run(run, corpus, folder)
         with failure_noted(folder, settings.name):
             made = _Evaluation(settings, corpus, run, folder, evaluators)
             return made.updated(place, threads)
+
+
+def _other_training(run: dict[str, Any], settings: RunSettings, runs: Path) -> BenchError:
+    """The error for a run that was trained otherwise than is asked for now, saying in what."""
+    try:
+        trained = recorded_settings(run)
+    except ValidationError:
+        trained = None
+    again = f"train the run again: bench train {settings.name}"
+    return BenchError(
+        why_stale(run, trained, settings, runs),
+        where=runs / settings.name,
+        remedy=f"give the --settings that it was trained with, or {again}",
+    )
 
 
 def check_run(run: dict[str, Any], corpus: Prepared, folder: Path) -> None:

@@ -19,10 +19,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from bench.base.errors import BenchError, unknown
 from bench.base.own import file_of, import_all, own_files
-from bench.metrics.definitions import Definition, Kind, Listed, Metric
+from bench.metrics.definitions import Definition, Kind, Listed, Metric, Validity
 
 Function = Callable[..., object]  # of a Context and a Record, whose modules know this one
 
@@ -156,6 +157,9 @@ def _known(own: tuple[Path, ...]) -> _Known:
     for one in given:
         if one.metric not in order:
             raise unknown("metric", one.metric, order, where=f"the estimator {one.estimator}")
+        if one.validity not in get_args(Validity):
+            where = f"the estimator {one.estimator} of {one.metric}"
+            raise unknown("validity", one.validity, get_args(Validity), where=where)
     given.sort(key=lambda one: order[one.metric])
     measures = {one.name: one for one in sorted(_MARKED.values(), key=place)}
     return _Known(

@@ -17,6 +17,8 @@ from bench.catalog.catalog import Catalog
 from bench.corpora.readers import check_options
 from bench.planning.resolve import check_tiers, find_run, resolve
 
+MOST_SEEDS = 1000
+
 
 class Request(Model):
     """What a user asks for; an absent list means what the tier and the papers name."""
@@ -53,8 +55,8 @@ def _seeds(text: str) -> Iterator[int]:
     """The seeds of ``3`` or of ``0-4``."""
     found = re.fullmatch(r"([0-9]+)(?: *- *([0-9]+))?", text)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-    if last < first:
-        allowed = ["a seed as 3", "several as 0,1,2", "a range as 0-4"]
+    if not first <= last < first + MOST_SEEDS:  # a longer range is a slip that would fill the memory
+        allowed = ["a seed as 3", "several as 0,1,2", f"a range as 0-4 of at most {MOST_SEEDS}"]
         raise ValueError(BenchError(f"{text!r} is no seed", allowed=allowed))
     yield from range(first, last + 1)
 
@@ -179,7 +181,7 @@ def _of_paper(catalog: Catalog, request: Request, paper: str) -> tuple[Names, Na
     tables = {name: [table.id for table in catalog.paper(name).tables] for name in request.papers}
     systems = {name: _shown(catalog, name) for name in request.papers}
     known = {name: list(catalog.systems.known(name)) for name in request.papers}
-    where = f"paper {', '.join(request.papers)}"
+    where = f"paper{'s' * (len(request.papers) > 1)} {', '.join(request.papers)}"
     for noun, asked, names in (("table", request.tables, tables), ("system", request.systems, known)):
         everywhere = {one for of_paper in names.values() for one in of_paper}
         for name in asked or ():

@@ -35,7 +35,7 @@ def plan_summary(costs: Sequence[Cost], plan: Plan, download: tuple[int, int]) -
     jobs = corpora + len(plan.corpora) + len(costs) + len(plan.runs) + 1
     size, unknown = download
     yield (
-        f"Tier {plan.request.tier}: {len(costs)} run{'s' * (len(costs) != 1)}, {jobs} jobs, "
+        f"Tier {plan.request.tier}: {_runs(len(costs))}, {jobs} jobs, "
         f"{sum(cost.steps for cost in costs):,} steps; "
         f"{span(sum(cost.seconds for cost in costs))} of one process on this device, "
         f"{sum(cost.disk for cost in costs) / 1e6:,.0f} MB on disk, {size / 1e6:,.1f} MB to download"
@@ -53,9 +53,13 @@ def _wanted(cost: Cost, plan: Plan) -> Cost:
     return cost if cost.name in plan.runs else replace(cost, measured=cost.trained == 1)
 
 
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
+
+
 def _left(costs: Sequence[Cost]) -> str:
     waiting = [cost for cost in costs if not cost.measured]
-    return f"{len(waiting)} of {len(costs)} runs, {span(sum(cost.left for cost in waiting))} of one process"
+    return f"{len(waiting)} of {_runs(len(costs))}, {span(sum(cost.left for cost in waiting))} of one process"
 
 
 def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -> str:
@@ -76,15 +80,17 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
             bases.add(record.basis)
         stands = standing(run, results, wanted)
         costs.append(_wanted(replace(cost, trained=stands.trained, measured=stands.measured), plan))
-    steps = f"{len(costs)} runs, {sum(cost.steps for cost in costs):,} steps"
+    steps = f"{_runs(len(costs))}, {sum(cost.steps for cost in costs):,} steps"
     if not places:
         waiting = sum(not cost.measured for cost in costs)
-        return f"{steps}; left: {waiting} runs. No like run is recorded: `bench plan` times a few steps."
+        return f"{steps}; left: {_runs(waiting)}. No like run is recorded: `bench plan` times a few steps."
     how = " or ".join(sorted({word for basis in bases for word in basis.split(" and ")}))
     known = f"{span(sum(cost.seconds for cost in costs))} of one process, {sum(c.disk for c in costs) / 1e6:,.0f} MB"
     rest = len(costs) - found
     note = (
-        f" Of {rest} of them not all is known, and counted here: `bench plan` times the rest." if rest else ""
+        f" Of {rest} of them only a part is recorded, and counted: `bench plan` times the rest."
+        if rest
+        else ""
     )
     assumed = sum(cost.assumed for cost in costs)
     note += f" Of {assumed} the corpus is not prepared: its sizes are assumed." if assumed else ""

@@ -5,7 +5,7 @@ Nothing is skipped in silence: a file that cannot be read becomes a fault of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +15,12 @@ from pydantic import ValidationError
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
-from bench.base.identity import training_versions
 from bench.base.run_names import SEED_FOLDER
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded_columns, upgraded_record
-from bench.store.changes import changed, changed_versions
+from bench.store.changes import TOLD, changed, listed, why_stale
 from bench.store.freshness import (
     WEIGHTS,
-    begun_as_now,
     goes_on,
     is_evaluation_of,
     is_training_of,
@@ -39,7 +37,6 @@ TABLES = ("training.parquet", "validation.parquet", "sentences.parquet")
 TEXTS = "texts.json"
 DOCUMENTS = (TEXTS, "histograms.json")
 LOG_TAIL = 12
-TOLD = 4  # changed settings that a reason names
 
 
 @dataclass
@@ -171,7 +168,8 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
     if settings is None:
         record.settings = _own_settings(record)
     elif not is_training_of(run, settings, record.folder.parents[4]):
-        record.state, record.reason = "stale", f"{_why_stale(record, settings)}: run it again"
+        why = why_stale(run, _own_settings(record), settings, record.folder.parents[4])
+        record.state, record.reason = "stale", f"{why}: run it again"
         return record
     if run.get("state") == "diverged":
         record.state, record.reason = "diverged", str(run.get("reason") or "the loss was not finite")
@@ -179,25 +177,6 @@ def _load_run(folder: Path, name: str, origin: Origin, settings: RunSettings | N
         _load_evaluation(record)
     _load_files(record)
     return record
-
-
-def _why_stale(record: RunRecord, planned: RunSettings) -> str:
-    """In what a recorded training differs from the one that is planned."""
-    trained, runs = _own_settings(record), record.folder.parents[4]
-    if not begun_as_now(record.run.get("begun_with"), runs):
-        return f"{planned.start}, with which the run begins, has other weights now"
-    versions = changed_versions(record.run.get("versions") or {}, training_versions(planned))
-    differ = [] if trained is None else changed(trained, planned)
-    if versions and not differ:
-        return f"the run was trained by other versions{_listed(versions)}"
-    return f"the folder holds a run of another configuration{_listed(differ)}"
-
-
-def _listed(differences: Sequence[tuple[str, Any, Any]]) -> str:
-    """The first few differences with their values, in brackets."""
-    found = [f"{key} {was}, now {now}" for key, was, now in differences]
-    more = f" and {len(found) - TOLD} more" if len(found) > TOLD else ""
-    return f" ({'; '.join(found[:TOLD])}{more})" if found else ""
 
 
 def _own_settings(record: RunRecord) -> RunSettings | None:
@@ -251,7 +230,7 @@ def _other_evaluation(record: RunRecord) -> str:
         return ""
     measured = measured_settings(record.evaluation, record.run)
     differ = [] if measured is None else changed(measured, record.settings)
-    return f"measured under another configuration{_listed(differ)}: evaluate it again"
+    return f"measured under another configuration{listed(differ)}: evaluate it again"
 
 
 def _document(record: RunRecord, name: str) -> dict[str, Any] | None:

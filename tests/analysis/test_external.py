@@ -126,3 +126,10 @@ def test_nonsense_in_the_file_is_told(results: Any, material: Any) -> None:
     placed(results, FILE)
     write_text(results.root / "external" / RUN / "measurements.json", "{")
     assert "damaged JSON" in material().records.faults[0]
+
+
+def test_a_file_at_another_place_is_told(results: Any, material: Any) -> None:
+    placed(results, FILE, "released/ptb/vae/seed0")
+    (fault,) = material().records.faults
+    assert fault.startswith("external/released/ptb/vae/seed0/measurements.json: not read")
+    assert "CODE/PAPER/CORPUS/SYSTEM/seedK" in fault

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
-from bench.base.errors import BenchError, unknown
-from bench.base.validation import read_yaml, validated
+from bench.base import validation
+from bench.base.errors import SHOWN, BenchError, nearest, unknown
+from bench.base.settings import Name
+from bench.base.validation import PATTERNS, read_yaml, validated
 
 
 class Strict(BaseModel):
@@ -111,7 +114,7 @@ def test_a_right_value_is_returned() -> None:
         (b"a: {b: 1, c: 2, b: 3}\n", "key 'b' twice"),
         (b"a: [1\n", "while parsing"),
         (b"- 1\n", "expected a mapping, found list"),
-        (b"", "expected a mapping, found NoneType"),
+        (b"", "expected a mapping, found nothing"),
         (b"a: \xff\n", "cannot read this file"),
         (b"a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
         (None, "No such file"),
@@ -133,6 +136,12 @@ def test_a_repeated_key_is_told_with_its_line(tmp_path: Path) -> None:
         read_yaml(path)
 
 
+def test_a_tab_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a:\n  b: 1\n\tc: 2\n")
+    with pytest.raises(BenchError, match=r"line 3(.|\n)*no tabs"):
+        read_yaml(tmp_path / "a.yaml")
+
+
 def test_a_merged_key_may_be_overridden(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("base: &base {a: 1, b: 2}\nmore: {<<: *base, a: 3}\n")
@@ -148,6 +157,48 @@ def test_the_nearest_name_is_offered(name: str, remedy: str) -> None:
     assert str(error) == "\n".join(lines)
 
 
+@pytest.mark.parametrize("name", ["vea", "VAE", "Vae"])
+def test_swapped_letters_and_capitals_are_near(name: str) -> None:
+    assert nearest(name, ["dae", "ved", "vae", "vae-nf"]) == "vae"
+    assert nearest("coupled_vae", ["coupled-wae", "coupled-vae"]) == "coupled-vae"
+    assert nearest("PTB", ["yahoo", "ptb"]) == "ptb"
+    assert nearest("mixture", ["vamp", "mixture-of-gaussians"]) == "mixture-of-gaussians"
+
+
+def test_an_empty_name_is_told_as_such() -> None:
+    assert str(unknown("system", "", ["vae"])).endswith("is there a comma too many?")
+
+
+def test_of_very_many_names_the_most_alike_are_shown() -> None:
+    names = ["vae", "wae", *(f"system-{number}" for number in range(100))]
+    lines = str(unknown("system", "vaae", names)).splitlines()
+    assert lines[1].count(",") == SHOWN
+    assert " vae" in lines[1]
+    assert lines[1].endswith(f"and {len(names) - SHOWN} others")
+    assert lines[2] == "  remedy:  did you mean 'vae'? `bench list systems` lists all"
+
+
 def test_nothing_allowed_is_said() -> None:
     assert str(BenchError("no", allowed=[])) == "no\n  allowed: (nothing)"
     assert str(BenchError("no")) == "no"
+
+
+def test_a_name_that_is_none_is_told_in_words() -> None:
+    class Systems(RootModel[dict[Name, int]]):
+        pass
+
+    with pytest.raises(BenchError) as caught:
+        validated(Systems, {"My VAE": 1}, "systems.yaml")
+    assert str(caught.value).splitlines() == [
+        "the name 'My VAE' is not allowed",
+        "  where:   systems.yaml: My VAE",
+        f"  allowed: {PATTERNS[r'^[a-z0-9][a-z0-9.-]*$']}",
+    ]
+
+
+def test_every_pattern_of_a_declaration_has_its_words() -> None:
+    texts = (path.read_text() for path in Path(validation.__file__).parents[1].rglob("*.py"))
+    declared = {
+        found for text in texts for found in re.findall(r'(?:\bpattern=|REFERENCE = )r"([^"]+)"', text)
+    }
+    assert declared == set(PATTERNS)

@@ -94,6 +94,7 @@ def load(*folders: Path) -> Catalog:
         ),
         ("- vae", "expected a mapping, found list"),
         ("mine: {title: [}", "cannot read this file"),
+        ("mine: {title: T, extends: vae, latent: 8}", r"'latent' is no part of a system(.|\n)*--settings"),
     ],
 )
 def test_a_mistake_in_a_systems_file_is_explained(systems: str, message: str, folder: Folder) -> None:

@@ -73,7 +73,7 @@ def test_training_into_a_log_file_writes_no_codes_of_a_terminal(
     printed = capsys.readouterr()
     assert "\x1b" not in printed.err
     assert "step 10/10" in printed.err
-    assert f"{RUN}: finished, best" in printed.err
+    assert f"{RUN}: finished, with the weights of step 10: validation nll " in printed.err
 
 
 def test_the_report_is_built_and_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,12 +50,15 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     ((*TRAIN, '{"optimiser": {"learning_rate": NaN}}'), ("learning_rate is nan", "a finite number")),
     ((*TRAIN, '{"seed": 3}'), ("seed is not a setting: it is part of the run's name",)),
     (("evaluate", RUN.replace("seed0", "seed1")), ("file not found", "seed1/run.json")),
-    (("evaluate", RUN, *CPU), ("the run was trained under another configuration", "train the run again")),
+    (
+        ("evaluate", RUN, *CPU),
+        ("trained under another configuration (", "give the --settings that", "train the run again"),
+    ),
     (("settings", "demo"), ("is not the name of a run",)),
     (("report", "--results", "absent"), ("results folder not found", "where:   absent")),
     (
         ("report", "--tables", "table11"),
-        ("unknown table 'table11'", "paper apo-vae, control-vae, coupled-vae", "did you mean 'table1'"),
+        ("unknown table 'table11'", "papers apo-vae, control-vae, coupled-vae", "did you mean 'table1'"),
     ),
     (("report", "--tier", "dmeo"), ("unknown tier 'dmeo'",)),
     (("report", "--request", "{"), ("--request is not JSON", 'for example {"tier": "quick"}')),
@@ -75,6 +78,10 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("compare", RUN, "vae"), ("'vae' is not the name of a run",)),
     (("compare", RUN, RUN, "--metric", "nlll"), ("unknown metric 'nlll'", "did you mean 'nll'")),
     (("samples", f"published/{RUN}"), ("unknown run",)),
+    (
+        ("samples", RUN, "--kind", "reconstruction"),
+        ("has no reconstruction", "did you mean 'reconstructions'"),
+    ),
     (("interpolate", RUN, "", "a"), ("a sentence without words",)),
     (("interpolate", RUN, "<eos>", "a"), ("the reserved symbol '<eos>'",)),
     (("interpolate", RUN, "a " * 201, "a"), ("a sentence of 201 words", "at most 200 words")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ def test_a_clash_names_the_file_of_a_users_own_measure(marked: None, monkeypatch
     monkeypatch.setattr(registry, "file_of", {__name__: Path("mine/measures/a.py")}.get)
     with pytest.raises(BenchError, match=r"bench\.metrics\.likelihood\.likelihood and mine/measures/a\.py: "):
         measure("likelihood")(lambda context, record: None)
+
+
+def test_a_validity_that_is_none_is_told(marked: None) -> None:
+    wrong = replace(given("nll", "by-hand"), validity="exakt")  # type: ignore[arg-type]
+    measure("made-up", gives=[wrong])(lambda context, record: None)
+    with pytest.raises(BenchError, match=r"unknown validity 'exakt'(.|\n)*did you mean 'exact'"):
+        definitions()
 
 
 def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(marked: None) -> None:

@@ -67,7 +67,9 @@ def test_seeds_are_numbers_and_ranges(given: Any, seeds: tuple[int, ...]) -> Non
     assert Request(seeds=given).seeds == seeds
 
 
-@pytest.mark.parametrize("given", ["1:5", "2024-01-15", "5-1", "-1", -1, "x", "", True, [1.5], 1.5, {"a": 1}])
+@pytest.mark.parametrize(
+    "given", ["1:5", "2024-01-15", "5-1", "0-100000000", "-1", -1, "x", "", True, [1.5], 1.5, {"a": 1}]
+)
 def test_what_is_no_seed_is_told(given: Any) -> None:
     with pytest.raises(BenchError, match="seed") as caught:
         configured({"seeds": given}, load_catalog())
@@ -101,7 +103,7 @@ def test_an_unknown_key_names_the_place_and_the_nearest() -> None:
         ({"threads_per_run": "two"}, "an integer"),
         ({"threads_per_run": 0}, "greater than or equal to 1"),
         ({"results": None}, "a text"),
-        ({"results": "a{b}"}, "pattern"),
+        ({"results": "a{b}"}, "without braces"),
         ({"mirror": ""}, "at least 1 character"),
         ({"catalog": 3.5}, "a list"),
     ],
