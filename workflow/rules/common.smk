@@ -17,6 +17,7 @@ environment.name_user()
 try:
     ASKED = read_workflow(config, sys.argv[1:])
     if workflow.is_main_process:  # and no job of it, which parses this file too
+        ASKED.interpreter(Path(sys.executable))
         ASKED.begin(get_argument_parser().parse_known_args()[0].targets)
 except BenchError as error:
     sys.exit(str(error))
