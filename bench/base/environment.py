@@ -5,6 +5,7 @@ No other module reads a variable that begins with ``BENCH_``. An empty variable 
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 from pathlib import Path
@@ -77,6 +78,17 @@ def cache() -> Path:
     except RuntimeError as error:
         remedy = "set BENCH_CACHE to a folder that you may write to, or set HOME"
         raise BenchError("no home folder, so no folder to keep downloads in", remedy=remedy) from error
+
+
+def name_user() -> None:
+    """Let a user whom the system knows by number alone be called by it, for programs that ask for a name.
+
+    So are users in containers, and on nodes that cannot reach the directory of names; Snakemake ends with a traceback.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def catalog_folders() -> tuple[Path, ...]:

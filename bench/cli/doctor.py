@@ -26,6 +26,7 @@ from bench.base import environment
 from bench.base.errors import BenchError, nearest
 from bench.catalog.catalog import Catalog
 from bench.corpora.entry import CorpusEntry, SourceFile
+from bench.corpora.fetch import kept_from_us
 
 Status = Literal["ok", "warn", "fail"]
 GB = 1e9
@@ -59,6 +60,7 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
     except BenchError as error:  # corpora that are made, or the user's own, need none
         findings.append(Finding("cache", "warn", error.what, error.remedy))
         cache, entries = Path(), [entry for entry in entries if entry.is_local or not entry.files]
+    findings += check_cache(cache, entries)
     return findings + [check_corpus(entry, cache, mirror) for entry in entries]
 
 
@@ -268,6 +270,16 @@ def check_mirror(mirror: str, catalog: Catalog) -> Finding:
     return Finding("mirror", "ok" if held else "warn", f"{held} of {len(files)} files in {mirror}")
 
 
+def check_cache(cache: Path, entries: Iterable[CorpusEntry]) -> Iterator[Finding]:
+    """Whether files that others put into a shared cache can be read; nothing where all can."""
+    paths = [cache / file.path for entry in entries for file in entry.files if file.local is None]
+    closed = sorted({path.parent for path in paths if kept_from_us(path)})
+    if closed:
+        what = f"of another user, and kept from you: {', '.join(map(str, closed))}"
+        remedy = f"let their owner type: chmod -R g+rwX {' '.join(map(str, closed))}"
+        yield Finding("cache", "warn", what, remedy)
+
+
 def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Finding:
     """Where each file of the corpus would come from; hashes are checked when it is fetched."""
     name = f"corpus {entry.name}"
@@ -304,4 +316,4 @@ def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:
 
 
 def _is_whole(path: Path, file: SourceFile) -> bool:
-    return path.is_file() and file.bytes in (None, path.stat().st_size)
+    return not kept_from_us(path) and path.is_file() and file.bytes in (None, path.stat().st_size)

@@ -77,6 +77,10 @@ def fetch_file(
         except _FetchError as error:
             faults.append(f"{place}: {error}")
             continue
+        except BenchError as error:  # the cache cannot be written: why it was not used says more
+            raise BenchError(
+                "\n  ".join([error.what, *faults]), where=error.where, remedy=error.remedy
+            ) from error
         for fault in faults:
             _log.warning("%s: %s", file.path, fault)
         return path
@@ -97,7 +101,7 @@ def _sources(
     target = cache / file.path
     if recorded is not None and recorded != target:
         yield f"recorded {recorded}", lambda: _checked(file, recorded)
-    if target.exists():
+    if kept_from_us(target) or target.exists():
         yield f"cache {target}", lambda: _checked(file, target)
     if mirror is not None and "://" in mirror:
         url = f"{mirror}/{file.path}"
@@ -110,13 +114,32 @@ def _sources(
         yield public, lambda: _download(public, file, target, progress)
 
 
+def kept_from_us(path: Path) -> bool:
+    """Whether another user made a file so that we may not read it, or its folder so that we may not look into it."""
+    try:
+        with open(path, "rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def _checked(file: SourceFile, path: Path) -> Path:
     """``path`` itself if it is the right file."""
     try:
         verify(file, path)
     except OSError as error:
-        raise _FetchError((error.strerror or str(error)).lower()) from error
+        raise _FetchError(_unreadable(path, error)) from error
     return path
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """Why a file cannot be read; of one that another user keeps to himself, also what that user can do."""
+    said = (error.strerror or str(error)).lower()
+    if not isinstance(error, PermissionError):
+        return said
+    return f"{said}; whoever put it there gives it to others: chmod -R g+rwX {path.parent}"
 
 
 def identity(file: SourceFile) -> tuple[str, str | int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base import environment
-from bench.base.errors import unknown
+from bench.base.errors import BenchError, unknown
 from bench.base.files import stable_hash
 from bench.base.identity import STAGES
 from bench.base.locks import locked
@@ -202,6 +202,19 @@ class Workflow:
         return needed(found, sizes_of(card), self.compute.device, attempt)
 
     # Around the rules
+
+    @staticmethod
+    def interpreter(python: Path) -> Path:
+        """``python``, if jobs can call it. Raises :class:`BenchError` where its folder has no command ``python``: they
+        would find another, or none, as with the Python of a system that calls it ``python3`` alone."""
+        if not (python.parent / "python").exists():
+            remedy = "use that of a virtual environment (make setup) or of conda"
+            raise BenchError(
+                "jobs call `python`, and beside this one there is no such command",
+                where=python,
+                remedy=remedy,
+            )
+        return python
 
     def prefix(self, python: Path, tree: Path) -> str:
         """What stands before each shell command: the commands of ``python``, the package in ``tree``.

@@ -52,10 +52,14 @@ def code_version() -> tuple[str, bool | None]:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints, or None where there is no git, no repository or no commit."""
+    """What git prints, or None where there is no git, no repository or no commit.
+
+    The checkout may be a colleague's, or root's in a container: git is told to trust it, as whoever runs it does.
+    """
+    top = PACKAGE.parent.resolve()
     try:
         done = subprocess.run(
-            ["git", "-C", str(PACKAGE.parent), *arguments],
+            ["git", "-C", str(top), "-c", f"safe.directory={top}", *arguments],
             capture_output=True,
             text=True,
             check=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 from pathlib import Path
 
@@ -110,3 +112,16 @@ def test_one_module_reads_them_and_the_documentation_lists_them() -> None:
     assert set(environment.VARIABLES) <= listed
     assert used - listed <= {"BENCH_MIROR"}
     assert listed <= used
+
+
+def test_a_user_without_a_name_is_called_by_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Snakemake asks, in a container or on a node that knows no names."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOGNAME", "")  # put back at the end, whatever is set below
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["no name"])
+    environment.name_user()
+    assert getpass.getuser() == str(os.getuid())
+    monkeypatch.setenv("LOGNAME", "me")
+    environment.name_user()
+    assert getpass.getuser() == "me"

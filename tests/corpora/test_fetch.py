@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+import re
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from bench.base import environment
 from bench.base.errors import BenchError
+from bench.cli.doctor import check_cache
 from bench.corpora import fetch as fetch_module
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import fetch
@@ -130,6 +134,37 @@ def test_a_damaged_cache_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "c" / "a.txt").write_bytes(b"hallo\n")
     assert fetch(entry(url=url, sha256=SHA), cache=tmp_path)["c/a.txt"].read_bytes() == BODY
     assert (tmp_path / "c" / "a.txt.aside").read_bytes() == b"hallo\n"  # it may be somebody's
+
+
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """As a user who may read only what everybody may; whoever runs the tests is one already, or is root."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("closed", ["c", "c/a.txt"])
+def test_what_another_user_keeps_to_himself_is_told_and_a_mirror_still_serves(closed: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # below folders that anyone may enter
+        cache, mirror = Path(folder, "cache"), Path(folder, "mirror")
+        for place in (cache, mirror):
+            (place / "c").mkdir(parents=True)
+            (place / "c" / "a.txt").write_bytes(BODY)
+        Path(folder).chmod(0o755)
+        (cache / closed).chmod(0o000)
+        told = f"chmod -R g+rwX {cache / 'c'}"
+        with without_privileges():
+            with pytest.raises(BenchError, match=re.escape(told)):
+                fetch(entry(sha256=SHA), cache=cache)
+            assert fetch(entry(sha256=SHA), cache=cache, mirror=str(mirror))["c/a.txt"].is_relative_to(mirror)
+            (found,) = check_cache(cache, [entry(sha256=SHA)])
+        assert told in str(found.remedy)
+        (cache / closed).chmod(0o755)
+        assert not list(check_cache(cache, [entry(sha256=SHA)]))
 
 
 @pytest.fixture

@@ -133,6 +133,13 @@ def test_a_corpus_of_the_user_is_read_where_it_lies(tmp_path: Path, monkeypatch:
     assert asked.corpus_identity("coupled-vae", "mine") != asked.corpus_identity("coupled-vae", "ptb")
 
 
+def test_a_python_that_jobs_cannot_call_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="virtual environment"):
+        Workflow.interpreter(tmp_path / "python3")
+    (tmp_path / "python").touch()
+    assert Workflow.interpreter(tmp_path / "python3") == tmp_path / "python3"
+
+
 def shell(asked: Workflow, command: str) -> str:
     """What a command prints after the prefix, once Snakemake has put values for braces."""
     prefix = asked.prefix(Path("/a b/bin/python"), Path("/my tree/{x}")).replace("{{", "{").replace("}}", "}")

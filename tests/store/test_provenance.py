@@ -41,6 +41,16 @@ def test_a_commit_and_whether_the_package_differs_from_it(checkout: Path) -> Non
     assert provenance.code_version.__wrapped__() == (version, True)
 
 
+def test_the_checkout_of_another_user_has_its_commit_too(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a group shares one: git itself refuses, calling the ownership dubious."""
+    mine = provenance.code_version.__wrapped__()
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own, for its own tests
+    assert subprocess.run(["git", "-C", str(checkout), "status"], check=False).returncode != 0
+    assert provenance.code_version.__wrapped__() == mine != (UNKNOWN, None)
+
+
 def test_outside_a_checkout_of_its_own_it_is_unknown(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "PACKAGE", checkout.parent / "elsewhere" / "bench")
     assert provenance.code_version.__wrapped__() == (UNKNOWN, None)

@@ -8,13 +8,16 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from bench.base import environment
 from bench.base.errors import BenchError
 from bench.base.signals import stop_once
 from bench.planning.workflow import read_workflow
 
+environment.name_user()
 try:
     ASKED = read_workflow(config, sys.argv[1:])
     if workflow.is_main_process:  # and no job of it, which parses this file too
+        ASKED.interpreter(Path(sys.executable))
         ASKED.begin(get_argument_parser().parse_known_args()[0].targets)
 except BenchError as error:
     sys.exit(str(error))
