@@ -169,9 +169,15 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
         known = metric in quantities and row["first"].unit != "ratio"
         shown = [end for m in row["values"].values() for end in (m.value, m.low, m.high)]
         row["name"] = metric_name(row["first"].name)
-        row["text"] = _same_decimals(shown, quantities[metric].decimals + 1 if known else None)
+        decimals = quantities[metric].decimals + 1 if known else None
+        row["text"] = _counted if row["first"].unit == "count" else _same_decimals(shown, decimals)
     order = list(dict.fromkeys(name for name, _ in rows))
     return sorted(rows.values(), key=lambda row: order.index(row["first"].name))
+
+
+def _counted(value: float | None) -> str:
+    """A count is whole; a mean of counts has a decimal."""
+    return fixed(value, 0 if value is None or float(value).is_integer() else 1)
 
 
 def _same_decimals(values: Sequence[float | None], least: int | None) -> Callable[[float | None], str]:

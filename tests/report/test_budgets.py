@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.numbers import metric_name
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
 from bench.report import pages
@@ -56,3 +57,13 @@ def test_steps_are_those_of_finished_runs(catalog: Catalog) -> None:
     both[1].state = "failed"
     assert steps(both) == "3\u202f000 steps"
     assert not steps([])
+
+
+@pytest.mark.parametrize(("value", "shown"), [(8.0, "8"), (7.5, "7.5"), (None, "\u2013")])
+def test_a_count_is_whole(value: float | None, shown: str) -> None:
+    assert pages._counted(value) == shown
+
+
+def test_a_name_that_only_papers_use_is_the_fields() -> None:
+    assert metric_name("au") == "AU"
+    assert metric_name("min_len") == "min len"
