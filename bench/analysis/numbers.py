@@ -10,6 +10,7 @@ from typing import Any
 from bench.metrics.measures import metrics
 
 MINUS, DASH, PRIME, GAP = "\u2212", "\u2013", "\u2032", "\u202f"
+PRINTED = {"au": "AU", "acc": "accuracy", "recon": "reconstruction"}  # names that only papers use
 UNITS = {"nats per text": "nats", "none": "", "ratio": "", "percent": "points"}  # of a difference
 
 
@@ -17,7 +18,7 @@ def metric_name(metric: str) -> str:
     """The symbol of a metric: ``NLL``, ``Dist-1``; its name in words where there is no symbol."""
     name, _, part = metric.partition(":")
     known = metrics().get(name)
-    symbol = known.symbol if known else name.replace("_", " ")
+    symbol = known.symbol if known else PRINTED.get(name, name.replace("_", " "))
     return f"{symbol}: {part.replace('_', ' ')}" if part else symbol
 
 

@@ -36,6 +36,11 @@ class Line:
         return effect(d.mean, d.low, d.high, self.contrast.unit) if d else ""
 
     @property
+    def ran(self) -> bool:
+        """Whether a run says anything of it: either number, or why there is no difference."""
+        return self.first.number is not None or self.second.number is not None or bool(self.effect)
+
+    @property
     def side(self) -> int:
         """1 or -1 where the interval lies above or below zero, else 0."""
         d = self.contrast.difference
@@ -50,6 +55,14 @@ class Group:
     lines: tuple[Line, ...]
     sentences: tuple[str, ...]
     files: tuple[Path, ...]
+
+    @property
+    def first(self) -> str:
+        """The sentence of the first column that was measured."""
+        measured = {line.column.label for line in self.lines if line.effect}
+        labels = dict.fromkeys(line.column.label for line in self.lines)
+        said = dict(zip(labels, self.sentences, strict=True))
+        return next((text for label, text in said.items() if label in measured), self.sentences[0])
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class Answered:
 
 
 def answered(catalog: Catalog, papers: Sequence[str], pairings: Mapping[Setting, Pairing]) -> list[Answered]:
-    """The questions that any of these papers is asked, answered by all settings that hold a run of its systems."""
+    """The questions that any of these papers is asked, answered by all settings that hold both runs of a pair."""
     found = []
     for key, question in catalog.questions.items():
         asked = [one for one in question.asked if one.paper in papers]
@@ -86,7 +99,8 @@ def _of_paper(
     speaking = [
         pairing
         for pairing in pairings.values()
-        if pairing.setting[2] == asked.paper and any(system in pairing.runs for system in asked.systems)
+        if pairing.setting[2] == asked.paper
+        and any(all(system in pairing.runs for system in pair) for pair in asked.pairs)
     ]
     groups = tuple(_group(question, asked, pairing) for pairing in speaking)
     ran = {group.setting[3] for group in groups}
@@ -152,6 +166,8 @@ def _sentence(question: Question, label: str, lines: tuple[Line, ...]) -> str:
         found = [f"{line.who} {line.effect}" for line in mine if line.effect and line.side == side]
         parts += [f"{said}: {'; '.join(found)}."] if found else []
     lacking = [line.who for line in mine if not line.effect]
+    if not parts:
+        return f"{label}: not measured."
     parts += [f"Not measured: {', '.join(lacking)}."] if lacking else []
     return f"{label}. {' '.join(parts)}"
 

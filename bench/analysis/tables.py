@@ -171,6 +171,8 @@ def _column(paper: Paper, table: PrintedTable, cells: Sequence[Cell]) -> Column:
     quantity = paper.quantity(table, cell.metric)
     better = quantity.better if quantity else "lower"
     unit = "" if cell.unit == "none" else cell.unit.removesuffix(" per text")
+    if unit == "count" and all(float(one.measured or 0).is_integer() for one in cells):
+        decimals = 0
     return Column(cell.corpus, cell.metric, metric_name(cell.metric), ARROWS[better], unit, decimals)
 
 

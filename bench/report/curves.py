@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from bench.analysis.curves import CURVES, TRAINING, VALIDATION, Column, points, weighted_kl
-from bench.analysis.numbers import MINUS
+from bench.analysis.numbers import MINUS, fixed
 from bench.catalog.claims import CurveName
 from bench.catalog.tables import HistogramName
 from bench.report.figures import (
@@ -216,7 +216,7 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
         seeds = f", {len(sigmas)} seeds" if len(sigmas) > 1 else ""
         caption = (
             f"{title}: standard deviations {SIGMA} of the posterior, all test texts and dimensions{seeds}, in "
-            f"{len(counts)} buckets on (0, 1); {above / total:.2%} lie above 1."
+            f"{len(counts)} buckets on (0, 1); {fixed(100 * above / total, 2)} % lie above 1."
         )
         heights = [*(100 * counts / total).tolist(), 100 * above / total]
         outline = {title: (with_above(sigmas[0]["edges"]), heights)}
@@ -237,7 +237,7 @@ def plane_figures(slug: str, systems: Systems) -> list[Picture]:
                 drawn = f"{len(plane['centers'])} codes, which are points"
             caption = (
                 f"{title}: density of the codes of all test texts, {drawn}, and the prior within one and two of its "
-                f"standard deviations (dashed). {plane['outside']:.1%} of the codes lie outside."
+                f"standard deviations (dashed). {fixed(100 * plane['outside'], 1)} % of the codes lie outside."
             )
             cells, shapes = (plane["edges"], plane["counts"]), (plane["centers"], plane["deviations"])
             pictures.append(plane_figure(f"{slug}-plane-{number}", *cells, *shapes, caption))

@@ -36,6 +36,7 @@ SERIES = (
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), "-")
 SIZE = (3.5, 2.35)  # inches
+INSIDE = 3  # names of lines beside which the lines still have room; more stand below the axes
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -131,6 +132,8 @@ def line_figure(
     if not drawn:
         return None
     labels = list(dict.fromkeys(line.label for line in drawn))
+    if legend is not False and len(labels) > INSIDE:
+        legend = "below"
 
     def draw(axes: Axes) -> None:
         seen: set[str] = set()
@@ -162,11 +165,18 @@ def line_figure(
             axes.xaxis.set_major_formatter(PLAIN)
             axes.xaxis.set_minor_formatter(NullFormatter())
         if legend == "below":
-            axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.6)
+            _legend(axes, below=True)
         elif len(labels) > 1 if legend is None else legend:
-            axes.legend(loc="best", handlelength=2.6)
+            _legend(axes, below=False)
 
     return Picture(name, _svg(name, x, y, draw, fitted=legend == "below"), caption)
+
+
+def _legend(axes: Axes, *, below: bool) -> None:
+    if below:
+        axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.6)
+    else:
+        axes.legend(loc="best", handlelength=2.6)
 
 
 def _differing(kinds: Sequence[Any], style: int) -> Any:
@@ -187,6 +197,7 @@ def histogram_figure(
 
     ``beyond``: the last bucket holds all above its lower edge, and its tick says so.
     """
+    crowded = len(outlines) > INSIDE
 
     def draw(axes: Axes) -> None:
         for index, (label, (edges, heights)) in enumerate(outlines.items()):
@@ -211,9 +222,9 @@ def histogram_figure(
             axes.set_xticks([*whole, middle], [*(f"{tick:g}" for tick in whole), f"> {edges[-2]:g}"])
             axes.axvline(edges[-2], color=INK, linewidth=0.6, linestyle=":")
         if len(outlines) > 1:
-            axes.legend(loc="best")
+            _legend(axes, below=crowded)
 
-    return Picture(name, _svg(name, x, y, draw), caption)
+    return Picture(name, _svg(name, x, y, draw, fitted=crowded), caption)
 
 
 def plane_figure(

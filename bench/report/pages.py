@@ -11,7 +11,7 @@ from bench.analysis.numbers import decimals_of, fixed, metric_name, significant
 from bench.analysis.pairs import Setting
 from bench.metrics.definitions import Kind
 from bench.metrics.measures import kinds, on_list
-from bench.report import curves, describe, formulas, papers, rundata
+from bench.report import budgets, curves, describe, formulas, papers, rundata
 from bench.report.context import Group, Material, slug
 from bench.store.provenance import code_version
 from bench.store.records import RunRecord
@@ -26,6 +26,7 @@ def index(material: Material) -> dict[str, Any]:
     published = [run for run in material.records.runs if run.origin == "published"]
     return {
         "plan": material.plan,
+        "short": budgets.in_short(material),
         "states": Counter(sorted(run.state for run in own)),
         "own": own,
         "more": sum(run.name not in material.plan.runs for run in own),
@@ -59,7 +60,10 @@ def _ran(runs: Sequence[RunRecord]) -> dict[str, Any]:
         "started": min(distinct("started"), default=None),
         "finished": max(distinct("finished"), default=None),
         "seconds": sum(seconds),
-        "tiers": sorted({run.parts[0] for run in runs}),
+        "tiers": {
+            tier: budgets.steps([run for run in runs if run.parts[0] == tier])
+            for tier in sorted({run.parts[0] for run in runs})
+        },
         "corpora": list(dict.fromkeys(run.parts[2] for run in runs)),
         "seeds": sorted({run.seed for run in runs}),
     }
@@ -165,9 +169,15 @@ def numbers(material: Material, paper_name: str, runs: Sequence[RunRecord]) -> l
         known = metric in quantities and row["first"].unit != "ratio"
         shown = [end for m in row["values"].values() for end in (m.value, m.low, m.high)]
         row["name"] = metric_name(row["first"].name)
-        row["text"] = _same_decimals(shown, quantities[metric].decimals + 1 if known else None)
+        decimals = quantities[metric].decimals + 1 if known else None
+        row["text"] = _counted if row["first"].unit == "count" else _same_decimals(shown, decimals)
     order = list(dict.fromkeys(name for name, _ in rows))
     return sorted(rows.values(), key=lambda row: order.index(row["first"].name))
+
+
+def _counted(value: float | None) -> str:
+    """A count is whole; a mean of counts has a decimal."""
+    return fixed(value, 0 if value is None or float(value).is_integer() else 1)
 
 
 def _same_decimals(values: Sequence[float | None], least: int | None) -> Callable[[float | None], str]:

@@ -16,6 +16,7 @@ from bench.analysis.verdict import DECIDED, ERROR, GROUPS, JUDGED, MEANINGS
 from bench.catalog.tables import PrintedFigure, PrintedTexts
 from bench.planning.targets import audit_target
 from bench.report import curves
+from bench.report.budgets import steps_of
 from bench.report.context import Material, slug
 from bench.report.export import relative
 from bench.store.records import RunRecord
@@ -57,7 +58,7 @@ def standing(material: Material, name: str) -> dict[str, Any]:
             for c in row.cells
         ),
         "ledger": ledger(material, name),
-        "answers": answers(material.claims[name]),
+        "answers": [(a, steps_of(material, a.source, name)) for a in answers(material.claims[name])],
         "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
     }
 
@@ -101,7 +102,9 @@ def _sections(material: Material, name: str, context: Mapping[str, Any]) -> Iter
     """Address and title of each page of a paper."""
     below = f"papers/{name}"
     yield f"{below}.html", "What was found"
-    yield from ((f"{below}/{view.id}.html", view.heading.split(".")[0]) for view in context["printed"])
+    shared = Counter(_short(view) for view in context["printed"])
+    for view in context["printed"]:
+        yield f"{below}/{view.id}.html", view.heading if shared[_short(view)] > 1 else _short(view)
     for found in context["elsewhere"]:
         origin, tier, _, corpus = found["setting"]
         whose = tier if origin == "own" else f"{tier}, {origin}"
@@ -111,6 +114,11 @@ def _sections(material: Material, name: str, context: Mapping[str, Any]) -> Iter
     titles = {"audits": "Audits", "pairs": "Baseline and twin", "figures": "Figures", "texts": "Texts"}
     yield from ((f"{below}/{part}.html", title) for part, title in titles.items() if context[part])
     yield f"{below}/statistics.html", "Over all systems and corpora"
+
+
+def _short(view: TableView) -> str:
+    """``Table 2``: what a paper may print in parts, on several corpora."""
+    return view.heading.split(".")[0]
 
 
 def ledger(material: Material, name: str) -> dict[str, Any]:

@@ -68,6 +68,8 @@ def test_a_difference_within_a_system_is_paired_text_by_text(catalog: Catalog) -
         if (n.label, n.metric, n.corpus) == ("VAE", "nll", "ptb")
     )
     assert line.printed == str(next(printed).value)
+    assert [one.ran for one in group.lines] == [True, False]
+    assert group.first == group.sentences[0]
     assert group.sentences == (f"NLL. Too low: VAE {line.effect}. Not measured: DAE.",)
     assert lacking.contrast.reason == "DAE: not run"
     assert answer.papers[0].unmeasured == ("yelp13", "yahoo")
@@ -85,12 +87,21 @@ def test_the_sentence_follows_the_interval(catalog: Catalog, gap: float, said: s
 
 def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None:
     known = made_up(catalog, ("vae", "coupled-vae"))
-    found = runs(known, "vae", 1.0)
+    found = pairing(known, run("vae"), run("coupled-vae"))
     (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
     line = answer.papers[0].groups[0].lines[0]
     assert line.who == "Coupled-VAE \u2212 VAE"
     assert line.printed.startswith("\u2212")
     assert not line.effect
+    assert answer.papers[0].groups[0].sentences == ("NLL: not measured.",)
+
+
+def test_one_system_of_a_pair_answers_nothing(catalog: Catalog) -> None:
+    known = made_up(catalog, ("vae", "coupled-vae"))
+    found = runs(known, "vae", 1.0)
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    assert not answer.papers[0].groups
+    assert "ptb" in answer.papers[0].unmeasured
 
 
 def test_printed_numbers_keep_their_decimals(catalog: Catalog) -> None:

@@ -34,7 +34,7 @@ def test_a_panel_for_each_system_with_the_share_above_one_over_its_seeds() -> No
     systems = {"VAE": [with_sigma(0, [6, 2], 2), with_sigma(1, [2, 4], 4)], "DAE": [run("dae")]}
     (picture,) = sigma_figures("f", systems)
     assert "VAE: standard deviations" in picture.caption
-    assert "2 seeds, in 2 buckets on (0, 1); 30.00% lie above 1" in picture.caption
+    assert "2 seeds, in 2 buckets on (0, 1); 30.00 % lie above 1" in picture.caption
     assert ">percent<" in picture.svg
 
 
@@ -73,5 +73,5 @@ def test_codes_in_a_plane_are_drawn_with_their_posteriors_and_the_prior() -> Non
     )
     assert "VAE: density of the codes of all test texts, 1 posteriors, each within" in first.caption
     assert "DAE: density of the codes of all test texts, 1 codes, which are points" in second.caption
-    assert first.caption.endswith("25.0% of the codes lie outside.")
+    assert first.caption.endswith("25.0 % of the codes lie outside.")
     assert all("var(--s0," in one.svg and "var(--s1," in one.svg for one in (first, second))
