@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,13 +104,13 @@ def make_plan(catalog: Catalog, request: Request) -> Plan:
     several corpora, a system runs on those that have the fields which it is given, and no more.
     Raises :class:`BenchError` for unknown names and wrong settings.
     """
-    runs = {
-        run.name: run
-        for paper in request.papers
-        for run in _suited(catalog, list(_runs_of(catalog, request, paper)))
-    }
-    for paper, system in dict.fromkeys((run.paper, run.system) for run in runs.values()):
-        check_tiers(catalog, paper, system)
+    made = [list(_runs_of(catalog, request, paper)) for paper in request.papers]
+    runs = {run.name: run for some in made for run in _suited(catalog, some)}
+    resolved: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    for run in itertools.chain(*made) if not request.settings else ():
+        resolved[run.paper, run.system].add((run.tier, run.corpus))
+    for key in dict.fromkeys((run.paper, run.system) for run in runs.values()):
+        check_tiers(catalog, *key, resolved[key])
     return Plan(request, runs)
 
 

@@ -8,7 +8,7 @@ tier, the user's own.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +85,14 @@ def layered(target: Target, settings: Layer) -> dict[str, Any]:
     return merge(values, applicable(in_full(settings), values, known))
 
 
-def _terms(catalog: Catalog, values: Layer) -> set[str]:
+def _terms(catalog: Catalog, values: Layer) -> frozenset[str]:
     """The names of all terms: those of the settings, those of systems, and the kinds of registered terms."""
-    declared = (system.objective or {} for system in catalog.systems.declared.values())
-    return set(registry()["term"]).union(values.get(OBJECTIVE) or {}, *declared)
+    return _declared_terms(catalog).union(registry()["term"], values.get(OBJECTIVE) or {})
+
+
+@functools.lru_cache(maxsize=8)
+def _declared_terms(catalog: Catalog) -> frozenset[str]:
+    return frozenset[str]().union(*(system.objective or {} for system in catalog.systems.declared.values()))
 
 
 def _of_corpus(target: Target) -> Iterator[Layer]:
@@ -172,17 +176,25 @@ def _relatives(target: Target, place: Place, option: str) -> list[tuple[str, Any
     return list(found.values())[:SHOWN]
 
 
-@functools.lru_cache(maxsize=1024)
-def check_tiers(catalog: Catalog, paper: str, system: str) -> None:
+def check_tiers(
+    catalog: Catalog, paper: str, system: str, resolved: Collection[tuple[str, str]] = ()
+) -> None:
     """Resolve a system in every tier, on the corpora of each: what is wrong in one is told in all.
 
+    The pairs of tier and corpus that are ``resolved`` already, without settings from elsewhere, are left out.
     Raises :class:`BenchError` naming the tier.
     """
     if catalog.missing(paper, system):
         return
     for tier in catalog.tiers.tiers:
         for corpus in catalog.budget(tier, paper).corpora or catalog.readable(paper):
-            resolve(catalog, tier, paper, corpus, system, 0)
+            if (tier, corpus) not in resolved:
+                _check(catalog, tier, paper, corpus, system)
+
+
+@functools.lru_cache(maxsize=8192)
+def _check(catalog: Catalog, tier: str, paper: str, corpus: str, system: str) -> None:
+    resolve(catalog, tier, paper, corpus, system, 0)
 
 
 def find_run(catalog: Catalog, name: str, settings: Mapping[str, Any] | None = None) -> RunSettings:

@@ -64,8 +64,10 @@ def recorded_identity(trained: Record, runs: Path) -> str | None:
 
 def is_training_of(trained: Record, run: RunSettings, runs: Path) -> bool:
     """Whether a ``run.json`` is of the training that ``run`` asks for: its settings and versions, and its start."""
-    same = recorded_identity(trained, runs) == run.training_identity
-    return same and begun_as_now(trained.get("begun_with"), runs)
+    found = recorded_identity(trained, runs)
+    if found is None:  # no run was made yet: asked often in a plan, and an identity takes long to compute
+        return False
+    return found == run.training_identity and begun_as_now(trained.get("begun_with"), runs)
 
 
 def is_evaluation_of(measured: Record, trained: Record, run: RunSettings) -> bool:
@@ -146,7 +148,8 @@ def training_mark(run: RunSettings, results: Path) -> str:
     So it plans the training again exactly if this module does, however an identity was computed in the past.
     """
     trained = _trained(run, results, None) or {}
-    return str(trained.get("training_identity", run.training_identity))
+    recorded = trained.get("training_identity")
+    return str(run.training_identity if recorded is None else recorded)
 
 
 def evaluation_mark(run: RunSettings, results: Path, wanted: Wanted, asked: Mapping[str, Any]) -> str:
@@ -159,7 +162,8 @@ def evaluation_mark(run: RunSettings, results: Path, wanted: Wanted, asked: Mapp
     measured = None if trained is None else measured_record(run, results / "runs", trained)
     if measured is None or to_measure(measured, wanted(run, _corpus(run, results, None))):
         return mark_of(run, asked)
-    return str(measured.get("mark", mark_of(run, asked)))
+    recorded = measured.get("mark")
+    return str(mark_of(run, asked) if recorded is None else recorded)
 
 
 def mark_of(run: RunSettings, asked: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.age import ages
+from bench.base import settings
 from bench.base.files import read_json, write_json
 from bench.base.identity import STAGES
 from bench.base.settings import RunSettings
@@ -124,6 +125,21 @@ def test_snakemake_compares_what_is_recorded_as_long_as_it_is_current(
     assert evaluation_mark(RUN, results, wanted, asked(RUN)) == "as in the past"
     raise_version(monkeypatch, "decoder", "gru")
     assert training_mark(RUN, results) == RUN.training_identity != marks[0]
+
+
+def test_a_run_that_was_not_made_yet_has_its_identity_computed_for_its_mark_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan asks for the marks of hundreds of runs, and an identity takes longer than all else there."""
+    computed: list[str] = []
+
+    def counted(run: RunSettings) -> str:
+        computed.append(run.name)
+        return "identity"
+
+    monkeypatch.setattr(settings, "training_identity", counted)
+    assert training_mark(RUN, tmp_path) == "identity"
+    assert computed == [RUN.name]
 
 
 def test_the_start_of_a_run_counts_as_it_lies_there(corpora: Path, tmp_path: Path) -> None:
