@@ -114,12 +114,16 @@ def test_one_module_reads_them_and_the_documentation_lists_them() -> None:
     assert listed <= used
 
 
+def _no_such_user(number: int) -> None:
+    raise KeyError(f"getpwuid(): uid not found: {number}")
+
+
 def test_a_user_without_a_name_is_called_by_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Snakemake asks, in a container or on a node that knows no names."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOGNAME", "")  # put back at the end, whatever is set below
-    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["no name"])
+    monkeypatch.setattr("pwd.getpwuid", _no_such_user)
     environment.name_user()
     assert getpass.getuser() == str(os.getuid())
     monkeypatch.setenv("LOGNAME", "me")

@@ -12,8 +12,6 @@ from bench.base.parts import in_full
 from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
-from bench.planning import plan as planning
-from bench.planning import resolve as resolving
 from bench.planning.layers import merge
 from bench.planning.plan import Plan, Request, make_plan, systems_of
 from bench.planning.resolve import find_run, resolve, text_rules
@@ -290,27 +288,6 @@ def test_nothing_is_run_twice(values: dict[str, Any], catalog: Catalog) -> None:
     assert list(asked(catalog, **values).runs) == list(asked(catalog, **once).runs)
     identities = [run.identity for run in asked(catalog, **values).runs.values()]
     assert len(identities) == len(set(identities))
-
-
-def test_what_a_plan_has_resolved_is_not_resolved_again_to_check_it(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With settings of the request it is: a system must be right without them too."""
-    found: list[tuple[Any, ...]] = []
-
-    def counted(catalog: Catalog, *target: Any) -> RunSettings:
-        found.append(target[:4])
-        return resolve(catalog, *target)
-
-    resolving._check.cache_clear()
-    for module in (planning, resolving):
-        monkeypatch.setattr(module, "resolve", counted)
-    asked(catalog, tier="paper", papers=(PAPER,), systems="vae")
-    assert {tier for tier, *_ in found} == set(catalog.tiers.tiers)
-    assert len(found) == len(set(found))
-    found.clear()
-    asked(catalog, tier="paper", papers=(PAPER,), systems="vae", settings={"latent": 4})
-    assert len(found) == 2 * len({target for target in found if target[0] == "paper"})
 
 
 def test_what_cannot_be_built_is_left_out_unless_it_is_asked_for(catalog: Catalog) -> None:
