@@ -78,7 +78,8 @@ RESULTS = Kind(
         ("sources/*.json", is_listing),
     ),
 )
-KINDS = (REPORT, CORPUS, RUNS, EVALUATORS, STATE, RESULTS)
+TRACKED = Kind("tracked", "a folder of a tracker", None, ())
+KINDS = (REPORT, CORPUS, RUNS, EVALUATORS, STATE, RESULTS, TRACKED)
 
 
 def claim(folder: Path, kind: Kind) -> Path:

@@ -1,4 +1,4 @@
-"""Commands that read results: ``show``, ``compare``, ``samples``, ``interpolate``."""
+"""Commands that read results: ``show``, ``compare``, ``samples``, ``interpolate``, ``track``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEASURED_HELP = f"{o.RUN_HELP}, your own before a published one; published/{o.RU
 
 
 def add_commands(commands: o.Commands) -> None:
-    """Add the four commands."""
+    """Add the five commands."""
     _add_show(commands)
 
     text = "the difference of two runs on the same texts, and where it is largest"
@@ -31,6 +31,12 @@ def add_commands(commands: o.Commands) -> None:
     o.add_results(parser)
 
     _add_interpolate(commands)
+
+    text = "write curves and measurements for TensorBoard, which has to be installed"
+    parser = commands.add("track", text, track)
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="all that were measured, unless named")
+    parser.add_argument("--out", type=Path, default=Path("tracked"), help="folder of the event files")
+    o.add_results(parser)
 
 
 def _add_show(commands: o.Commands) -> None:
@@ -113,5 +119,16 @@ def interpolate(options: o.Parsed) -> int:
         options.count,
         options.device,
         options.threads,
+    )
+    return 0
+
+
+def track(options: o.Parsed) -> int:
+    """Curves of runs as the files of a tracker."""
+    from bench.cli.tracking import track as write
+
+    written = write(options.results, options.runs, options.out)
+    print(
+        f"wrote {len(written)} run{'s' if len(written) != 1 else ''}; to see: tensorboard --logdir {options.out}"
     )
     return 0
