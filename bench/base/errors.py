@@ -45,16 +45,18 @@ def unknown(noun: str, name: str, known: Iterable[str], *, where: object | None 
     """
     names = sorted(known)
     if not name.strip():
-        return BenchError(f"unknown {noun} {name!r}", where=where, remedy="is there a comma too many?")
+        allowed = names if len(names) <= MANY else None
+        remedy = "nothing is named so: is there a comma too many?"
+        return BenchError(f"unknown {noun} {name!r}", where=where, allowed=allowed, remedy=remedy)
     near = nearest(name, names)
     remedy = f"did you mean {near!r}?" if near else f"choose one of the {len(names)} listed"
     if len(names) <= MANY:
         return BenchError(f"unknown {noun} {name!r}", where=where, allowed=names, remedy=remedy)
     like = sorted(_by_likeness(name, names)[:SHOWN])
-    allowed = [*like, f"and {len(names) - len(like)} others"]
+    shown = [*like, f"and {len(names) - len(like)} others"]
     listed = f"{LISTS[noun]} lists all" if noun in LISTS else None
     remedy = " ".join(filter(None, (near and remedy, listed)))
-    return BenchError(f"unknown {noun} {name!r}", where=where, allowed=allowed, remedy=remedy or None)
+    return BenchError(f"unknown {noun} {name!r}", where=where, allowed=shown, remedy=remedy or None)
 
 
 def nearest(name: str, known: Iterable[str], like: float = LIKE) -> str | None:

@@ -177,7 +177,7 @@ def test_the_tables_of_a_request_are_those_of_each_paper_that_has_them(write: Wr
 
     assert systems(tables="table2") == ["b/ptb/dae/seed0"]
     assert systems(tables="table1,table2") == ["a/ptb/vae/seed0", "b/ptb/dae/seed0"]
-    with pytest.raises(BenchError, match=r"unknown table 'table3'(.|\n)*paper a, b"):
+    with pytest.raises(BenchError, match=r"unknown table 'table3'(.|\n)*papers a, b"):
         systems(tables="table3")
     assert {"a_table1", "b_table2"} < set(targets(catalog, Request(tier="paper")))
 
