@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pandas
 
 from bench.base.errors import BenchError
-from bench.base.outputs import TRACKED, claim
+from bench.base.outputs import TRACKED, renewing
 from bench.cli.results import find_run
 from bench.store.records import RunRecord, run_names
 
@@ -22,7 +21,7 @@ Scalar = tuple[str, int, float]  # name, step, value
 def track(results: Path, names: Sequence[str], out: Path) -> list[str]:
     """Write a folder of event files for each run, all measured ones without ``names``; the names of those written.
 
-    What an earlier call wrote for a run is replaced. Raises :class:`BenchError` where TensorBoard is not installed,
+    They replace what an earlier call wrote there. Raises :class:`BenchError` where TensorBoard is not installed,
     for a run that is not measured, and for a folder that is not ours.
     """
     try:
@@ -35,12 +34,11 @@ def track(results: Path, names: Sequence[str], out: Path) -> list[str]:
         raise BenchError(
             "no run has been measured", where=results, remedy="first: bench train, bench evaluate"
         )
-    folder = claim(out, TRACKED)
-    for run in runs:
-        shutil.rmtree(folder / run.name, ignore_errors=True)
-        with SummaryWriter(str(folder / run.name)) as writer:
-            for name, step, value in scalars(run):
-                writer.add_scalar(name, value, step)
+    with renewing(out, TRACKED) as folder:
+        for run in runs:
+            with SummaryWriter(str(folder / run.name)) as writer:
+                for name, step, value in scalars(run):
+                    writer.add_scalar(name, value, step)
     return [run.name for run in runs]
 
 

@@ -25,6 +25,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[str, float,
         def __init__(self, folder: str) -> None:
             Path(folder).mkdir(parents=True)
             self.scalars = found.setdefault(folder, [])
+            (Path(folder) / f"events.{len(self.scalars)}").touch()  # of another name in each call
 
         def __enter__(self) -> SummaryWriter:
             return self
@@ -47,9 +48,9 @@ def test_what_was_logged_and_measured_is_written(
     results.run(RUN)
     out = tmp_path / "tracked"
     for _ in range(2):  # the second call replaces what the first wrote
-        written.clear()
         assert main(["track", "--results", str(results.root), "--out", str(out)]) == 0
     assert "wrote 1 run;" in capsys.readouterr().out
+    assert len(list((out / RUN).iterdir())) == 1
     (scalars,) = written.values()
     names = {name for name, _, _ in scalars}
     assert {"training/kl", "validation/nll"} <= names
