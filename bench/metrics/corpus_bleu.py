@@ -11,7 +11,7 @@ import numpy as np
 from bench.metrics.combine import OfCounts, Values
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.measures import measure
-from bench.metrics.ngrams import Words, ngrams
+from bench.metrics.ngrams import Words, ngrams, without
 
 if TYPE_CHECKING:
     from bench.metrics.context import Context
@@ -87,16 +87,16 @@ def measure_corpus_bleu(context: Context, record: Record) -> None:
     references = [text.tolist() for text in context.corpus.splits[record.split]]
     sampled = [texts[0] for texts in context.reconstructions(unknown=True)]
     for code, outputs in (("mean", context.mean_texts), ("sample", sampled)):
-        _add(record, code, outputs, references)
+        record.columns |= counted(outputs, references, _columns(code))
+        for metric in METRICS:
+            record.add(metric, f"corpus-{code}", samples=None if code == "mean" else 1)
 
 
-def _add(
-    record: Record, code: str, outputs: Iterable[Sequence[int]], references: Iterable[Sequence[int]]
-) -> None:
+def counted(
+    outputs: Iterable[Sequence[int]], references: Iterable[Sequence[int]], names: Sequence[str]
+) -> dict[str, Values]:
+    """Columns ``names`` of the counts of each of ``outputs`` beside its reference; the end symbol is no word."""
     from bench.corpora.vocabulary import EOS
 
-    pairs = zip(outputs, references, strict=True)
-    counts = [text_counts([word for word in output if word != EOS], reference) for output, reference in pairs]
-    record.columns |= dict(zip(_columns(code), np.array(counts, dtype=np.int64).T, strict=True))
-    for metric in METRICS:
-        record.add(metric, f"corpus-{code}", samples=None if code == "mean" else 1)
+    counts = [text_counts(*pair) for pair in zip(without(outputs, EOS), references, strict=True)]
+    return dict(zip(names, np.array(counts, dtype=np.int64).T, strict=True))

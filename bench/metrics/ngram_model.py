@@ -17,6 +17,7 @@ from bench.metrics.combine import Perplexity, Summary
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.kneser_ney import Order, estimate, write_arpa
 from bench.metrics.measures import measure
+from bench.metrics.ngrams import without
 
 if TYPE_CHECKING:
     from bench.corpora.prepared import Prepared
@@ -108,7 +109,7 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
 
     The end symbol alone stands for a text that a decoder ended at once: it has no words.
     """
-    kept = [[index for index in text if index != EOS] for text in texts]
+    kept = without(texts, EOS)
     over = Perplexity("loss")
     losses = np.array([model.loss(text) for text in kept])
     return over.summary(over.per_text({"loss": losses, "words": [len(text) for text in kept]}), 0)
@@ -146,7 +147,11 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
 )
 def sample_ppl(context: Context, record: Record) -> None:
     """The perplexity of samples from the prior under an n-gram model, and that of the test texts beside it."""
-    model: NgramModel = context.evaluator("ngram")
-    record.add_summary("sample_ppl", "ngram", perplexity(model, context.prior_texts))
+    add_perplexities(context, record, context.evaluator("ngram"), "ngram")
+
+
+def add_perplexities(context: Context, record: Record, model: NgramModel, estimator: str) -> None:
+    """The perplexities of samples from the prior and of the test texts under a model, as one estimator."""
+    record.add_summary("sample_ppl", estimator, perplexity(model, context.prior_texts))
     test = [text.tolist() for text in context.corpus.splits[record.split]]
-    record.add_summary("held_out_ppl", "ngram", perplexity(model, test))
+    record.add_summary("held_out_ppl", estimator, perplexity(model, test))

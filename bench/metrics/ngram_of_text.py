@@ -14,12 +14,11 @@ from bench.corpora.raw import Treatments, decoded_lines, read_bytes
 from bench.corpora.vocabulary import UNK
 from bench.metrics.definitions import Definition
 from bench.metrics.measures import measure
-from bench.metrics.ngram_model import KneserNey, estimated, perplexity
+from bench.metrics.ngram_model import KneserNey, add_perplexities, estimated
 
 if TYPE_CHECKING:
     from bench.corpora.prepared import Prepared
     from bench.metrics.context import Context
-    from bench.metrics.ngram_model import NgramModel
     from bench.metrics.record import Record
 
 FOREIGN = 0.5  # share of its words without an id, from which on a text is of another vocabulary
@@ -89,7 +88,4 @@ class KneserNeyOfText(KneserNey):
 )
 def sample_ppl_of_text(context: Context, record: Record) -> None:
     """The perplexity of samples from the prior under a model of the user's text, that of the test texts beside it."""
-    model: NgramModel = context.evaluator("text")
-    record.add_summary("sample_ppl", "ngram-of-text", perplexity(model, context.prior_texts))
-    test = [text.tolist() for text in context.corpus.splits[record.split]]
-    record.add_summary("held_out_ppl", "ngram-of-text", perplexity(model, test))
+    add_perplexities(context, record, context.evaluator("text"), "ngram-of-text")

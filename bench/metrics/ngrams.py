@@ -12,6 +12,11 @@ Words = Sequence[Hashable]  # one text: words or ids
 COUNTS = ("match1", "total1", "match2", "total2", "words", "reference")
 
 
+def without(texts: Iterable[Sequence[int]], *ids: int) -> list[list[int]]:
+    """The texts without these ids: what is behind one closes up to what is before it."""
+    return [[index for index in text if index not in ids] for text in texts]
+
+
 def ngrams(words: Words, n: int) -> Counter[tuple[Hashable, ...]]:
     """The n-grams inside one text."""
     return Counter(zip(*(words[i:] for i in range(n)), strict=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from bench.corpora.vocabulary import EOS, SPECIALS, UNK, Vocabulary
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.measures import measure
 from bench.metrics.ngram_model import ARPA, NgramModel, perplexity, write_model
+from bench.metrics.ngrams import without
 
 if TYPE_CHECKING:
     from bench.metrics.context import Context
@@ -39,11 +40,6 @@ def perplexity_of_words(model: NgramModel, texts: Texts) -> float:
     """exp(-sum ln p / words): ends are not scored, but for a text without words, whose end stands as one."""
     words = sum(max(1, len(text)) for text in texts)
     return math.exp(sum(model.loss(text, end=not text) for text in texts) / words)
-
-
-def without(texts: Iterable[Sequence[int]], *ids: int) -> list[list[int]]:
-    """The texts without these ids: what is behind one closes up to what is before it."""
-    return [[index for index in text if index not in ids] for text in texts]
 
 
 def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.measures import measure
+from bench.metrics.ngrams import ngrams, without
 from bench.metrics.unigrams import word_entropy
 
 if TYPE_CHECKING:
@@ -33,13 +36,12 @@ def stream_scores(texts: Sequence[Sequence[int]]) -> dict[str, float]:
     Both shares are of the number of words, and pairs may begin in one response and end in the next (Bahuleyan et al.
     2019, released code). NaN without any word.
     """
-    words = np.array([word for text in texts for word in text], dtype=np.int64)
-    count = len(words) or np.nan
-    pairs = set(zip(words[:-1].tolist(), words[1:].tolist(), strict=True))
+    words = list(chain.from_iterable(texts))
+    count = len(words) or math.nan
     return {
-        "response_dist1": len(np.unique(words)) / count,
-        "response_dist2": len(pairs) / count,
-        "response_entropy": word_entropy(np.bincount(words)),
+        "response_dist1": len(ngrams(words, 1)) / count,
+        "response_dist2": len(ngrams(words, 2)) / count,
+        "response_entropy": word_entropy(np.bincount(np.array(words, dtype=np.int64))),
         "response_length": len(words) / len(texts),
     }
 
@@ -90,6 +92,6 @@ def response_words(context: Context, record: Record) -> None:
     sampled = [texts[0] for texts in context.reconstructions(unknown=True)]
     corpus = [text.tolist() for text in context.corpus.splits[record.split]]
     for estimator, texts in ((SAMPLE, sampled), (MEAN, context.mean_texts), (TEXTS, corpus)):
-        written = [[word for word in text if word != EOS] for text in texts]
+        written = without(texts, EOS)
         for metric, value in stream_scores(written).items():
             record.add(metric, estimator, value, texts=len(written))

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.metrics.definitions import Definition
 from bench.metrics.measures import measure
+from bench.metrics.ngrams import without
 from bench.metrics.unigrams import word_divergence, word_entropy
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def unigram_budget(context: Context, record: Record) -> None:
     splits, words = context.corpus.splits, len(context.corpus.vocabulary)
     reference = _counts([text.tolist() for text in splits["train"]], words)
     texts = {
-        "first-samples": [[index for index in text if index != EOS] for text in context.prior_texts],
+        "first-samples": without(context.prior_texts, EOS),
         "first-test-texts": [text.tolist() for text in splits[record.split]],
     }
     for estimator, found in texts.items():

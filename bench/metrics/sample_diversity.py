@@ -66,8 +66,8 @@ _COST = "greedy decoding of each sample from the prior"
 def sample_diversity(context: Context, record: Record) -> None:
     """Of the texts that Dist-1 and Dist-2 are measured of."""
     samples = context.prior_texts
+    joined = list(chain.from_iterable(samples))
     for n in (1, 2):
-        joined = list(chain.from_iterable(samples))
         record.add(f"distinct{n}", "prior-samples", len(ngrams(joined, n)), texts=len(samples))
     first = samples[:FIRST]
     for n in ORDERS:

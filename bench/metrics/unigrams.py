@@ -11,6 +11,7 @@ import numpy as np
 from bench.metrics.combine import Mean, Values
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.measures import measure
+from bench.metrics.ngrams import without
 
 if TYPE_CHECKING:
     from bench.metrics.context import Context
@@ -95,7 +96,7 @@ def unigrams(context: Context, record: Record) -> None:
     """The words of samples from the prior, and those of the corpus beside them."""
     from bench.corpora.vocabulary import EOS
 
-    samples = [[index for index in text if index != EOS] for text in context.prior_texts]
+    samples = without(context.prior_texts, EOS)
     flat = {SAMPLES: np.concatenate([np.array(text, dtype=np.int64) for text in samples])}
     lengths = {SAMPLES: np.array([len(text) for text in samples])}
     for estimator, split in ((TEST, record.split), (TRAINING, "train")):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.combine import OfCounts
-from bench.metrics.corpus_bleu import COUNTS, METRICS, corpus_bleu, text_counts
+from bench.metrics.corpus_bleu import COUNTS, METRICS, corpus_bleu, counted
 from bench.metrics.definitions import Definition
 from bench.metrics.measures import measure
 
@@ -41,7 +41,6 @@ COLUMNS = tuple(f"untrained_bleu_{count}" for count in COUNTS)
 )
 def untrained(context: Context, record: Record) -> None:
     """BLEU-1 to BLEU-4 of one reconstruction of each text by the model as it is before its first step."""
-    from bench.corpora.vocabulary import EOS
     from bench.estimators.likelihood import conditions, posteriors
     from bench.metrics.decoding import greedy
     from bench.training.composition import compose
@@ -53,8 +52,6 @@ def untrained(context: Context, record: Record) -> None:
     given = model.given(conditions(model, context.texts))
     outputs = greedy(model, codes, context.wanted.longest, unknown=True, given=given)
     references = [text.tolist() for text in context.corpus.splits[record.split]]
-    pairs = zip(outputs, references, strict=True)
-    counts = [text_counts([word for word in output if word != EOS], reference) for output, reference in pairs]
-    record.columns |= dict(zip(COLUMNS, np.array(counts, dtype=np.int64).T, strict=True))
+    record.columns |= counted(outputs, references, COLUMNS)
     for metric in METRICS:
         record.add(metric, ESTIMATOR, samples=1)

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from bench.corpora.vocabulary import SPECIALS, UNK, Vocabulary
-from bench.metrics.released_ngrams import model_of, perplexity_of_words, with_words, without
+from bench.metrics.ngrams import without
+from bench.metrics.released_ngrams import model_of, perplexity_of_words, with_words
 
 A, B, C = range(len(SPECIALS), len(SPECIALS) + 3)
 WORDS = Vocabulary([*SPECIALS, "a", "b", "c"])
