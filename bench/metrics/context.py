@@ -24,6 +24,7 @@ from bench.base.settings import RunSettings
 from bench.corpora.batches import Collator
 from bench.corpora.prepared import Prepared
 from bench.estimators.flows import OF_FLOW, after_flow, at_the_mean, flow_of
+from bench.estimators.information import Information, mutual_information
 from bench.estimators.likelihood import (
     EFFECTIVE,
     OF_FEWER,
@@ -105,6 +106,22 @@ class Context:
     @cached_property
     def _likelihoods(self) -> dict[str, np.ndarray]:
         return self.likelihoods_by(self.infer)
+
+    @property
+    def kl(self) -> np.ndarray:
+        """KL(q(z|x) || p(z)) of each text (texts,) in nats: in closed form where that is known, else of its codes."""
+        found = self.likelihoods
+        return found["kl_analytic"] if "kl_analytic" in found else found["kl_monte_carlo"]
+
+    @cached_property
+    def information(self) -> Information:
+        """What codes tell of their texts: see :func:`bench.estimators.information.mutual_information`."""
+        kl = torch.as_tensor(self.kl, device=self.device)
+        lengths = torch.as_tensor(self.texts.lengths, device=self.device)
+        with torch.no_grad():
+            codes = self.codes(self.latent, self.wanted.samples, "codes")
+            block = self.wanted.information_block
+            return mutual_information(self.latent, codes, kl, lengths, self.prior, block)
 
     @cached_property
     def at_the_mean(self) -> dict[str, np.ndarray]:

@@ -82,28 +82,17 @@ def information(context: Context, record: Record) -> None:
     """Four estimates of the mutual information, the active units, and the histograms of the posterior."""
     import torch
 
-    from bench.estimators.information import (
-        AGGREGATE_CODES,
-        active_units,
-        mutual_information,
-        sigma_histogram,
-    )
+    from bench.estimators.information import AGGREGATE_CODES, active_units, sigma_histogram
 
-    latent, wanted, prior = context.latent, context.wanted, context.prior
-    columns = context.likelihoods
-    name = "kl_analytic" if "kl_analytic" in columns else "kl_monte_carlo"
-    kl = torch.as_tensor(columns[name], device=context.device)
-    lengths = torch.as_tensor(context.texts.lengths, device=context.device)
+    latent, wanted = context.latent, context.wanted
     with torch.no_grad():
-        codes = context.codes(latent, wanted.samples, "codes")
-        found = mutual_information(latent, codes, kl, lengths, prior, wanted.information_block)
         units, variance = active_units(latent.center())
-        terms = latent.kl_terms(prior)
-    for name, values in vars(found).items():
+        terms = latent.kl_terms(context.prior)
+    for name, values in vars(context.information).items():
         record.columns[f"mi_{name}"] = values.cpu().numpy()
         most = AGGREGATE_CODES if name == "aggregate" else wanted.samples
         record.add("mi", name.replace("_", "-"), samples=min(most, wanted.samples))
-    record.add("active_units", "variance-of-means", units, texts=len(kl))
+    record.add("active_units", "variance-of-means", units, texts=len(latent.center()))
     if "log_std" in latent.parameters:
         record.histograms["sigma"] = sigma_histogram(latent.parameters["log_std"])
     record.histograms["units"] = {"variance": variance.tolist()}
@@ -132,16 +121,7 @@ def information(context: Context, record: Record) -> None:
 )
 def aggregate_kl(context: Context, record: Record) -> None:
     """How far the aggregated posterior is from the prior, which may be learned."""
-    import torch
+    from bench.estimators.information import AGGREGATE_CODES
 
-    from bench.estimators.information import AGGREGATE_CODES, within_all
-
-    columns, samples = context.likelihoods, min(AGGREGATE_CODES, context.wanted.samples)
-    kl = columns["kl_analytic"] if "kl_analytic" in columns else columns["kl_monte_carlo"]
-    wide = context.latent.map(torch.Tensor.double)
-    with torch.no_grad():
-        codes = context.codes(context.latent, context.wanted.samples, "codes")[:, :samples].double()
-        known = torch.as_tensor(kl, device=context.device).double()
-        found = within_all(wide, codes, known, context.prior)
-    record.columns["aggregate_kl_mixture"] = kl - found.cpu().numpy()
-    record.add("aggregate_kl", "mixture", samples=samples)
+    record.columns["aggregate_kl_mixture"] = context.kl - context.information.aggregate.cpu().numpy()
+    record.add("aggregate_kl", "mixture", samples=min(AGGREGATE_CODES, context.wanted.samples))
