@@ -289,6 +289,15 @@ class RunSettings(Model):
         return self
 
     @model_validator(mode="after")
+    def _a_length_at_which_texts_are_cut(self) -> Self:
+        """Whoever learns the end symbols of short texts alone says which texts are short."""
+        written = self.text.decodes
+        rules = [self.text.of(written)] if written else [self.text, *self.text.fields.values()]
+        if self.training.ends == "short" and any(one.max_length is None for one in rules):
+            raise ValueError("training.ends is short, but text.max_length is null: no text is short then")
+        return self
+
+    @model_validator(mode="after")
     def _weights_to_take_back(self) -> Self:
         """What decays on a plateau takes the best weights back, so it keeps them."""
         if self.training.keep == "last" and self.optimiser.decay == "plateau":
@@ -326,6 +335,10 @@ class RunSettings(Model):
     def space(self) -> str:
         """The kind of space in which the codes are: that of the posterior."""
         return EUCLIDEAN if self.posterior.absent else lookup("posterior", self.posterior.kind).space
+
+    def unended(self, field: str) -> int | None:
+        """From how many words on the end symbol of a text of ``field`` is not learnt; None where all are."""
+        return None if self.training.ends == "all" else self.text.of(field).max_length
 
     @property
     def conditions(self) -> tuple[str, ...]:

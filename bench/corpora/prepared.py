@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -114,12 +114,9 @@ class Prepared:
         """The vocabulary of the field that is decoded."""
         return self.vocabularies[self.decodes]
 
-    def other_vocabularies(self, fields: Collection[str] = ()) -> dict[str, int]:
-        """The sizes of the vocabularies, where they are not that of the decoded field, of the fields that are read.
-
-        These are the one that the rules name and ``fields``.
-        """
-        read = {name: self.vocabularies[name] for name in (self.encodes, *fields)}
+    def other_vocabularies(self, fields: Iterable[str]) -> dict[str, int]:
+        """The sizes of the vocabularies of ``fields``, where they are not that of the decoded field."""
+        read = {name: self.vocabularies[name] for name in fields}
         return {
             name: len(vocabulary) for name, vocabulary in read.items() if vocabulary is not self.vocabulary
         }

@@ -24,10 +24,11 @@ def reverse_padded(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(0, source[..., None].expand_as(values))
 
 
-class PackedEncoder(nn.Module):
+class RecurrentEncoder(nn.Module):
     """One recurrent layer over the words; e is the last hidden state, of both directions if there are two.
 
-    ``layer`` makes one direction; it has ``project`` and ``packed``, as :class:`GRU` has.
+    ``layer`` makes one direction; it has ``project`` and ``packed``, as :class:`GRU` has, where :meth:`ends` is not
+    another.
     """
 
     stream = "encoder dropout"  # the name of its dropout masks
@@ -51,12 +52,15 @@ class PackedEncoder(nn.Module):
         """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
         if noise is not None:
             embedded = noise.dropout(embedded, self.dropout, self.stream)
-        packing = Packing.for_steps(lengths, len(embedded))
         inputs = [(self.forwards, embedded)]
         if self.backwards is not None:
             inputs.append((self.backwards, reverse_padded(embedded, lengths)))
-        states = self.states(inputs, packing)
-        return torch.cat([packing.last(each, lengths) for each in states], dim=-1)
+        return torch.cat(self.ends(inputs, lengths), dim=-1)
+
+    def ends(self, inputs: list[tuple[Any, Tensor]], lengths: Tensor) -> list[Tensor]:
+        """The state (batch, H) of each layer at the end of each text, from its words (time, batch, E)."""
+        packing = Packing.for_steps(lengths, len(inputs[0][1]))
+        return [packing.last(each, lengths) for each in self.states(inputs, packing)]
 
     def states(self, inputs: list[tuple[Any, Tensor]], packing: Packing) -> list[Tensor]:
         """The states (rows, H) of each layer over its words (time, batch, E)."""
@@ -64,7 +68,7 @@ class PackedEncoder(nn.Module):
 
 
 @part("encoder", "gru")
-class GRUEncoder(PackedEncoder):
+class GRUEncoder(RecurrentEncoder):
     """One GRU layer over the words; e is the last state, of both directions if there are two."""
 
     def __init__(

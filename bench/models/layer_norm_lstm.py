@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.base.registry import part
-from bench.models.encoders import PackedEncoder
+from bench.models.encoders import RecurrentEncoder
 from bench.models.noise import Noise
 from bench.models.packing import Packing
 from bench.models.precision import linear
@@ -72,7 +72,7 @@ class LayerNormLSTM(nn.Module):
 
 
 @part("encoder", "layer-norm-lstm")
-class LayerNormLSTMEncoder(PackedEncoder):
+class LayerNormLSTMEncoder(RecurrentEncoder):
     """One layer-normalised LSTM layer over the words; e is the last hidden state, of both directions if there are."""
 
     def __init__(

@@ -7,14 +7,14 @@ in place of bfloat16, whose range is too small for gradients that are not scaled
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from bench.base.registry import part
-from bench.models.encoders import reverse_padded
+from bench.models.encoders import RecurrentEncoder
 from bench.models.noise import Noise
 
 
@@ -43,7 +43,7 @@ def last_state(lstm: nn.LSTM, inputs: Tensor, lengths: Tensor) -> Tensor:
 
 
 @part("encoder", "lstm")
-class LSTMEncoder(nn.Module):
+class LSTMEncoder(RecurrentEncoder):
     """One LSTM layer over the words; e is the last hidden state, of both directions if there are two.
 
     ``readout``: e is the ``hidden`` state, or [h; c] with the cell ``and-cell`` (Wang & Wang 2019, released code).
@@ -58,27 +58,20 @@ class LSTMEncoder(nn.Module):
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         readout: Literal["hidden", "and-cell"] = "hidden",
     ) -> None:
-        super().__init__()
-        self.dropout = dropout
+        super().__init__(nn.LSTM, embedding, hidden, bidirectional=bidirectional, dropout=dropout)
         self.cells = self.reads_device = (
             readout == "and-cell"
         )  # lengths are read, to stop each text at its end
-        self.forwards = nn.LSTM(embedding, hidden)
-        self.backwards = nn.LSTM(embedding, hidden) if bidirectional else None
-        self.features = hidden * (2 if bidirectional else 1) * (2 if self.cells else 1)
-
-    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None) -> Tensor:
-        """Embedded words (time, batch, E), lengths (batch) to e (batch, features); dropout if ``noise``."""
-        if noise is not None:
-            embedded = noise.dropout(embedded, self.dropout, "encoder dropout")
-        inputs = [(self.forwards, embedded)]
-        if self.backwards is not None:
-            inputs.append((self.backwards, reverse_padded(embedded, lengths)))
         if self.cells:
-            return torch.cat([last_state(lstm, words, lengths) for lstm, words in inputs], dim=-1)
+            self.features *= 2
+
+    def ends(self, inputs: list[tuple[Any, Tensor]], lengths: Tensor) -> list[Tensor]:
+        """What is read out (batch, H or 2H) of each layer at the end of each text, from its words (time, batch, E)."""
+        if self.cells:
+            return [last_state(lstm, words, lengths) for lstm, words in inputs]
         last = (lengths - 1)[None, :, None]
         states = [run(lstm, words)[0] for lstm, words in inputs]
-        return torch.cat([s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states], dim=-1)
+        return [s.gather(0, last.expand(1, -1, s.shape[2]))[0] for s in states]
 
 
 @part("decoder", "lstm")

@@ -10,16 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from bench.base.registry import part
-from bench.models.distributions import DiagonalGaussian
 from bench.models.forward import Forward
 from bench.objectives.contracts import Term
-
-
-def _gaussian(forward: Forward) -> DiagonalGaussian:
-    latent = forward.main.latent
-    if not isinstance(latent, DiagonalGaussian):
-        raise TypeError("only a Gaussian code has standard deviations")
-    return latent
+from bench.objectives.divergences import gaussian
 
 
 @part("term", "deviation", needs={"gaussian": "it is that of its posteriors"})
@@ -28,7 +21,7 @@ class Deviation:
 
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,)."""
-        return _gaussian(forward).log_std.detach().exp().mean(-1)
+        return gaussian(forward).log_std.detach().exp().mean(-1)
 
 
 @part("term", "deviation_gradient", needs={"gaussian": "it is with respect to their standard deviations"})
@@ -52,7 +45,7 @@ class DeviationGradient:
 
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,): J is a mean over the batch, so the gradient is taken times the number of texts."""
-        latent, z = _gaussian(forward), forward.main.z
+        latent, z = gaussian(forward), forward.main.z
         value = self.others[self.of](forward)
         value = value.mean() if value.dim() else value
         if not value.requires_grad:  # a penalty of one text alone has no gradient

@@ -34,6 +34,14 @@ class KL:
         return kl_terms(forward).sum(-1)
 
 
+def gaussian(forward: Forward) -> DiagonalGaussian:
+    """The posteriors of the texts, which are diagonal Gaussians."""
+    latent = forward.main.latent
+    if not isinstance(latent, DiagonalGaussian):
+        raise TypeError("only a Gaussian code has standard deviations")
+    return latent
+
+
 @part("term", "deviation_kl", needs={"gaussian": "it is a function of the standard deviations"})
 class DeviationKL:
     """KL(N(m, diag s^2) || N(m, I)): it draws deviations to 1 and leaves means alone.
@@ -44,7 +52,5 @@ class DeviationKL:
 
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,)."""
-        latent = forward.main.latent
-        if not isinstance(latent, DiagonalGaussian):
-            raise TypeError("only a Gaussian code has standard deviations")
+        latent = gaussian(forward)
         return (0.5 * ((2 * latent.log_std).exp() - 1) - latent.log_std).sum(-1)

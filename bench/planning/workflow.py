@@ -53,7 +53,6 @@ def read_workflow(config: MutableMapping[str, Any], arguments: Sequence[str]) ->
     os.environ[VARIABLE] = os.pathsep.join(filter(None, [*folders, before]))  # jobs see the same folders
     catalog = load_catalog()
     workflow = Workflow(catalog, targets(catalog, configured(values, catalog)), compute)
-    workflow.plan_of(ALL)  # every name in it is known
     config.update(values)
     return workflow
 
@@ -73,8 +72,10 @@ class Workflow:
     def begin(self, asked: Sequence[str]) -> None:
         """What a call of Snakemake begins with, before it looks at files; ``asked`` are its targets.
 
-        Raises :class:`BenchError` for one that is none.
+        Raises :class:`BenchError` for one that is none, and for a name in the configuration that is not known. A job,
+        which parses the workflow too, plans none of it again.
         """
+        self.plan_of(ALL)
         self.check_targets(asked)
         for target in self._targets(asked):
             put_in_order(self.catalog, self.plan_of(target).runs.values(), self.results, wanted)

@@ -80,8 +80,10 @@ class Composition:
 
 
 def compose(settings: RunSettings, corpus: Prepared) -> Composition:
-    """The composition of a run over the vocabularies of its corpus."""
-    return Composition(settings, len(corpus.vocabulary), corpus.other_vocabularies(settings.conditions))
+    """The composition of a run over the vocabularies of the fields of its corpus that it writes and reads."""
+    by_rules = () if settings.encoder.absent or settings.reads else (corpus.encodes,)
+    others = corpus.other_vocabularies((*by_rules, *settings.conditions))
+    return Composition(settings, len(corpus.vocabulary), others)
 
 
 def auxiliary_networks(objective: Objective) -> nn.ModuleDict:

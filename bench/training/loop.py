@@ -91,9 +91,7 @@ class Trainer:
                 corpus.splits["train"],
                 device,
                 multiple=self.update.multiple,
-                unended=None
-                if settings.training.ends == "all"
-                else settings.text.of(corpus.decodes).max_length,
+                unended=settings.unended(corpus.decodes),
             ),
             "valid": Collator(corpus.splits["valid"], device),
         }

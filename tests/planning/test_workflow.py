@@ -64,6 +64,8 @@ def test_a_mistake_in_what_is_asked_for_is_one_message() -> None:
     assert str(caught.value.remedy).startswith("did you mean 'coupled-vae'?")
     with pytest.raises(BenchError, match="the mirror is not there"):
         workflow(mirror="/nope")
+    with pytest.raises(BenchError, match="unknown system 'vea'"):
+        workflow(systems="vea").begin(["demo"])
 
 
 def test_a_report_asks_for_what_its_target_stands_for() -> None:

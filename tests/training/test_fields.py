@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from bench.base.errors import BenchError
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
 from bench.corpora.entries import load_corpora
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared, Texts
+from bench.training.composition import compose
 from bench.training.loop import Trainer
 from tests.conftest import tiny_settings
 
@@ -78,7 +80,25 @@ def test_an_encoder_reads_the_field_that_is_encoded(
     assert not torch.equal(embedding.weight, before)
 
 
+def test_a_model_has_embeddings_of_what_it_reads_alone(tmp_path: Path) -> None:
+    text = {"encodes": "context", "separate": ("context",)}
+    prepare(load_corpora()["generated-pairs-tiny"], {}, TextRules.model_validate(text), tmp_path)
+    corpus = Prepared.load(tmp_path)
+    reader, writer = tiny_settings("vae", text=text), tiny_settings("gru-lm", text=text)
+    other = reader.model_copy(update={"reads": corpus.decodes})
+    found = [list(compose(one, corpus).model.embeddings) for one in (reader, writer, other)]
+    assert found == [["context"], [], []]
+
+
 def test_a_language_model_reads_nothing() -> None:
     settings = tiny_settings("gru-lm").model_dump(mode="json")
     with pytest.raises(ValueError, match="no encoder that could read it"):
         RunSettings.model_validate(settings | {"reads": "context"})
+
+
+@pytest.mark.parametrize("text", [{}, {"decodes": "response", "fields": {"context": {"max_length": 5}}}])
+def test_short_texts_are_told_by_a_length(text: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match=r"text\.max_length is null"):
+        tiny_settings("vae", text={**text, "max_length": None}, training={"ends": "short"})
+    settings = tiny_settings("vae", text={**text, "max_length": 9}, training={"ends": "short"})
+    assert settings.unended("response") == 9
