@@ -144,6 +144,7 @@ class Workflow:
             *(self.catalog.paper(paper).model_dump(mode="json") for paper in papers),
             *(system(*name).model_dump(mode="json", include=SHOWN) for name in sorted(systems)),
             *(entry(name).model_dump(mode="json", include=set(SAID)) for name in sorted(corpora)),
+            *(question.model_dump(mode="json") for question in self.catalog.questions.values()),
         ]
         return stable_hash(shown)
 
