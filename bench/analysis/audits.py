@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.analysis.checks import MEASURED, PRINTED, value_cell
 from bench.analysis.grids import Grid
-from bench.analysis.numbers import MINUS, effect, fixed, metric_name, significant
+from bench.analysis.numbers import MINUS, fixed, metric_name, significant
 from bench.analysis.pairs import (
     Contrast,
     Pairing,
@@ -36,19 +36,13 @@ class Line:
     share: float | None = None
 
     @property
-    def effect(self) -> str:
-        """The difference with its interval, as a reader wants it."""
-        d = self.contrast.difference
-        return effect(d.mean, d.low, d.high, self.contrast.unit) if d else ""
-
-    @property
     def sentence(self) -> str:
         """What was found: effect, interval, what it means; empty if the difference is not known."""
         d = self.contrast.difference
         if d is None:
             return ""
         by = f" by {self.quantity.estimator}" if self.quantity.estimator else ""
-        what = f"{self.what} is {self.effect} in {metric_name(self.quantity.name)}{by}"
+        what = f"{self.what} is {self.contrast.effect} in {metric_name(self.quantity.name)}{by}"
         text = f"{self.label}: {what}, {self.on}; {meaning(d, self.runs)}."
         return (
             text

@@ -10,20 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
+from bench.base.run_names import EXTERNAL, external_files, run_names
 from bench.base.settings import RunSettings
+from bench.base.validation import validated
 from bench.catalog.catalog import Catalog
 from bench.metrics.definitions import Definition, base
 from bench.metrics.measures import definitions
-from bench.store.records import Records, RunRecord, load_records, run_names
-from bench.store.texts import Measurement, outside, reasons
+from bench.store.records import Records, RunRecord, load_records
+from bench.store.texts import Measurement, outside
 
-FOLDER = "external"
 FILE = "measurements.json"
-PLACE = f"{FOLDER}/CODE/PAPER/CORPUS/SYSTEM/seedK/{FILE}"
+PLACE = f"{EXTERNAL}/CODE/PAPER/CORPUS/SYSTEM/seedK/{FILE}"
 
 
 class _Strict(BaseModel):
@@ -56,22 +57,28 @@ def all_records(catalog: Catalog, results: Path, planned: Mapping[str, RunSettin
     """What :func:`load_records` finds, and the external runs; a file that cannot be used is a fault."""
     records = load_records(results, planned)
     runs, faults = list(records.runs), list(records.faults)
-    names = run_names(results / FOLDER)
-    for path in sorted((results / FOLDER).rglob("*.json")):
-        place = path.relative_to(results / FOLDER)
+    names = run_names(results / EXTERNAL)
+    for path in external_files(results):
+        place = path.relative_to(results / EXTERNAL)
         if place.name != FILE or place.parent.as_posix() not in names:
-            faults.append(f"{FOLDER}/{place.as_posix()}: not read, it is no {PLACE}")
+            faults.append(f"{EXTERNAL}/{place.as_posix()}: not read, it is no {PLACE}")
     for name in names:
-        folder = results / FOLDER / name
+        folder = results / EXTERNAL / name
         try:
             run = _external(catalog, folder, name)
         except BenchError as error:
-            found = ["; ".join(filter(None, (error.what, error.remedy)))]
+            found = [_line(error)]
         else:
             found = outside(run.measurements)
             runs.append(run)
-        faults += [f"{FOLDER}/{name}/{FILE}: {fault}" for fault in found]
+        faults += [f"{EXTERNAL}/{name}/{FILE}: {fault}" for fault in found]
     return replace(records, runs=runs, faults=faults)
+
+
+def _line(error: BenchError) -> str:
+    """An error in one line, without the file."""
+    allowed = f"allowed: {', '.join(error.allowed)}" if error.allowed else None
+    return "; ".join(filter(None, (error.what, allowed, error.remedy)))
 
 
 def _external(catalog: Catalog, folder: Path, name: str) -> RunRecord:
@@ -80,10 +87,7 @@ def _external(catalog: Catalog, folder: Path, name: str) -> RunRecord:
     _, paper, corpus, system, _ = run.parts
     catalog.system(paper, system)
     catalog.corpus(corpus)
-    try:
-        written = ExternalFile.model_validate(read_json(folder / FILE))
-    except ValidationError as error:
-        raise BenchError(reasons(error)) from error
+    written = validated(ExternalFile, read_json(folder / FILE), folder / FILE)
     run.measurements = _measurements(written.measurements)
     run.evaluation = {"made_by": written.made_by, "note": written.note}
     return run

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.compare import EXCESS
-from bench.analysis.numbers import effect, fixed
+from bench.analysis.numbers import fixed
 from bench.analysis.pairs import Pairing, Term
 
 UNUSED = 0.1  # nats of KL: a code below it is called unused
@@ -127,7 +127,7 @@ def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
         for system in others:
             found = pairing.contrast([Term(reference, KL), Term(system, KL)])
             if (change := found.difference) is not None and change.low is not None:
-                said = f"{pairing.title(system)} {effect(change.mean, change.low, change.high, found.unit)}"
+                said = f"{pairing.title(system)} {found.effect}"
                 (apart if change.excludes_zero else alike).append(said)
         name = pairing.title(reference)
         if apart:

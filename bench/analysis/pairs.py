@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 
 from bench.analysis.histories import histories
+from bench.analysis.numbers import effect
 from bench.analysis.statistics import RESAMPLES, Difference, Values, difference, resampled_sums
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
@@ -60,6 +61,12 @@ class Contrast:
     estimator: str = ""
     files: tuple[Path, ...] = ()
     seeds: tuple[int, ...] = ()
+
+    @property
+    def effect(self) -> str:
+        """The difference with its interval, as a reader wants it; empty where it is not known."""
+        d = self.difference
+        return effect(d.mean, d.low, d.high, self.unit) if d else ""
 
 
 Side = dict[int, tuple[RunRecord, Measurement]]  # one term, by seed

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from bench.analysis.checks import value_cell
 from bench.analysis.grids import GridCell
-from bench.analysis.numbers import DASH, MINUS, effect, fixed
+from bench.analysis.numbers import DASH, MINUS, fixed
 from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
 from bench.catalog.quantities import Pair, Quantity
 from bench.catalog.questions import Asked, Compared, Question
+from bench.catalog.reported import PrintedNumber
 
 UNDECIDED = "Not told apart"
+ONE_SEED = "With one seed that is of these runs, not of the systems."
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,21 @@ class Line:
     contrast: Contrast
 
     @property
-    def effect(self) -> str:
-        """The difference with its interval; empty where it was not measured."""
-        d = self.contrast.difference
-        return effect(d.mean, d.low, d.high, self.contrast.unit) if d else ""
-
-    @property
     def ran(self) -> bool:
         """Whether a run says anything of it: either number, or why there is no difference."""
-        return self.first.number is not None or self.second.number is not None or bool(self.effect)
+        return self.first.number is not None or self.second.number is not None or bool(self.contrast.effect)
 
     @property
     def side(self) -> int:
         """1 or -1 where the interval lies above or below zero, else 0."""
         d = self.contrast.difference
         return 0 if d is None or not d.excludes_zero else 1 if d.mean > 0 else -1
+
+    @property
+    def of_two_runs(self) -> bool:
+        """Whether it is of two systems by a single seed, which cannot tell whether the systems differ."""
+        d, terms = self.contrast.difference, self.contrast.terms
+        return d is not None and d.seeds < 2 and len({term.system for term in terms}) > 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Group:
     @property
     def first(self) -> str:
         """The sentence of the first column that was measured."""
-        measured = {line.column.label for line in self.lines if line.effect}
+        measured = {line.column.label for line in self.lines if line.contrast.effect}
         labels = dict.fromkeys(line.column.label for line in self.lines)
         said = dict(zip(labels, self.sentences, strict=True))
         return next((text for label, text in said.items() if label in measured), self.sentences[0])
@@ -115,8 +117,9 @@ def _corpora(paper: Paper, asked: Asked) -> list[str]:
 
 
 def _group(question: Question, asked: Asked, pairing: Pairing) -> Group:
-    lines = tuple(_line(pair, column, pairing) for pair in asked.pairs for column in asked.columns)
-    sentences = tuple(_sentence(question, column.label, lines) for column in asked.columns)
+    lines = tuple(_line(*both, pairing) for both in asked.compared)
+    labels = dict.fromkeys(line.column.label for line in lines)
+    sentences = tuple(_sentence(question, label, lines) for label in labels)
     runs = [run for system in asked.systems for run in pairing.runs.get(system, ())]
     return Group(pairing.setting, lines, sentences, tuple(run.folder / "measurements.json" for run in runs))
 
@@ -144,30 +147,33 @@ def _printed(paper: Paper, pair: Pair, metric: str | None, corpus: str) -> str:
     known = [value for value in values if value is not None]
     if metric is None or len(known) < len(values):
         return ""
-    declared = (paper.quantity(table, metric) for table in paper.tables if metric in table.columns)
+    tables = (table for table in paper.tables if table.printed == known[0].table and metric in table.columns)
+    declared = (paper.quantity(table, metric) for table in tables)
     decimals = next(quantity.decimals for quantity in declared if quantity is not None)
-    texts = [fixed(value, decimals) for value in known]
+    texts = [fixed(number.value, decimals) for number in known]
     if len(known) == 1:
         return texts[0]
-    return f"{fixed(known[1] - known[0], decimals, signed=True)} ({', '.join(texts)})"
+    return f"{fixed(known[1].value - known[0].value, decimals, signed=True)} ({', '.join(texts)})"
 
 
-def _reported(paper: Paper, system: str, metric: str | None, corpus: str) -> float | None:
+def _reported(paper: Paper, system: str, metric: str | None, corpus: str) -> PrintedNumber | None:
     rows = {(t.printed, r.label, r.setting) for t in paper.tables for r in t.rows if r.system == system}
     found = (n for n in paper.reported if (n.metric, n.corpus) == (metric, corpus))
-    return next((n.value for n in found if (n.table, n.label, n.setting) in rows), None)
+    return next((n for n in found if (n.table, n.label, n.setting) in rows), None)
 
 
 def _sentence(question: Question, label: str, lines: tuple[Line, ...]) -> str:
     """What the differences of one column say: those above zero, below, not told apart, not measured."""
     mine = [line for line in lines if line.column.label == label]
+    measured = [line for line in mine if line.contrast.effect]
     parts = []
     for side, said in ((1, question.above), (-1, question.below), (0, UNDECIDED)):
-        found = [f"{line.who} {line.effect}" for line in mine if line.effect and line.side == side]
+        found = [f"{line.who} {line.contrast.effect}" for line in measured if line.side == side]
         parts += [f"{said}: {'; '.join(found)}."] if found else []
-    lacking = [line.who for line in mine if not line.effect]
+    lacking = [line.who for line in mine if not line.contrast.effect]
     if not parts:
         return f"{label}: not measured."
+    parts += [ONE_SEED] if any(line.of_two_runs for line in measured) else []
     parts += [f"Not measured: {', '.join(lacking)}."] if lacking else []
     return f"{label}. {' '.join(parts)}"
 

@@ -10,6 +10,7 @@ from typing import Literal
 from scipy import stats
 
 from bench.analysis.spread import Spread, moderated, own_spread
+from bench.catalog.quantities import half_unit
 
 Limits = tuple[float | None, float | None]
 Word = Literal[
@@ -136,7 +137,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 def half_width(evidence: Evidence, spread: Spread, seeds: int) -> float:
     """Half of the 90 % interval of our mean over so many seeds minus the printed number."""
-    slack = 0.5 * 10.0**-evidence.decimals if evidence.slack is None else evidence.slack
+    slack = half_unit(evidence.decimals) if evidence.slack is None else evidence.slack
     error = math.sqrt(spread.variance * (1 / seeds + 1 / evidence.printed_runs) + slack**2 / 3)
     return float(stats.t.ppf(1 - ERROR, spread.freedom)) * error
 

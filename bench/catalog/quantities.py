@@ -77,7 +77,12 @@ class PrintedQuantity(Quantity):
     @property
     def slack(self) -> float:
         """How far rounding can have moved a printed number, in the unit of the print."""
-        return self.rounding if self.rounding is not None else 0.5 * 10.0**-self.decimals
+        return half_unit(self.decimals) if self.rounding is None else self.rounding
+
+
+def half_unit(decimals: int) -> float:
+    """Half a unit of the last printed decimal."""
+    return 0.5 * 10.0**-decimals
 
 
 def estimators(metric: str) -> list[str]:

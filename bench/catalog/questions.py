@@ -20,13 +20,15 @@ FILE = "questions.yaml"
 class Compared(Model):
     """A column of differences: the second quantity, of the second system, minus the first of the first.
 
-    ``printed`` is the column of the paper's tables that holds the first one, and the second where systems differ.
+    ``printed`` is the column of the paper's tables that holds the first one, and the second where systems differ;
+    ``of`` the systems whose pairs alone have these quantities (null: all).
     """
 
     label: str
     first: QuantityField
     second: QuantityField
     printed: str | None = None
+    of: tuple[str, ...] | None = Field(None, min_length=1)
 
 
 class Asked(Model):
@@ -40,6 +42,12 @@ class Asked(Model):
     def systems(self) -> list[str]:
         """The systems that answer it, each once."""
         return list(dict.fromkeys(system for pair in self.pairs for system in pair))
+
+    @property
+    def compared(self) -> list[tuple[Pair, Compared]]:
+        """Each pair with each column that its systems have."""
+        every = ((pair, column) for pair in self.pairs for column in self.columns)
+        return [(pair, column) for pair, column in every if column.of is None or set(pair) <= set(column.of)]
 
 
 class Question(Model):
@@ -81,5 +89,10 @@ def _check(asked: Asked, where: str, papers: Mapping[str, Paper], systems: Syste
         if system not in known:
             raise unknown("system", system, known, where=where)
     for column in asked.columns:
+        for system in column.of or ():
+            if system not in asked.systems:
+                raise unknown("system of a column", system, asked.systems, where=where)
+        if not any(column is one for _, one in asked.compared):
+            raise BenchError(f"no pair has the column {column.label!r}", where=where, allowed=asked.systems)
         if column.printed is not None and column.printed not in printed:
             raise unknown("printed column", column.printed, sorted(printed), where=where)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.analysis.external import all_records
 from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
-from bench.base.run_names import parse_name
+from bench.base.run_names import parse_name, run_names
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TEXT
 from bench.base.validation import validated
@@ -19,7 +19,7 @@ from bench.catalog.catalog import Catalog
 from bench.corpora.names import text_file
 from bench.planning.plan import Plan, Request
 from bench.report.context import Material
-from bench.store.records import RunRecord, load_records, run_names
+from bench.store.records import RunRecord, load_records
 
 PUBLISHED = "published/"  # before the name of a run: the published one, even where there is one of our own
 
@@ -44,7 +44,10 @@ def load(catalog: Catalog, results: Path, paper: str) -> Material:
         except BenchError as error:
             print(f"left out {name}: {error.what}", file=sys.stderr)
     plan = Plan(Request(papers=(paper,)), runs)
-    return Material(catalog, plan, all_records(catalog, results, plan.runs), results, partial=False)
+    records = all_records(catalog, results, plan.runs)
+    for fault in records.faults:
+        print(fault, file=sys.stderr)
+    return Material(catalog, plan, records, results, partial=False)
 
 
 def find_run(results: Path, name: str) -> RunRecord:

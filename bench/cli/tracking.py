@@ -11,8 +11,9 @@ import pandas
 
 from bench.base.errors import BenchError
 from bench.base.outputs import TRACKED, renewing
+from bench.base.run_names import run_names
 from bench.cli.results import find_run
-from bench.store.records import RunRecord, run_names
+from bench.store.records import RunRecord
 
 CURVES = ("training", "validation")
 Scalar = tuple[str, int, float]  # name, step, value

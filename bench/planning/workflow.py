@@ -21,6 +21,7 @@ from bench.base.identity import STAGES
 from bench.base.locks import locked
 from bench.base.outputs import REPORT, RESULTS, SUMMARY, check, claim
 from bench.base.own import VARIABLE
+from bench.base.run_names import external_files
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
 from bench.catalog.systems import SHOWN
@@ -117,11 +118,13 @@ class Workflow:
         return ["report", *(f"report-{target}" for target in self.requests)]
 
     def measurements_of_report(self, report: str) -> list[str]:
-        """The measurement files that a report reads, those of external runs among them."""
-        external = sorted(self.results.glob("external/*/*/*/*/seed*/measurements.json"))
+        """The measurement files that a report reads or names, those of external runs among them."""
         return [
             *self.measurements_of(_target(report)),
-            *(f"<results>/{path.relative_to(self.results).as_posix()}" for path in external),
+            *(
+                f"<results>/{path.relative_to(self.results).as_posix()}"
+                for path in external_files(self.results)
+            ),
         ]
 
     def request_of_report(self, report: str) -> str:
@@ -142,6 +145,7 @@ class Workflow:
             *(self.catalog.paper(paper).model_dump(mode="json") for paper in papers),
             *(system(*name).model_dump(mode="json", include=SHOWN) for name in sorted(systems)),
             *(entry(name).model_dump(mode="json", include=set(SAID)) for name in sorted(corpora)),
+            *(question.model_dump(mode="json") for question in self.catalog.questions.values()),
         ]
         return stable_hash(shown)
 

@@ -17,10 +17,11 @@ from bench.analysis.noise import Noise, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.questions import Answered, answered
 from bench.analysis.tables import table_view
+from bench.base.run_names import run_names
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan, others, systems_of
 from bench.report import describe
-from bench.store.records import CorpusRecord, Origin, Records, RunRecord, run_names
+from bench.store.records import CorpusRecord, Origin, Records, RunRecord
 
 Group = tuple[Origin, str, str, str, str]  # origin, tier, paper, corpus, system
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.analysis.age import ages
+from bench.analysis.age import told
 from bench.analysis.numbers import decimals_of, fixed, metric_name, significant
 from bench.analysis.pairs import Setting
 from bench.metrics.definitions import Kind
@@ -38,10 +38,19 @@ def index(material: Material) -> dict[str, Any]:
         "faulty": [run for run in material.records.runs if run.faults],
         "papers": [papers.standing(material, paper) for paper in material.papers],
         "known": material.known,
-        "older": [(run, found) for run in material.records.runs if (found := ages(run))],
+        "older": _older(material.records.runs),
         "version": code_version(),
         "noise": material.noise,
     }
+
+
+def _older(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Runs of older versions, by what of them is older."""
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        if age := told(run):
+            found.setdefault(age, []).append(run)
+    return found
 
 
 def _ran(runs: Sequence[RunRecord]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def standing(material: Material, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "paper": paper,
+        "views": views,
         "lines": lines,
         "judged": len(judged),
         "own": of_their_own(judged),
@@ -59,7 +60,6 @@ def standing(material: Material, name: str) -> dict[str, Any]:
         ),
         "ledger": ledger(material, name),
         "answers": [(a, steps_of(material, a.source, name)) for a in answers(material.claims[name])],
-        "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
     }
 
 
@@ -82,15 +82,15 @@ def tables(material: Material) -> Iterator[TableView]:
 
 def paper(material: Material, name: str) -> dict[str, Any]:
     """A paper's pages: its tables, the same systems elsewhere, claims, audits, paired differences, figures, texts."""
-    declared = material.catalog.paper(name)
+    declared, stands = material.catalog.paper(name), standing(material, name)
     context: dict[str, Any] = {
         "name": name,
         "paper": declared,
-        "standing": standing(material, name),
-        "printed": _printed(material, name),
+        "standing": stands,
+        "printed": stands["views"],
         "elsewhere": [found for setting, found in material.elsewhere.items() if setting[2] == name],
         "pairs": [(s, pairs) for s, p in material.of_paper(name).items() if (pairs := paired(p))],
-        "ledger": ledger(material, name),
+        "ledger": stands["ledger"],
         "audits": material.audits[name],
         "figures": _figures(material, name),
         "texts": [_side_by_side(material, name, texts) for texts in declared.texts],

@@ -103,7 +103,6 @@ class Site:
             "tolerance": shapes.TOLERANCE,
             "resamples": RESAMPLES,
             "slug": slug,
-            "effect": numbers.effect,
             "definition": reference.definition,
             "marked": marked.marked,
             "provenance_of": lambda run: f"{reference.provenance_page(run.group)}#{run.origin}-{run.name}",

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
-from bench.base.run_names import SEED_FOLDER
+from bench.base.run_names import SEED_FOLDER, folders_like_runs, run_names
 from bench.base.settings import RunSettings
 from bench.base.upgrade import upgraded_columns, upgraded_record
 from bench.store.changes import TOLD, changed, listed, why_stale
@@ -140,18 +140,9 @@ def load_records(results: Path, planned: Mapping[str, RunSettings]) -> Records:
     return Records(runs, corpora, unplanned, faults)
 
 
-def run_names(root: Path) -> list[str]:
-    """Names of the run folders below ``root``."""
-    return [name for name in _folders(root) if SEED_FOLDER.fullmatch(name.rpartition("/")[2])]
-
-
-def _folders(root: Path) -> list[str]:
-    return [str(f.relative_to(root)) for f in sorted(root.glob("*/*/*/*/seed*")) if f.is_dir()]
-
-
 def _misnamed(root: Path, results: Path) -> list[str]:
     """Folders that look like runs and are none, as faults."""
-    strange = [name for name in _folders(root) if not SEED_FOLDER.fullmatch(name.rpartition("/")[2])]
+    strange = [name for name in folders_like_runs(root) if not SEED_FOLDER.fullmatch(name.rpartition("/")[2])]
     return [
         f"{(root / name).relative_to(results)}: no run is named so (seed and a number)" for name in strange
     ]

@@ -11,6 +11,7 @@ from bench.analysis.compare import compare
 from bench.analysis.external import all_records
 from bench.base.files import write_json, write_text
 from bench.catalog.catalog import Catalog
+from bench.cli.results import load
 from bench.planning.plan import Request, make_plan
 from bench.report import papers
 from bench.report.context import Material
@@ -91,12 +92,18 @@ def test_the_report_names_it_as_external(results: Any, material: Any) -> None:
             {"made_by": "x", "measurements": [NUMBERS[1] | {"estimator": "analytical"}]},
             "did you mean 'analytic'?",
         ),
-        ({"made_by": "x", "measurements": [NUMBERS[1] | {"value": "8.7"}]}, "measurements.0.value"),
-        ({"made_by": "x", "measurements": [NUMBERS[1] | {"error": 1.0}]}, "measurements.0.error"),
+        (
+            {"made_by": "x", "measurements": [NUMBERS[1] | {"value": "20,5"}]},
+            "json: measurements.0.value is '20,5'; allowed: a number",
+        ),
+        (
+            {"made_by": "x", "measurements": [NUMBERS[1] | {"error": 1.0}]},
+            "unknown key 'error'; allowed: estimator",
+        ),
         ({"measurements": NUMBERS}, "made_by"),
         ({"made_by": "x", "measurements": []}, "measurements"),
         ({"made_by": "x", "measurements": [NUMBERS[0] | {"value": 99.0}]}, "outside its own interval"),
-        ([], "valid dictionary"),
+        ([], "a mapping"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_and_not_shown(
@@ -122,10 +129,14 @@ def test_a_folder_of_an_unknown_system_or_corpus_is_told(
     assert said in fault
 
 
-def test_nonsense_in_the_file_is_told(results: Any, material: Any) -> None:
+def test_nonsense_in_the_file_is_told(
+    results: Any, material: Any, catalog: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
     placed(results, FILE)
     write_text(results.root / "external" / RUN / "measurements.json", "{")
     assert "damaged JSON" in material().records.faults[0]
+    load(catalog, results.root, "coupled-vae")  # for the commands that show tables and claims
+    assert "damaged JSON" in capsys.readouterr().err
 
 
 def test_a_file_at_another_place_is_told(results: Any, material: Any) -> None:

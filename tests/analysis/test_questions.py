@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.analysis.pairs import Pairing
-from bench.analysis.questions import _printed, answered, rows_of
+from bench.analysis.questions import ONE_SEED, _printed, answered, rows_of
 from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.catalog.questions import Asked, Question, read_questions
@@ -70,7 +71,7 @@ def test_a_difference_within_a_system_is_paired_text_by_text(catalog: Catalog) -
     assert line.printed == str(next(printed).value)
     assert [one.ran for one in group.lines] == [True, False]
     assert group.first == group.sentences[0]
-    assert group.sentences == (f"NLL. Too low: VAE {line.effect}. Not measured: DAE.",)
+    assert group.sentences == (f"NLL. Too low: VAE {line.contrast.effect}. Not measured: DAE.",)
     assert lacking.contrast.reason == "DAE: not run"
     assert answer.papers[0].unmeasured == ("yelp13", "yahoo")
     first, second = rows_of(answer)
@@ -92,8 +93,31 @@ def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None
     line = answer.papers[0].groups[0].lines[0]
     assert line.who == "Coupled-VAE \u2212 VAE"
     assert line.printed.startswith("\u2212")
-    assert not line.effect
+    assert not line.contrast.effect
     assert answer.papers[0].groups[0].sentences == ("NLL: not measured.",)
+
+
+def test_one_seed_of_two_systems_speaks_of_its_runs(catalog: Catalog) -> None:
+    known = made_up(catalog, ("vae", "coupled-vae"))
+    found = runs(known, "vae", 3.0)
+    found.runs |= runs(known, "coupled-vae", 3.0).runs
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    (sentence,) = answer.papers[0].groups[0].sentences
+    assert f". {ONE_SEED} Not measured: DAE." in sentence
+
+
+def test_a_system_that_lacks_a_column_is_not_asked_for_it(catalog: Catalog, tmp_path: Path) -> None:
+    question = catalog.questions["optimism"]
+    asked = question.asked[0]
+    without = {pair[0] for pair, column in asked.compared if column.label == "NLL, prior after the flows"}
+    assert set(asked.systems) - without == {"vae", "wae"}
+    for of, said in (["wae-rfn"], "wae-rnf"), (["wae-rnf"], "no pair"):
+        given = question.model_dump(mode="json")
+        given["asked"][0]["columns"][1]["of"] = of
+        given["asked"][0]["pairs"] = [["vae", "wae-rnf"]]
+        (tmp_path / "questions.yaml").write_text(json.dumps({"typo": given}), encoding="utf-8")
+        with pytest.raises(BenchError, match=said):
+            read_questions([tmp_path], catalog.papers, catalog.systems)
 
 
 def test_one_system_of_a_pair_answers_nothing(catalog: Catalog) -> None:

@@ -81,8 +81,12 @@ def test_a_report_is_made_again_for_external_numbers(tmp_path: Path) -> None:
     name = "external/ours/coupled-vae/ptb/vae/seed0/measurements.json"
     (tmp_path / name).parent.mkdir(parents=True)
     write_json(tmp_path / name, {})
+    misplaced = "external/ours/ptb/nll.json"  # which the report names
+    (tmp_path / misplaced).parent.mkdir(parents=True)
+    write_json(tmp_path / misplaced, {})
     asked = workflow(results=str(tmp_path))
-    assert asked.measurements_of_report("report") == [*asked.measurements_of("all"), f"<results>/{name}"]
+    files = [f"<results>/{path}" for path in (name, misplaced)]
+    assert asked.measurements_of_report("report") == [*asked.measurements_of("all"), *files]
 
 
 def test_what_is_asked_is_a_target_or_a_file(tmp_path: Path) -> None:
