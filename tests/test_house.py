@@ -33,7 +33,6 @@ LINES = 400  # of a file, at most
 MEDIAN, NINTH_DECILE = 12, 40  # lines of a function
 LONG = {  # files that are longer, each with the reason why
     "tests/models/test_von_mises_fisher.py": "one distribution, most of it tables of known values",
-    "tests/report/test_site.py": "every kind of page of one site",
 }
 PLOTTING = {"matplotlib", "jinja2"}
 

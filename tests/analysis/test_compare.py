@@ -24,6 +24,7 @@ from bench.report.export import harmless, write_cells, write_rows
 from bench.store.records import Records, load_records
 
 PAPER = "coupled-vae"
+OF_CORPUS = "the row is about the corpus, which has no such number"
 
 
 def prefix(corpus: str = "ptb", tier: str = "paper") -> str:
@@ -44,6 +45,7 @@ def cell(cells: list[Cell], **where: Any) -> Cell:
 def test_every_printed_number_has_a_cell(results: Any, catalog: Catalog) -> None:
     cells = compare(catalog, records(results, catalog), PAPER)
     assert {c.verdict for c in cells if c.reported is not None} == {"not run"}
+    assert {c.reason for c in cells if c.verdict != "not run"} == {OF_CORPUS}
     assert cell(cells, label="vMF-VAE", metric="nll").reported == 103.6
     assert cell(cells, label="VAE", metric="nll").reason == "seed 0 not run: the corpus ptb is not prepared"
     assert cell(cells, label="GRU-LM", metric="nll").reason == "not part of this plan"
@@ -204,8 +206,9 @@ def test_a_corpus_that_was_not_printed(results: Any, catalog: Catalog) -> None:
     results.corpus(corpus="generated-clear")
     results.run(f"{prefix('generated-clear', 'demo')}/vae/seed0")
     found = records(results, catalog, tier="demo", corpora=None, systems=("vae",))
-    printed = [c for c in compare(catalog, found, PAPER) if c.reported is not None]
-    assert {c.verdict for c in printed} == {"not run"}
+    printed = compare(catalog, found, PAPER)
+    assert {c.verdict for c in printed if c.reported is not None} == {"not run"}
+    assert {c.reason for c in printed if c.verdict != "not run"} == {OF_CORPUS}
     cells = measured_elsewhere(catalog, found, PAPER, "generated-clear", ("own", "demo"))
     assert {c.system for c in cells} == {"vae"}
     excess = cell(cells, corpus="generated-clear", metric="excess_nll")

@@ -88,40 +88,19 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
         check_needs(registry._MARKED["made-up"])
 
 
+OF_A_VAE = {
+    *("posterior", "euclidean", "own text", "density", "gaussian", "prior", "likelihood", "regulariser"),
+    "exact corpus",
+}
+
+
 @pytest.mark.parametrize(
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
         ("dae", {"posterior", "euclidean", "own text", "exact corpus"}),
-        (
-            "vae",
-            {
-                "posterior",
-                "euclidean",
-                "own text",
-                "density",
-                "gaussian",
-                "prior",
-                "likelihood",
-                "regulariser",
-                "exact corpus",
-            },
-        ),
-        (
-            "coupled-vae",
-            {
-                "posterior",
-                "euclidean",
-                "own text",
-                "density",
-                "gaussian",
-                "prior",
-                "likelihood",
-                "regulariser",
-                "twin",
-                "exact corpus",
-            },
-        ),
+        ("vae", OF_A_VAE),
+        ("coupled-vae", OF_A_VAE | {"twin"}),
     ],
 )
 def test_what_a_system_offers_is_known_from_its_settings(system: str, met: set[str]) -> None:

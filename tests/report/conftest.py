@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.catalog.catalog import Catalog
-from bench.planning.plan import Plan
+from bench.planning.plan import Plan, Request, make_plan
 from bench.report.site import build_report
 from tests.made_up import EXACT, TEXTS, Results
 
@@ -30,3 +30,9 @@ def index(
         "paper/coupled-vae/ptb/vae/seed0", origin="published/runs", versions={"posterior gaussian": 2}
     )
     return build_report(results.root, results.root / "report", catalog, plan)
+
+
+@pytest.fixture
+def one(catalog: Catalog) -> Plan:
+    """A plan of a single run, of a system that needs few figures."""
+    return make_plan(catalog, Request.model_validate({"tier": "demo", "systems": ("dae",)}))

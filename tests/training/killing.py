@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sacrebleu  # noqa: F401
-import torch._dynamo  # noqa: F401
+import sacrebleu  # noqa: F401 (loaded ahead, as below)
+import torch._dynamo  # noqa: F401 (the same)
 
 from bench.base.registry import registry
 from bench.base.settings import RunSettings
