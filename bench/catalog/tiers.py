@@ -20,6 +20,7 @@ class Tier(Model):
         (0,), min_length=1, description="of a plan that names no systems and no seeds"
     )
     scale: float = Field(gt=0, le=1)
+    short: bool = Field(False, description="the process that trained a run measures it: to start costs more")
     overrides: Overrides = Field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from bench.base.errors import BenchError
@@ -47,6 +48,7 @@ def fetch(options: Parsed) -> int:
         raise BenchError(f"corpus {entry.name!r} cannot be had: {entry.missing}")
     paths = fetch(entry, mirror=options.mirror)
     write_json(options.out, {name: str(path) for name, path in paths.items()})
+    print(f"{entry.name}: {len(paths)} files verified, listed in {options.out}", file=sys.stderr)
     return 0
 
 
@@ -68,6 +70,11 @@ def prepare(options: Parsed) -> int:
         raise BenchError(f"no path of {', '.join(missing)}", where=options.sources, remedy=remedy)
     recorded = {name: Path(path) for name, path in sources.items()}
     prepare(entry, fetch(entry, mirror=options.mirror, recorded=recorded), rules, options.out)
+    made = read_json(options.out / "corpus.json")
+    sizes = ", ".join(f"{split} {size:,}" for split, size in made["sizes"].items())
+    print(
+        f"{entry.name}: {sizes} texts, {made['vocabulary_size']:,} words, in {options.out}", file=sys.stderr
+    )
     return 0
 
 

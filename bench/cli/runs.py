@@ -42,6 +42,8 @@ def _add_train_and_evaluate(commands: o.Commands) -> None:
     parser.add_argument("--wait", action="store_true", help=text)
     parser.add_argument("--again", action="store_true", help="train it anew where it is trained already")
     parser.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
+    text = "the same where the tier has short runs; a fault of it is left to `bench evaluate`"
+    parser.add_argument("--evaluate-short", action="store_true", help=text)
 
     parser = commands.add("evaluate", "measure a trained run on the test split", evaluate)
     o.add_run(parser)
@@ -73,20 +75,27 @@ def _add_pack_and_unpack(commands: o.Commands) -> None:
 
 def train(options: o.Parsed) -> int:
     """A trained run; 128 and the signal's number where it was stopped, with its state saved."""
+    from bench.catalog.catalog import load_catalog
     from bench.training.loop import Interrupted
     from bench.training.run import train_run
 
+    run = o.run_of(options)
     where = (options.corpora, options.out, options.state)
     how = {"device": options.device, "threads": options.threads}
     how |= {"wait": options.wait, "again": options.again}
     try:
-        done = train_run(o.run_of(options), *where, **how)
+        done = train_run(run, *where, **how)
     except Interrupted as stopped:
         return 128 + int(stopped.args[0])
     print(f"{done['name']}: {done['state']}, {_kept(done['best'])}", file=sys.stderr)
+    options.runs = options.out
     if options.evaluate:
-        options.runs = options.out
         return evaluate(options)
+    if options.evaluate_short and load_catalog().tier(run.tier).short:
+        try:
+            evaluate(options)
+        except (Exception, KeyboardInterrupt) as error:  # it is trained, and a job of its own says what fails
+            print(f"{run.name}: not measured: {error}", file=sys.stderr)
     return 0
 
 
@@ -98,11 +107,21 @@ def _kept(best: Mapping[str, Any] | None) -> str:
 
 
 def evaluate(options: o.Parsed) -> int:
-    """The measurements of a trained run."""
-    from bench.metrics.evaluate import evaluate_run
+    """The measurements of a trained run; of one that has them only their time is new, by which the workflow goes."""
+    from bench.metrics.needs import wanted
+    from bench.store.freshness import MEASUREMENTS, is_measured
 
     run = o.run_of(options)
-    evaluate_run(run, options.corpora, options.runs, device=options.device, threads=options.threads)
+    record = options.runs / run.name / MEASUREMENTS
+    if is_measured(run, options.runs, options.corpora, wanted):  # known long before torch would be loaded
+        record.touch()
+        print(f"{run.name}: is measured, in {record}", file=sys.stderr)
+        return 0
+    from bench.metrics.evaluate import evaluate_run
+
+    made = evaluate_run(run, options.corpora, options.runs, device=options.device, threads=options.threads)
+    numbers = len(made["measurements"])
+    print(f"{run.name}: {numbers} numbers in {made['seconds']:.0f} s, in {record}", file=sys.stderr)
     return 0
 
 

@@ -31,6 +31,7 @@ from bench.metrics.record import Record
 from bench.metrics.results import Results
 from bench.store.changes import why_stale
 from bench.store.freshness import (
+    MEASUREMENTS,
     STATUS,
     WEIGHTS,
     failure_noted,
@@ -44,7 +45,6 @@ from bench.store.provenance import provenance
 from bench.store.seal import changed_since, sealed
 from bench.training.places import place_on
 
-MEASUREMENTS = "measurements.json"
 LATENTS = "latents.safetensors"
 FILES = (MEASUREMENTS, "sentences.parquet", "texts.json", "histograms.json", LATENTS)
 

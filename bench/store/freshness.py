@@ -23,13 +23,14 @@ from bench.base.text_rules import TextRules
 from bench.base.upgrade import upgraded, upgraded_record
 from bench.corpora.entry import CorpusEntry
 from bench.corpora.readers import versions_of
-from bench.store.seal import seal_fault
+from bench.store.seal import changed_since, seal_fault
 
 Stage = Literal["train", "evaluate"]
 Record = Mapping[str, Any]  # the content of run.json or measurements.json
 # The versions of the measures of a run, from its settings and the content of the corpus.json of its corpus.
 Wanted = Callable[[RunSettings, Record], Mapping[str, Any]]
 WEIGHTS = "model.safetensors"  # in the folder of a run
+MEASUREMENTS = "measurements.json"
 STATUS = "status.json"  # how far a run is, or why it failed
 
 
@@ -236,9 +237,19 @@ def measured_record(run: RunSettings, runs: Path, trained: Record) -> dict[str, 
 
     Also None for one that was changed since it was measured.
     """
-    content = _content(runs / run.name / "measurements.json")
+    content = _content(runs / run.name / MEASUREMENTS)
     usable = content and not seal_fault(content) and is_evaluation_of(content, trained, run)
     return content if usable else None
+
+
+def is_measured(run: RunSettings, runs: Path, corpora: Path, wanted: Wanted) -> bool:
+    """Whether all that is wanted of ``run`` lies below ``runs``, as it was written."""
+    corpus = _content(corpora / run.paper / run.corpus / "corpus.json")
+    trained = trained_record(run, runs, corpus.get("data_hash"))
+    measured = None if trained is None else measured_record(run, runs, trained)
+    if measured is None or to_measure(measured, wanted(run, corpus)):
+        return False
+    return not changed_since(measured, runs / run.name)
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bench.cli.main import main
 from bench.store.seal import is_sealed, sealed
 from tests.conftest import CORPUS, TINY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = f"demo/coupled-vae/{CORPUS}/vae/seed0"
 SETTINGS = json.dumps(TINY | {"training": TINY["training"] | {"steps": 10, "validate_every": 5}})
 CPU = ("--device", "cpu", "--threads", "1")

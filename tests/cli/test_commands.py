@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from bench import __version__
+from bench.base.errors import BenchError
 from bench.base.files import read_json, write_json
 from bench.base.outputs import STATE
 from bench.catalog.catalog import load_catalog
 from bench.cli.main import main, parser
 from bench.cli.options import request_of
+from bench.store.freshness import MEASUREMENTS
+from bench.store.seal import changed_since
 from bench.training.loop import Interrupted
 from tests.cli.conftest import CPU, ROOT, RUN, SETTINGS, python
 from tests.conftest import CORPUS
@@ -64,6 +67,47 @@ def test_the_whole_way_leaves_what_it_says(made: Path) -> None:
     assert {"nll", "kl", "mi", "bleu1", "dist1"} <= {number["metric"] for number in measured["measurements"]}
     assert [path.name for path in (made / "results" / "state").iterdir()] == [STATE.mark]
     assert not list(made.rglob("*.part"))
+
+
+def test_a_short_run_is_measured_where_it_was_trained(here: Path) -> None:
+    record = here / "results" / "runs" / RUN / MEASUREMENTS
+    before = read_json(record)
+    record.unlink()
+    assert main(["train", RUN, *CPU, "--settings", SETTINGS, "--evaluate-short"]) == 0
+    after = read_json(record)
+    assert after["measurements"] == before["measurements"]
+    left = {path: path.read_bytes() for path in record.parent.iterdir() if path.is_file()}
+    arguments = ["evaluate", RUN, *CPU, "--settings", SETTINGS]
+    code = f"import sys; from bench.cli.main import main; main({arguments}); print('torch' in sys.modules)"
+    os.utime(record, (0, 0))
+    done = python("-c", code)
+    assert done.stdout.split() == ["False"], done.stderr
+    assert "is measured" in done.stderr
+    assert record.stat().st_mtime > 0  # the workflow goes by it
+    assert {path: path.read_bytes() for path in left} == left  # nothing else is new
+
+
+@pytest.mark.parametrize(("file", "text"), [(MEASUREMENTS, "{"), ("sentences.parquet", "nonsense")])
+def test_what_was_changed_is_measured_again(here: Path, file: str, text: str) -> None:
+    folder = here / "results" / "runs" / RUN
+    before = read_json(folder / MEASUREMENTS)["measurements"]
+    (folder / file).write_text(text, encoding="utf-8")
+    assert main(["evaluate", RUN, *CPU, "--settings", SETTINGS]) == 0
+    assert read_json(folder / MEASUREMENTS)["measurements"] == before
+    assert not changed_since(read_json(folder / MEASUREMENTS), folder)
+
+
+def test_a_short_run_that_cannot_be_measured_is_trained(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BenchError("no room")
+
+    (here / "results" / "runs" / RUN / MEASUREMENTS).unlink()
+    monkeypatch.setattr("bench.metrics.evaluate.evaluate_run", fail)
+    assert main(["train", RUN, *CPU, "--settings", SETTINGS, "--evaluate-short"]) == 0
+    assert "not measured: no room" in capsys.readouterr().err
+    assert main(["train", RUN, *CPU, "--settings", SETTINGS, "--evaluate"]) == 2
 
 
 def test_training_into_a_log_file_writes_no_codes_of_a_terminal(

@@ -246,9 +246,9 @@ def test_nothing_is_removed_or_replaced_but_by_what_asks_whose_it_is() -> None:
     """A new place is looked at: does it ask :func:`claim` first, and remove by name only what we write?"""
     found = {}
     for path in (
-        *(ROOT.parent / "bench").rglob("*.py"),
-        ROOT.parent / "Snakefile",
-        *(ROOT.parent / "workflow").rglob("*.smk"),
+        *(ROOT / "bench").rglob("*.py"),
+        ROOT / "Snakefile",
+        *(ROOT / "workflow").rglob("*.smk"),
     ):
         if count := len(REMOVES.findall(path.read_text(encoding="utf-8"))):
             found[path.name] = count

@@ -23,4 +23,4 @@ rule train:
         identity=of(ASKED.training_identity, "run"),
     shell:
         "python -m bench train {wildcards.run:q} --corpora {config[results]:q}/corpora --out {config[results]:q}/runs "
-        "--state {config[results]:q}/state --wait --threads {threads} {SETTINGS} {COMPUTE} > {log:q} 2>&1"
+        "--state {config[results]:q}/state --wait --evaluate-short --threads {threads} {SETTINGS} {COMPUTE} > {log:q} 2>&1"
