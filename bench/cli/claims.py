@@ -18,10 +18,11 @@ from bench.cli.results import load
 def show_claims(console: Console, catalog: Catalog, results: Path, paper: str | None) -> None:
     """Print the claims of a paper, or of all: one row for each tier that tests it, the most expensive first."""
     papers = list(catalog.papers) if paper is None else [paper]
-    rows: list[Row] = []
     for name in papers:
         catalog.paper(name)
-        for judged in load(catalog, results, name).claims[name]:
+    rows: list[Row] = []
+    for name, claims in load(catalog, results, papers).claims.items():
+        for judged in claims:
             of_claim = [(_claim_sign(r.word), _effect(r), " ".join(r.source)) for r in judged.rulings]
             for verdict, found, source in of_claim or [(_claim_sign(judged.word), "", "")]:
                 rows.append((judged.key if paper else f"{name}/{judged.key}", verdict, found, source))

@@ -6,6 +6,7 @@ No plan is asked for, so every run that lies there counts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.external import all_records
@@ -32,18 +33,18 @@ def check_results(results: Path) -> None:
         )
 
 
-def load(catalog: Catalog, results: Path, paper: str) -> Material:
-    """What was run and published under the protocol of ``paper``, as the report has it."""
+def load(catalog: Catalog, results: Path, papers: Sequence[str]) -> Material:
+    """What was run and published under the protocols of ``papers``, as the report has it."""
     check_results(results)
     runs = {}
     for name in run_names(results / "runs"):
-        if name.split("/")[1] != paper or not (results / "runs" / name / "run.json").exists():
+        if name.split("/")[1] not in papers or not (results / "runs" / name / "run.json").exists():
             continue
         try:
             runs[name] = settings_of(results / "runs" / name)
         except BenchError as error:
             print(f"left out {name}: {error.what}", file=sys.stderr)
-    plan = Plan(Request(papers=(paper,)), runs)
+    plan = Plan(Request(papers=tuple(papers)), runs)
     records = all_records(catalog, results, plan.runs)
     for fault in records.faults:
         print(fault, file=sys.stderr)

@@ -29,7 +29,7 @@ def show_table(console: Console, catalog: Catalog, results: Path, name: str, cor
     Raises :class:`BenchError` for unknown names.
     """
     paper, table = find_table(catalog, name)
-    material = load(catalog, results, paper)
+    material = load(catalog, results, [paper])
     views = dict(_views(material, paper, table))
     if corpus is not None and corpus not in views:
         raise unknown("corpus", corpus, views, where=f"{paper}/{table.id} and what was measured of it")

@@ -135,7 +135,7 @@ def test_nonsense_in_the_file_is_told(
     placed(results, FILE)
     write_text(results.root / "external" / RUN / "measurements.json", "{")
     assert "damaged JSON" in material().records.faults[0]
-    load(catalog, results.root, "coupled-vae")  # for the commands that show tables and claims
+    load(catalog, results.root, ["coupled-vae"])  # for the commands that show tables and claims
     assert "damaged JSON" in capsys.readouterr().err
 
 
