@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bench.base.errors import BenchError
-from bench.base.files import read_json, stable_hash, write_json
+from bench.base.files import read_json, sha256_file, stable_hash, write_json
 from bench.base.identity import corpus_identity, evaluation_versions, training_identity
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TextRules
@@ -243,13 +243,15 @@ def measured_record(run: RunSettings, runs: Path, trained: Record) -> dict[str, 
 
 
 def is_measured(run: RunSettings, runs: Path, corpora: Path, wanted: Wanted) -> bool:
-    """Whether all that is wanted of ``run`` lies below ``runs``, as it was written."""
-    corpus = _content(corpora / run.paper / run.corpus / "corpus.json")
+    """Whether all that is wanted of ``run`` lies below ``runs``, beside its weights, as it was written."""
+    corpus, folder = _content(corpora / run.paper / run.corpus / "corpus.json"), runs / run.name
     trained = trained_record(run, runs, corpus.get("data_hash"))
     measured = None if trained is None else measured_record(run, runs, trained)
-    if measured is None or to_measure(measured, wanted(run, corpus)):
+    if trained is None or measured is None or to_measure(measured, wanted(run, corpus)):
         return False
-    return not changed_since(measured, runs / run.name)
+    weights = folder / WEIGHTS
+    whole = weights.exists() and sha256_file(weights) == trained["files"].get(WEIGHTS)
+    return whole and not changed_since(measured, folder)
 
 
 def _corpus(run: RunSettings, results: Path, corpora: Path | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ RESTLESS = tiny_settings(
     training={"steps": 20, "validate_every": 1, "gradient_texts": 0},
 )
 
-WILD = RESTLESS.optimiser.model_copy(update={"learning_rate": 30.0, "decay": "steps", "clip": 100.0})
+WILD = RESTLESS.optimiser.model_copy(update={"learning_rate": 10.0, "decay": "steps", "clip": 100.0})
 
 NAMES: dict[str, Any] = {
     "tier": "quick",
