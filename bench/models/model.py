@@ -58,8 +58,8 @@ class Branch(nn.Module):
         embedding: int,
         latent: int,
         features: int,
+        table: nn.Embedding,
         given: int = 0,
-        table: nn.Embedding | None = None,
     ) -> None:
         super().__init__()
         wiring: dict[str, Any] = {
@@ -76,7 +76,7 @@ class Branch(nn.Module):
         if given not in (0, size):
             raise ValueError(f"the condition gives {given} numbers to a decoding signal of {size}")
         self.decoder: Any = build("decoder", *parts["decoder"], {**wiring, "signal": size})
-        tied = table is not None and getattr(self.decoder, "tied", False)
+        tied = getattr(self.decoder, "tied", False)
         self.output: Any = TiedOutput(table) if tied else nn.Linear(self.decoder.features, words)
 
     def latent(self, encoded: Tensor) -> Latent:

@@ -44,7 +44,8 @@ class Ball:
 
     def at_border(self, z: Tensor) -> Tensor:
         """Whether codes (..., d) are where :meth:`nearest` puts those that it draws back: booleans (...)."""
-        return z.norm(dim=-1) * math.sqrt(self.curvature) > 1 - 1.1 * _BORDER
+        found: Tensor = z.norm(dim=-1) * math.sqrt(self.curvature) > 1 - 1.1 * _BORDER
+        return found
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         """The Moebius sum of x and y (equation 4)."""
