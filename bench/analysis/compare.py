@@ -23,6 +23,7 @@ from bench.catalog.reported import PrintedNumber
 from bench.catalog.tables import PrintedRow, PrintedTable
 from bench.metrics import units
 from bench.metrics.measures import metrics
+from bench.metrics.needs import refusal
 from bench.store.records import Origin, Records, RunRecord, Source, State
 from bench.store.texts import Measurement
 
@@ -357,7 +358,10 @@ def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord
         return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
     quantity = place.quantity
     by = f" by the estimator {quantity.estimator}" if quantity.estimator else ""
-    return "not measured", f"the run finished without a measurement of {quantity.metric}{by}"
+    reason = f"the run finished without a measurement of {quantity.metric}{by}"
+    settings = next((run.settings for run in runs if run.settings is not None), None)
+    needed = refusal(settings, quantity.metric, quantity.estimator) if settings is not None else ""
+    return "not measured", reason + (f", which asks that {needed}" if needed else "")
 
 
 def _incomparable(

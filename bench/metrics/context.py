@@ -226,9 +226,13 @@ class Context:
             return [texts[0] for texts in self.reconstructions()]
         return self._of_prior(len(self.texts.lengths), "responses")
 
-    def _of_prior(self, count: int, name: str, *, unknown: bool = False) -> list[Ids]:
-        """Greedy texts of ``count`` codes of the prior, given the conditions of the texts in turn."""
-        turn = torch.arange(count, device=self.device) % len(self.texts.lengths)
+    def several_responses(self, each: int) -> list[Ids]:
+        """So many greedy texts for the condition of each text, one after another, of as many codes of the prior."""
+        return self._of_prior(each * len(self.texts.lengths), "several responses", each=each)
+
+    def _of_prior(self, count: int, name: str, *, unknown: bool = False, each: int = 1) -> list[Ids]:
+        """Greedy texts of ``count`` codes of the prior, ``each`` given a condition of the texts in turn."""
+        turn = torch.arange(count, device=self.device) // each % len(self.texts.lengths)
         condition, codes = None if self.condition is None else self.condition[turn], None
         if self.model.prior is not None:
             generator = torch.Generator().manual_seed(derive_seed(*self.noise(name)))

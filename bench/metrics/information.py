@@ -102,7 +102,10 @@ def information(context: Context, record: Record) -> None:
 
 @measure(
     "aggregate-kl",
-    needs=("density", "prior"),
+    needs=(
+        "density",
+        "one prior",
+    ),  # the KL of all texts splits into it and the information for one prior alone
     gives=(
         Definition(
             "aggregate_kl",

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.base.errors import unknown
 from bench.base.needs import given_by
+from bench.base.registry import NONE, lookup
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TEXT
 from bench.metrics.definitions import Definition
@@ -22,10 +23,13 @@ NEEDS = {
     "density": "codes are drawn from a posterior with a density",
     "gaussian": "codes are drawn from a diagonal Gaussian",
     "prior": "codes can be drawn from a prior",
+    "one prior": "the prior is the same for all texts, whatever they are given",
+    "plain prior": "the prior is N(0, I), or there is none",
     "likelihood": "the likelihood of a text can be estimated",
     "language model": "the system has no codes, and its likelihood is exact",
     "implicit": "codes are drawn from a posterior whose density is not known",
     "euclidean": "codes may be anywhere in R^d",
+    "poincare-ball": "codes are in the Poincaré ball",
     "ratio": "the system has networks that are fitted to log-ratios of densities",
     "condition": "the model is given another text of the example, as the post that a response answers",
     "own text": "codes are of the text that is written, so that p(z) P(x|z) / q(z|x) weighs them",
@@ -46,6 +50,7 @@ OF_PARTS = (  # what parts give by the same word
     "flow",
     "implicit",
     "euclidean",
+    "poincare-ball",
     "prior",
     "ratio",
     "twin",
@@ -59,6 +64,8 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     codes = "posterior" in given
     held = {
         **{need: need in given for need in OF_PARTS},
+        "one prior": "prior" in given and "condition" not in lookup("prior", run.prior.kind).needs,
+        "plain prior": codes and run.prior.kind in (NONE, "standard-normal"),
         "condition": bool(run.conditions),
         "own text": codes and (run.reads or corpus.get("encodes", TEXT)) == corpus.get("decodes", TEXT),
         "reader": run.reads is not None,
@@ -103,6 +110,19 @@ def check_needs(one: Measure) -> None:
 def expected(one: Measure, met: frozenset[str]) -> list[Definition]:
     """The definitions of which a measure gives a number, for a system that meets these needs."""
     return [given for given in one.gives if set(given.needs) <= met]
+
+
+def refusal(run: RunSettings, metric: str, estimator: str | None) -> str:
+    """What a run would have to be for a measure to give such a number of it; empty if nothing of its parts is amiss."""
+    met = offered(run, {}) | OF_CORPUS | {"own text"}
+    unmet = [
+        [need for need in (*one.needs, *given.needs) if need in NEEDS and need not in met]
+        for one in measures().values()
+        for given in one.gives
+        if given.metric == metric and estimator in (None, given.estimator)
+    ]
+    fewest = min(unmet, key=len, default=[])
+    return "; ".join(NEEDS[need] for need in fewest)
 
 
 def wanted(run: RunSettings, corpus: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ CODES, POSTERIORS = 20, 40  # codes of each text, and posteriors that are drawn
 
 @measure(
     "plane",
-    needs=("posterior",),
+    needs=("posterior", "plain prior"),  # of which the figure draws circles
     metrics=(Metric("outside_plane", "codes outside", 0, 1, place=84),),
     gives=(
         Definition(

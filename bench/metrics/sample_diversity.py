@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST = 1_000  # samples that are held against each other: the first ones, as in the released code
 ORDERS = (2, 3)
+RESPONSES = 10  # to each post
 _SMALL = 0.1  # in place of no n-gram that is right (Chen & Cherry 2014, smoothing method 1)
 _COST = "greedy decoding of each sample from the prior"
 
@@ -65,13 +66,65 @@ _COST = "greedy decoding of each sample from the prior"
 )
 def sample_diversity(context: Context, record: Record) -> None:
     """Of the texts that Dist-1 and Dist-2 are measured of."""
-    samples = context.prior_texts
-    joined = list(chain.from_iterable(samples))
+    _record(record, context.prior_texts, "", "prior-samples", "first-samples")
+
+
+@measure(
+    "response-diversity",
+    needs=("condition", "prior"),
+    metrics=(
+        *(Metric(f"response_distinct{n}", f"distinct {n}-grams of responses", 0, place=134) for n in (1, 2)),
+        *(Metric(f"response_self_bleu{n}", f"self-BLEU-{n} of responses", 0, 1, place=135) for n in ORDERS),
+    ),
+    gives=(
+        *(
+            Definition(
+                f"response_distinct{n}",
+                "all-responses",
+                "count",
+                "exact",
+                f"Number of distinct {n}-grams in {RESPONSES} greedy responses to each post, of codes of p(z|y), one"
+                " written after the other.",
+                "Grows with the number of posts.",
+                "higher",
+                main=True,
+                cost=f"greedy decoding of {RESPONSES} responses to each post",
+            )
+            for n in (1, 2)
+        ),
+        *(
+            Definition(
+                f"response_self_bleu{n}",
+                "first-responses",
+                "ratio",
+                "exact",
+                f"Mean BLEU of {n}-grams and shorter of each of the first {FIRST:,} of these responses against all"
+                f" others, {RESPONSES - 1} of which answer the same post; 0.1 in place of no right n-gram. A lack"
+                " of diversity.",
+                "Higher than of as many responses to different posts.",
+                "lower",
+                main=True,
+                cost=f"greedy decoding of {RESPONSES} responses to each post",
+            )
+            for n in ORDERS
+        ),
+    ),
+    only_named=True,
+)
+def response_diversity(context: Context, record: Record) -> None:
+    """As the released code of ControlVAE has it: the responses to a post stand together."""
+    written = context.several_responses(RESPONSES)
+    _record(record, written, "response_", "all-responses", "first-responses")
+
+
+def _record(record: Record, texts: Sequence[Words], kind: str, of_all: str, of_first: str) -> None:
+    """Note both of some texts, of ``kind`` before the names."""
+    joined = list(chain.from_iterable(texts))
     for n in (1, 2):
-        record.add(f"distinct{n}", "prior-samples", len(ngrams(joined, n)), texts=len(samples))
-    first = samples[:FIRST]
+        record.add(f"{kind}distinct{n}", of_all, len(ngrams(joined, n)), texts=len(texts))
+    first = texts[:FIRST]
     for n in ORDERS:
-        record.add(f"self_bleu{n}", "first-samples", float(self_bleu(first, n).mean()), texts=len(first))
+        record.add(f"{kind}self_bleu{n}", of_first, float(self_bleu(first, n).mean()), texts=len(first))
 
 
 def self_bleu(texts: Sequence[Words], most: int) -> np.ndarray:

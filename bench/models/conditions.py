@@ -5,7 +5,7 @@ Shapes: e_y is (batch, F), z is (batch, d), h is (batch, S).
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -56,20 +56,35 @@ class GRUCondition(nn.Module):
 @part(
     "prior",
     "conditional-gaussian",
-    needs={"condition": "its mean and its deviations are affine maps of the encoded condition"},
+    needs={"condition": "its mean and its deviations are maps of the encoded condition"},
 )
 class ConditionalGaussian(nn.Module):
-    """p(z|y): a diagonal Gaussian whose mean and log standard deviations are affine maps of e_y."""
+    """p(z|y): a diagonal Gaussian whose mean and log standard deviations are affine maps of e_y.
 
-    def __init__(self, latent: int, condition: int) -> None:
+    With a ``hidden`` size they are affine maps of one layer of so many tanh units, which both share; ``spread`` says
+    what the second gives: the logarithm of the ``deviation`` or of the ``variance`` (Zhao et al. 2017, released code).
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        condition: int,
+        *,
+        hidden: Annotated[int, Field(ge=0)] = 0,
+        spread: Literal["deviation", "variance"] = "deviation",
+    ) -> None:
         super().__init__()
-        self.mean = nn.Linear(condition, latent)
-        self.log_std = nn.Linear(condition, latent)
+        self.inner = nn.Sequential(nn.Linear(condition, hidden), nn.Tanh()) if hidden else nn.Identity()
+        self.mean = nn.Linear(hidden or condition, latent)
+        self.log_std = nn.Linear(hidden or condition, latent)
+        self.halves = spread == "variance"
 
     def given(self, condition: Tensor) -> DiagonalGaussian:
         """p(z|y) of each e_y (batch, F)."""
         with in_float32(condition):
-            return DiagonalGaussian(self.mean(condition), self.log_std(condition))
+            values = self.inner(condition)
+            log_std = self.log_std(values)
+            return DiagonalGaussian(self.mean(values), log_std / 2 if self.halves else log_std)
 
     def log_prob(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """ln p(z|y) in nats (batch,) of codes (batch, d), a code for each e_y (batch, F)."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bench.base.registry import NONE, build
 from bench.base.seeds import derive_seed
@@ -23,14 +24,42 @@ MAIN, TWIN = "main", "twin"  # names of branches
 Parts = dict[str, tuple[str, dict[str, Any]]]  # (kind, options) of each choice
 
 
+class TiedOutput(nn.Module):
+    """The output layer whose weights are the embeddings of the words, without a bias (Press & Wolf 2017)."""
+
+    bias: Tensor
+
+    def __init__(self, table: nn.Embedding) -> None:
+        super().__init__()
+        self._table = (table,)  # in a tuple: it is a module of the model and none of this
+        self.register_buffer("bias", torch.zeros(table.num_embeddings), persistent=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """The embeddings (words, E)."""
+        return self._table[0].weight
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (..., words) of features (..., E)."""
+        return F.linear(features, self.weight)
+
+
 class Branch(nn.Module):
     """What follows the encoder: posterior network, z -> h, decoder, output layer.
 
-    ``given`` is the size of what a condition adds to h, 0 without one.
+    ``given`` is the size of what a condition adds to h, 0 without one; ``table`` holds the embeddings of the words that
+    are written, which a decoder may have as the weights of its output layer: those whose ``tied`` is true do.
     """
 
     def __init__(
-        self, parts: Parts, words: int, embedding: int, latent: int, features: int, given: int = 0
+        self,
+        parts: Parts,
+        words: int,
+        embedding: int,
+        latent: int,
+        features: int,
+        table: nn.Embedding,
+        given: int = 0,
     ) -> None:
         super().__init__()
         wiring: dict[str, Any] = {
@@ -47,7 +76,8 @@ class Branch(nn.Module):
         if given not in (0, size):
             raise ValueError(f"the condition gives {given} numbers to a decoding signal of {size}")
         self.decoder: Any = build("decoder", *parts["decoder"], {**wiring, "signal": size})
-        self.output = nn.Linear(self.decoder.features, words)
+        tied = getattr(self.decoder, "tied", False)
+        self.output: Any = TiedOutput(table) if tied else nn.Linear(self.decoder.features, words)
 
     def latent(self, encoded: Tensor) -> Latent:
         """q(z|x) of encoded texts e (batch, features)."""
@@ -108,7 +138,7 @@ class TextModel(nn.Module):
         self.condition: Any = _built(parts, "condition", sizes)
         known, given = (0, 0) if self.condition is None else (self.condition.features, self.condition.size)
         features = self.encoder.features + known if self.encoder is not None else 0
-        wiring = {**sizes, "features": features, "given": given}
+        wiring: dict[str, Any] = {**sizes, "features": features, "given": given, "table": self.embedding}
         self.branch = Branch(parts, **wiring)
         self.twin = Branch(parts, **wiring) if parts["coupling"][0] != NONE else None
         inference = {

@@ -42,6 +42,11 @@ class Ball:
         norm = z.norm(dim=-1, keepdim=True)
         return torch.where(norm > most, z * (most / norm.clamp_min(_TINY)), z)
 
+    def at_border(self, z: Tensor) -> Tensor:
+        """Whether codes (..., d) are where :meth:`nearest` puts those that it draws back: booleans (...)."""
+        found: Tensor = z.norm(dim=-1) * math.sqrt(self.curvature) > 1 - 1.1 * _BORDER
+        return found
+
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         """The Moebius sum of x and y (equation 4)."""
         return _in_double(self._add, x, y)

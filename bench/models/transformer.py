@@ -65,7 +65,8 @@ class TransformerDecoder(nn.Module):
 
     The width is that of a word. Words are scaled by the root of the width, and sines and cosines of the position are
     added. The features are the values after the last block, normalised. Without a signal (``signal`` 0) it is a
-    language model. ``hidden`` is the size of the rectified layers.
+    language model. ``hidden`` is the size of the rectified layers. ``tied``: the embeddings are the weights of the
+    output layer too.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class TransformerDecoder(nn.Module):
         heads: Annotated[int, Field(ge=1)] = 8,
         hidden: Annotated[int, Field(ge=1)] = 1024,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+        tied: bool = False,
     ) -> None:
         super().__init__()
         if embedding % heads:
             raise ValueError(
                 f"the size of a word is shared by the heads: {embedding} is no multiple of {heads}"
             )
-        self.features, self.dropout = embedding, dropout
+        self.features, self.dropout, self.tied = embedding, dropout, tied
         self.memory = nn.Linear(signal, embedding) if signal else None
         self.blocks = nn.ModuleList(Block(embedding, signal, heads, hidden) for _ in range(blocks))
         self.norm = nn.LayerNorm(embedding)

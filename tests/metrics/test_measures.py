@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import BenchError
+from bench.catalog.catalog import load_catalog
 from bench.metrics import measures as registry
 from bench.metrics.definitions import NATS, Definition, Metric
 from bench.metrics.measures import definitions, measure, measures, metrics, on_list
-from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, wanted
+from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, refusal, wanted
+from bench.planning.resolve import resolve
 from tests.conftest import tiny_settings
 
 EXACT = {"exact": {"entropy": 1.0}, "data_hash": "d"}
@@ -90,7 +92,7 @@ def test_a_metric_that_nobody_declares_and_a_need_that_nobody_meets_are_errors(m
 
 OF_A_VAE = {
     *("posterior", "euclidean", "own text", "density", "gaussian", "prior", "likelihood", "regulariser"),
-    "exact corpus",
+    *("exact corpus", "one prior", "plain prior"),
 }
 
 
@@ -98,7 +100,7 @@ OF_A_VAE = {
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
-        ("dae", {"posterior", "euclidean", "own text", "exact corpus"}),
+        ("dae", {"posterior", "euclidean", "own text", "exact corpus", "plain prior"}),
         ("vae", OF_A_VAE),
         ("coupled-vae", OF_A_VAE | {"twin"}),
     ],
@@ -109,6 +111,23 @@ def test_what_a_system_offers_is_known_from_its_settings(system: str, met: set[s
     assert offered(run, {"exact": None}) == met - {"exact corpus"}
     read = {"encodes": "context", "decodes": "response"}
     assert offered(run, EXACT | read) == met - {"own text"}
+
+
+def test_a_prior_that_is_not_what_a_measure_is_about_is_refused_with_the_reason() -> None:
+    """The KL of all codes to the prior is of one prior; the figure of a plane draws N(0, I)."""
+    names = {"also": ["aggregate-kl", "plane"]}
+    for paper, system, corpus, left in (
+        ("coupled-vae", "vae", "generated-tiny", {"aggregate-kl", "plane"}),
+        ("coupled-vae", "dae", "generated-tiny", {"plane"}),
+        ("coupled-vae", "cvae", "generated-pairs-tiny", set()),
+        ("flow-prior", "mog-vae", "generated-tiny", {"aggregate-kl"}),
+    ):
+        run = resolve(load_catalog(), "demo", paper, corpus, system, 0, settings={"evaluation": names})
+        assert {one.name for one in applicable(run, EXACT)} & set(names["also"]) == left, system
+        refused = {m: refusal(run, m, None) for m in ("aggregate_kl", "outside_plane")}
+        assert bool(refused["aggregate_kl"]) == ("aggregate-kl" not in left), system
+        assert bool(refused["outside_plane"]) == ("plane" not in left), system
+    assert "N(0, I)" in refused["outside_plane"]
 
 
 def test_which_measures_apply_and_what_they_give() -> None:

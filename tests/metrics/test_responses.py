@@ -93,6 +93,26 @@ def test_controls_do_not_look_at_the_posts(make: Callable[[str, str, Any], Conte
         )
 
 
+def test_several_responses_to_a_post_stand_together(
+    make: Callable[[str, str, Any], Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the mean of p(z|y) for every code, each post has the same response as often as it is answered."""
+    context = make("control-vae", "dialogue-constant", {"evaluation": TINY["evaluation"]})
+    prior = context.model.prior
+    monkeypatch.setattr(prior, "sample", lambda count, generator, given: prior.given(given).mean)
+    once, several = context.responses, context.several_responses(3)
+    assert several == [text for text in once for _ in range(3)]
+    assert len({tuple(text) for text in once}) > 1
+    found = measured(context, "response-diversity")
+    several = context.several_responses(10)
+    words = [word for text in several for word in text]
+    assert found["response_distinct1", "all-responses"] == len(set(words))
+    assert found["response_distinct2", "all-responses"] == len(set(pairwise(words)))
+    # Each has nine of its kind; a text of one word has no pair of words, for which 0.1 counts.
+    alike = [1.0 if len(text) > 1 else math.sqrt(0.1) for text in several[:1000]]
+    assert found["response_self_bleu2", "first-responses"] == pytest.approx(np.mean(alike))
+
+
 def test_words_are_counted_over_the_ends_of_responses_and_shares_are_of_words() -> None:
     found = stream_scores([[4, 5], [5, 4, 6]])
     shares = np.array([0.4, 0.4, 0.2])

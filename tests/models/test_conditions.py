@@ -69,6 +69,18 @@ def test_kl_of_two_gaussians_and_the_density_of_the_prior_are_those_of_the_libra
         prior.log_prob(z)
 
 
+def test_a_prior_with_a_hidden_layer_gives_the_variance_of_its_equations() -> None:
+    torch.manual_seed(0)
+    prior, e_y = ConditionalGaussian(4, 3, hidden=5, spread="variance"), torch.randn(2, 3)
+    inner: Any = prior.inner
+    first = inner[0]
+    hidden = torch.tanh(e_y @ first.weight.t() + first.bias)
+    found = prior.given(e_y)
+    torch.testing.assert_close(found.mean, hidden @ prior.mean.weight.t() + prior.mean.bias)
+    variance = (hidden @ prior.log_std.weight.t() + prior.log_std.bias).exp()
+    torch.testing.assert_close((2 * found.log_std).exp(), variance)
+
+
 def encoded(encoder: Any, model: Any, words: Tensor, lengths: Tensor) -> Tensor:
     return encoder(model.embedding(words), lengths, None)  # type: ignore[no-any-return]
 

@@ -6,8 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from bench.catalog.catalog import load_catalog
+from bench.models.forward import Forward
 from bench.models.noise import Noise
 from bench.models.transformer import Block, TransformerDecoder, sinusoids
+from bench.planning.resolve import resolve
+from bench.training.composition import build_model
+from tests.plain import WORDS, collator, numbers
 
 TIME, BATCH, SAMPLES, WIDTH, SIGNAL = 5, 3, 2, 8, 4
 REAL = torch.ones(TIME, BATCH, dtype=torch.bool)
@@ -74,3 +79,20 @@ def test_positions_are_told_apart() -> None:
     whole = sinusoids(0, 6, 5)
     assert torch.equal(whole[2:], sinusoids(2, 4, 5))
     assert whole[1, :2].tolist() == pytest.approx([0.8414709848, 1e-4], rel=1e-4)
+
+
+def test_a_tied_output_has_the_embeddings_as_weights_and_both_their_gradients() -> None:
+    """The loss is that of the products written out, in which the table stands twice."""
+    settings = resolve(load_catalog(), "demo", "control-vae", "generated-tiny", "transformer-vae", 0)
+    model, batch = build_model(settings, WORDS), collator([[4, 5, 6], [7]])(range(2))
+    assert not [name for name in model.state_dict() if name.startswith("branch.output")]
+    forward = Forward(model, batch, source=numbers(2))
+    forward.main.cross_entropy(2).backward()
+    table, found = model.embedding.weight, model.embedding.weight.grad
+    table.grad = None
+    logits = Forward(model, batch, source=numbers(2)).main.features @ table.t()
+    each = logits.logsumexp(-1) - logits.gather(-1, batch.targets[..., None])[..., 0]
+    ((each * batch.real).sum() / 2).backward()
+    torch.testing.assert_close(found, table.grad)
+    features = torch.randn(3, settings.embedding)
+    torch.testing.assert_close(model.branch.output(features), features @ table.t())

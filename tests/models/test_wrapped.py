@@ -7,6 +7,7 @@ from operator import itemgetter
 
 import pytest
 import torch
+from scipy.stats import chi
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -73,6 +74,18 @@ def test_codes_that_are_drawn_back_from_the_border_have_no_weight_beyond_it() ->
     log_ratio = density - WrappedNormal(LATENT, posterior).log_prob(z)
     assert (log_ratio > 30).any()
     assert (-log_ratio).logsumexp(1).max() - math.log(50) < 1  # a mean of weights near or below 1
+
+
+@pytest.mark.parametrize("deviation", [4.0, 8.0, 40.0])
+def test_the_share_of_codes_at_the_border_is_that_of_lengths_beyond_it(deviation: float) -> None:
+    """Of v ~ N(0, s^2 I) in d dimensions, |v| / s has a chi distribution; the border is 2 artanh(.) / sqrt(c) away."""
+    ball, codes, zeros = Ball(0.5), 4000, torch.zeros(1, LATENT)
+    q = Wrapped(zeros, DiagonalGaussian(zeros, zeros + math.log(deviation)), ball)
+    away = 2 * math.atanh(1 - 1e-5) / math.sqrt(0.5)
+    expected = chi.sf(away / (ball.spread * deviation), LATENT)
+    found = float(ball.at_border(q.sample(numbers(1), codes)[0]).double().mean())
+    assert abs(found - expected) < 4 * math.sqrt(expected * (1 - expected) / codes) + 1e-9
+    assert 0 < expected < 1
 
 
 def test_the_prior_is_the_posterior_at_the_origin() -> None:
