@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.analysis import relative
 from bench.analysis.age import told
 from bench.analysis.margins import margin_of
 from bench.analysis.noise import noise_of
@@ -225,7 +226,7 @@ def _cell(
 ) -> Cell:
     quantity, reported = place.quantity, place.reported
     measured = quantity.measured and not place.row.lacks(place.metric)
-    found = [(run, m) for run in runs if measured and (m := usable(run, quantity))]
+    found = relative.measured(runs, quantity, seen.records) if measured else []
     first = found[0][1] if found else None
     unit = reported.unit if reported else first.unit if first else ""
     converted = units.factor(first.unit, unit) if first else 1.0
@@ -237,8 +238,11 @@ def _cell(
     over_texts = None
     if first and first.low is not None and first.high is not None:
         over_texts = (first.low * factor, first.high * factor)
-    floor = seen.noise.of(runs[0].parts[:3], first.name, first.estimator) if first else None
-    common = seen.spreads.of(runs[0].group[:4], quantity) if first else None
+    plain = (
+        first if quantity.relative_to is None else None
+    )  # a ratio has another floor and spread than its number
+    floor = seen.noise.of(runs[0].parts[:3], plain.name, plain.estimator) if plain else None
+    common = seen.spreads.of(runs[0].group[:4], quantity) if plain else None
     result = judge(
         Evidence(
             values=values,
@@ -358,7 +362,8 @@ def _absent(catalog: Catalog, paper: str, place: Place, runs: Sequence[RunRecord
         return "not run", f"seed {waiting.seed} {waiting.state}: {waiting.reason}"
     quantity = place.quantity
     by = f" by the estimator {quantity.estimator}" if quantity.estimator else ""
-    reason = f"the run finished without a measurement of {quantity.metric}{by}"
+    on = f", or with none of {quantity.relative_to} on the same device" if quantity.relative_to else ""
+    reason = f"the run finished without a measurement of {quantity.metric}{by}{on}"
     settings = next((run.settings for run in runs if run.settings is not None), None)
     needed = refusal(settings, quantity.metric, quantity.estimator) if settings is not None else ""
     return "not measured", reason + (f", which asks that {needed}" if needed else "")
@@ -382,6 +387,8 @@ def _incomparable(
         reasons.append(f"measured on the {measured.split} split, printed is the {PRINTED_SPLIT} split")
     if measured is not None and measured.validity == NO_BOUND and place.quantity.estimator is None:
         reasons.append(f"the estimator {measured.estimator} is neither exact nor consistent nor a bound")
+    if place.quantity.relative_to is not None:
+        reasons.append("a time on another kind of machine than the paper's")
     printed = place.reported.unit if place.reported else None
     if measured is not None and printed is not None and units.factor(measured.unit, printed) is None:
         reasons.append(f"measured in {measured.unit}, printed in {printed}: neither converts into the other")

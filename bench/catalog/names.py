@@ -71,6 +71,9 @@ def _systems(paper: Paper, folder: Path) -> Named:
     tables = folder / TABLES
     yield f"{tables}: reference", [paper.reference] if paper.reference else []
     yield f"{tables}: pairs", [system for pair in paper.pairs or () for system in pair]
+    quantities = (paper.quantities, *(table.quantities for table in paper.tables))
+    over = [one.relative_to for declared in quantities for one in declared.values()]
+    yield f"{tables}: relative_to", filter(None, over)
     for table in paper.tables:
         yield f"{tables}: {table.id}", [row.system for row in table.rows]
     for texts in paper.texts:

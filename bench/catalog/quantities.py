@@ -60,7 +60,8 @@ class PrintedQuantity(Quantity):
     ``margin`` how far a number may lie from a printed one and be the same, in the unit of the print (null: the median
     difference of the pairs printed in that column). ``rounding``: how far rounding can have moved a printed number, in
     the unit of the print, where it was rounded more than once (null: half a unit of the last decimal). ``missing``
-    says why nothing is measured here that repeats it; its metric is then a name of the print's own.
+    says why nothing is measured here that repeats it; its metric is then a name of the print's own. ``relative_to``:
+    the system over whose number that of each is printed, as times are.
     """
 
     decimals: int = Field(ge=0)
@@ -68,6 +69,7 @@ class PrintedQuantity(Quantity):
     margin: float | None = Field(None, gt=0)
     rounding: float | None = Field(None, gt=0)
     missing: str | None = Field(None, min_length=1)
+    relative_to: Name | None = None
 
     @property
     def measured(self) -> bool:

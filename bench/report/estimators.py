@@ -13,6 +13,7 @@ from bench.report.figures import Line, Picture, line_figure
 
 MEASURED = Path(__file__).parent / "measured" / "estimators.json"
 VERDICTS = Path(__file__).parent / "measured" / "verdicts.json"
+DUAL = Path(__file__).parent / "measured" / "dual.json"
 FOLLOWS = {  # errors that follow from another one's
     ("ppl", "importance-sampling"): "That of the NLL, over the targets of a text and times the perplexity.",
     ("excess_nll", "over-true-probability"): "That of the NLL: the true probability is exact.",
@@ -105,3 +106,31 @@ def operating_characteristics() -> Picture | None:
         markers=True,
         legend="below",
     )
+
+
+@functools.cache
+def dual_network() -> dict[str, Any]:
+    """What the dual estimate said where the KL is known: ``frozen`` posteriors, and the ``games`` of an encoder."""
+    return dict(read_json(DUAL))
+
+
+@functools.cache
+def dual_game() -> Picture | None:
+    """What is printed of an encoder that is trained against a dual network, beside what is true of it."""
+    found = dual_network()
+    dual, exact = found["games"]["dual"], found["games"]["kl"]
+    sums = (("\u2212ELBO, printed", "dual"), ("\u2212ELBO", "kl"))
+    curves = {name: (dual, [one["reconstruction"] + one[kl] for one in dual]) for name, kl in sums}
+    curves["NLL"] = (dual, [one["nll"] for one in dual])
+    curves["NLL, trained with the KL itself"] = (exact, [one["nll"] for one in exact])
+    curves["least possible"] = (dual, [found["nll"]] * len(dual))
+    lines = [
+        Line(name, [one["step"] for one in points], values, style=style)
+        for style, (name, (points, values)) in enumerate(curves.items())
+    ]
+    caption = (
+        "The game of encoder and network on linear Gaussian data, on held-out texts: \u2212ELBO as it is printed, with "
+        "the dual estimate, and with the KL in closed form; the exact NLL of the decoder, and of one that was trained "
+        "with the KL itself; and that of the density that the data were drawn from, below which no model can be."
+    )
+    return line_figure("dual-game", lines, caption, "step", "nats per text", markers=True, legend="below")

@@ -165,6 +165,8 @@ def methods(material: Material) -> dict[str, Any]:
         "noise": material.noise,
         "calibration": estimators.measured()["provenance"],
         "operating": estimators.operating_characteristics(),
+        "dual": estimators.dual_network(),
+        "dual_game": estimators.dual_game(),
         "most_seeds": MOST_SEEDS,
     }
 

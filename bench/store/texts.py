@@ -111,6 +111,7 @@ class _Best(Document):
 class _Cost(Document):
     seconds: float | None = None
     validation_seconds: float | None = None
+    processor_seconds: float | None = None
     peak_memory_mb: float | None = None
     tokens_per_second: float | None = None
     attempts: int | None = None

@@ -97,7 +97,9 @@ class Trainer:
         }
         self.validation = ValidationSplit(self.composition, settings, self.texts["valid"], self.dtype)
         self.best: dict[str, Tensor] = {}
-        self.progress = Progress(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        self.progress = Progress(
+            started=datetime.now(UTC).isoformat(timespec="seconds"), processor_seconds=0.0
+        )
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
         self._stop: int | None = None
         self._resume()
@@ -210,7 +212,7 @@ class Trainer:
         :class:`OutOfMemory`.
         """
         self.weights = self.objective.weights_at(step, self.log.observed)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         self.log.begin()
         batch = self.batch(step)
         noise = Noise("noise", self.settings.corpus, self.settings.seed, step, device=self.device)
@@ -225,7 +227,7 @@ class Trainer:
             raise
         self.log.note(step, batch.tokens, {**terms, "gradient_norm": norm})
         self.progress.step = step
-        self.progress.seconds += time.perf_counter() - began
+        self.progress.spend(time.perf_counter() - began, time.process_time() - worked)
         training = self.settings.training
         self.reporter(step, lambda: f"loss {float(terms[TOTAL]):.1f}")
         if step % training.log_every == 0 or step == training.steps:

@@ -209,6 +209,7 @@ def _write(
         "cost": {
             "seconds": progress.seconds + progress.validation_seconds,
             "validation_seconds": progress.validation_seconds,
+            "processor_seconds": progress.processor_seconds,
             "peak_memory_mb": _peak_memory(trainer.device),
             "tokens_per_second": progress.tokens / max(progress.seconds, 1e-9),
             "attempts": progress.attempts,

@@ -32,10 +32,12 @@ class Progress:
     (``reason``); None as long as batches are taken whole. ``begun_with``: the ``run`` whose trained modules it
     began with, and their ``weights_sha256``. ``window`` holds what steps have given since the last row of the
     history, ``observed`` the terms of the last step that was looked at, ``weights`` what weights remember.
+    ``processor_seconds``: what the steps took of the processor; None where some of them were not timed so.
     """
 
     step: int = 0
     seconds: float = 0.0
+    processor_seconds: float | None = None
     validation_seconds: float = 0.0
     attempts: int = 0
     prepared: bool = False
@@ -51,6 +53,12 @@ class Progress:
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     procedure: dict[str, Any] = field(default_factory=dict)
     plateau: dict[str, Any] = field(default_factory=dict)
+
+    def spend(self, seconds: float, processor: float) -> None:
+        """Add what a step took, by the clock and of the processor."""
+        self.seconds += seconds
+        if self.processor_seconds is not None:
+            self.processor_seconds += processor
 
 
 class Damaged(BenchError):

@@ -55,7 +55,7 @@ def test_yahoo_lite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["yelp-sentiment-lite", "snli-lite", "swda", "dailydialog", "dailydialog-pairs"]
+    "name", ["yelp-sentiment-lite", "snli-lite", "swda", "dailydialog", "dailydialog-pairs", "yelp13-lite"]
 )
 def test_loads_with_the_expected_sizes(tmp_path: Path, name: str) -> None:
     _, card = prepared(name, tmp_path)

@@ -44,7 +44,7 @@ VALUES = HERE / "values"
 MADE = "made"  # the key of where values were made; all others are terms
 TIER = "golden"
 SHOWN = 12  # terms of a message; what moved first is what moved the rest
-CLOCKED = {"seconds", "tokens_per_second"}  # no two runs have the same
+CLOCKED = {"seconds", "tokens_per_second", "step_time"}  # no two runs have the same
 
 Value = float | str | None
 Values = dict[str, list[Value]]
@@ -123,7 +123,11 @@ class World:
             "digest of the last weights": [digest(trainers[-1].model.state_dict())],
             "digest of the best weights": [digest(load_file(folder / WEIGHTS))],
             **_columns(pandas.read_parquet(folder / "sentences.parquet")),
-            **{f"measured {_name(n)} {n['estimator']}": [n["value"]] for n in found["measurements"]},
+            **{
+                f"measured {_name(n)} {n['estimator']}": [n["value"]]
+                for n in found["measurements"]
+                if n["metric"] not in CLOCKED
+            },
         }
 
 

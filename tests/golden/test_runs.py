@@ -22,6 +22,7 @@ from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.tables import PrintedTable
 from bench.corpora.prepared import Prepared
 from bench.metrics.definitions import base
+from bench.metrics.interpolate import between
 from bench.metrics.measures import definitions, measures
 from bench.metrics.needs import wanted
 from bench.models.noise import Noise
@@ -130,6 +131,20 @@ def test_what_is_measured_of_a_system_is_known_before(paper: str, system: str, w
     for name in made:
         declared = {(one.metric, one.estimator) for one in measures()[name].gives}
         assert {definition_of(n) for n in given if n["measure"] == name} <= declared
+
+
+@pytest.mark.parametrize(("paper", "system"), UNLIKE)
+def test_the_way_between_two_texts_is_the_one_that_is_shown(paper: str, system: str, world: World) -> None:
+    world.values(paper, system)
+    settings = settings_of(paper, system)
+    folder = world.runs / settings.name
+    shown = {one["kind"]: one["rows"] for one in read_json(folder / "texts.json")}
+    if settings.conditions or "interpolations" not in shown:
+        return
+    first, last, *steps = shown["interpolations"][0]
+    run, inner = read_json(folder / "run.json"), len(steps) - 2
+    found = between(run, folder, settings, world.corpora, (first, last), inner, device="cpu", threads=1)
+    assert found == ((first, last), steps)
 
 
 @pytest.mark.parametrize(("paper", "system"), UNLIKE)

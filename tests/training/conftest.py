@@ -12,6 +12,7 @@ from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.planning.resolve import text_rules
 from tests.declared import CATALOG
+from tests.golden.golden import World
 from tests.training.systems import small
 
 
@@ -26,3 +27,9 @@ def corpus_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prep
         return Prepared.load(folder / name)
 
     return lambda system: prepared(small(system).corpus)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The corpora of the golden runs, prepared as each paper has it."""
+    return World(tmp_path_factory.mktemp("world"))

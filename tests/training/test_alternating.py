@@ -258,21 +258,6 @@ def test_one_step_of_ivae_is_its_algorithm() -> None:
         torch.testing.assert_close(value, reference.state_dict()[name], rtol=1e-4, atol=2e-6, msg=name)
 
 
-def test_stopping_ivae_changes_nothing(corpus: Prepared, tmp_path: Path) -> None:
-    run = ivae_settings(training={"steps": 9, "validate_every": 3, "log_every": 2})
-    without = Trainer(run, corpus, tmp_path / "whole", CPU)
-    without.train()
-    first = Trainer(run, corpus, tmp_path / "state", CPU)
-    stop_after(first, 5)
-    with pytest.raises(Interrupted):
-        first.train()
-    second = Trainer(run, corpus, tmp_path / "state", CPU)
-    second.train()
-    assert_same(without, second)
-    assert without.progress.best is not None
-    assert without.progress.best["step"] == 9
-
-
 def test_a_further_batch_has_other_codes() -> None:
     with pytest.raises(BenchError, match="a further batch has other codes"):
         Alternating(4, GROUPS, inner_terms=("kl",), inner_groups=("a",), further=True, same_codes=True)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.base.settings import Optimiser
+from bench.base.settings import Optimiser, RunSettings
 from bench.corpora.prepared import Prepared
 from bench.models import packing
 from bench.models.noise import Noise
@@ -28,7 +28,8 @@ from bench.training import update as updates
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.update import ReplayedUpdate, Step, Update, recordable
-from tests.training.systems import BUILT, CONVOLUTIONS, small
+from tests.golden.golden import World
+from tests.training.systems import BUILT, CONVOLUTIONS, TURNS, small, taking_turns
 from tests.training.test_no_waiting import read
 
 FROM_THE_HOST = {"lift_fresh", "_pin_memory"}  # constants that are copied to the device when they are made
@@ -116,14 +117,15 @@ def tapes(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
     return made
 
 
-def built(system: str, corpus: Prepared, folder: Path) -> Trainer:
+def built(system: str | RunSettings, corpus: Prepared, folder: Path) -> Trainer:
     """A small run whose updates are recorded."""
-    trainer = Trainer(small(system), corpus, folder, torch.device("cpu"))
+    run = small(system) if isinstance(system, str) else system
+    trainer = Trainer(run, corpus, folder, torch.device("cpu"))
     trainer.reporter.every = float("inf")
     return trainer
 
 
-def made_anew(system: str, corpus: Prepared, folder: Path) -> Trainer:
+def made_anew(system: str | RunSettings, corpus: Prepared, folder: Path) -> Trainer:
     """The same run without recordings, on batches of the same shapes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(updates, "DEVICES", ())
@@ -142,8 +144,20 @@ def same(one: Trainer, other: Trainer) -> bool:
 def test_replayed_updates_are_those_made_anew(
     system: str, corpus_for: Callable[[str], Prepared], tmp_path: Path, tapes: list[Tape]
 ) -> None:
-    corpus = corpus_for(system)
-    one, other = built(system, corpus, tmp_path / "one"), made_anew(system, corpus, tmp_path / "other")
+    assert_replayed(system, corpus_for(system), tmp_path, tapes)
+
+
+@pytest.mark.parametrize(("paper", "system"), TURNS)
+def test_replayed_updates_that_take_turns_are_those_made_anew(
+    paper: str, system: str, world: World, tmp_path: Path, tapes: list[Tape]
+) -> None:
+    run = taking_turns(paper, system)
+    assert_replayed(run, Prepared.load(world.prepared(run)), tmp_path, tapes)
+
+
+def assert_replayed(system: str | RunSettings, corpus: Prepared, folder: Path, tapes: list[Tape]) -> None:
+    """Steps of which some are replayed end as steps that are all made anew, and a device could record them."""
+    one, other = built(system, corpus, folder / "one"), made_anew(system, corpus, folder / "other")
     update = one.update
     assert isinstance(update, ReplayedUpdate)
     for step in range(1, 3 * STEPS):
