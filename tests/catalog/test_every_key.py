@@ -89,6 +89,7 @@ TRAINING: dict[str, Any] = {
     "optimiser.kind": "sgd",
     "initial.weights": 0.1,
     "initial.embedding": 0.1,
+    "initial.vectors": {"kind": "word2vec", "options": {}},
     "optimiser.learning_rate": 0.02,
     "optimiser.betas.0": 0.8,
     "optimiser.betas.1": 0.99,

@@ -26,6 +26,7 @@ def test_as_printed(system: str, catalog: Catalog) -> None:
     assert run.encoder.options["dropout"] == run.decoder.options["dropout"] == 0
     assert run.objective["reconstruction"].options["mean"] == "texts"
     released = find_run(catalog, f"paper/stochastic-wae/snli/{system}/seed0")
+    assert (run.groups["words"].frozen, released.groups["words"].frozen) == (False, True)
     assert released.encoder.kind == released.decoder.kind == "layer-norm-lstm"
     assert (run.text, run.embedding, run.latent) == (released.text, released.embedding, released.latent)
 
