@@ -89,7 +89,6 @@ TRAINING: dict[str, Any] = {
     "optimiser.kind": "sgd",
     "initial.weights": 0.1,
     "initial.embedding": 0.1,
-    "initial.vectors": {"kind": "word2vec", "options": {}},
     "optimiser.learning_rate": 0.02,
     "optimiser.betas.0": 0.8,
     "optimiser.betas.1": 0.99,
@@ -139,8 +138,9 @@ EVALUATION: dict[str, Any] = {
     "evaluation.longest": 3,
     "evaluation.examples": 4,
 }
-START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
-    "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
+START: dict[str, Any] = {  # tests/training/test_start.py and test_vectors.py show what it changes
+    "initial.vectors": {"kind": "word2vec", "options": {}},
+    "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"},
 }
 GIVEN: dict[str, Any] = {  # tests/models/test_conditions.py and tests/training/test_fields.py show it
     "objective.matching.options.of": "code",

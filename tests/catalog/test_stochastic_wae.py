@@ -13,7 +13,7 @@ from bench.catalog.catalog import Catalog
 from bench.planning.resolve import find_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "papers" / "stochastic-wae.md").read_text(encoding="utf-8")
-PRINTED: dict[str, Any] = json.loads(re.findall(r"bench settings .* --settings '(.*)'", PAGE)[0])
+PRINTED: dict[str, Any] = json.loads(re.findall(r"bench settings demo.* --settings '(.*)'", PAGE)[0])
 ANNEALED: dict[str, Any] = json.loads(re.findall(r"as printed is `(.*)`", PAGE)[0])
 
 
