@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from bench.base.registry import WIRING, build, registry
 from bench.base.settings import RunSettings
-from bench.metrics.evaluators import Evaluator
 from bench.models.contracts import Condition, Decoder, Encoder, PosteriorNetwork, Prior, SignalMap, Space
 from bench.models.noise import Noise
 from bench.objectives.contracts import Term, Weight
 from bench.planning.plan import Request, make_plan, systems_of
 from bench.planning.resolve import resolve
+from bench.store.evaluators import Evaluator
 from bench.training.composition import build_model
 from bench.training.procedures import Procedure
 from tests.conftest import CORPUS

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from bench.base.files import stable_hash
-from bench.base.registry import NONE, SINGLE, lookup
+from bench.base.registry import EVALUATOR, NONE, SINGLE, lookup
 from bench.base.text_rules import TextRules
 
 STAGES = {"prepare": 1, "train": 1, "evaluate": 1, "report": 2}
@@ -31,6 +31,10 @@ class Run(Protocol):
     @property
     def evaluation(self) -> Any:
         """How it is measured."""
+
+    @property
+    def initial(self) -> Any:
+        """Its initial values."""
 
     @property
     def objective(self) -> Mapping[str, Any]:
@@ -90,6 +94,8 @@ def without_defaults(run: Run) -> dict[str, Any]:
     found = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluation"})
     found["evaluation"] = run.evaluation.numbers()
     found |= {choice: _of_part(choice, getattr(run, choice)) for choice in SINGLE if choice in found}
+    if run.initial.vectors is not None:
+        found["initial"] |= {"vectors": _of_part(EVALUATOR, run.initial.vectors)}
     terms = run.objective.items()
     return found | {
         "objective": {

@@ -42,7 +42,7 @@ PACKAGE = Path(__file__).parents[1]
 ROOMS = ("models", "objectives", "training", "metrics")
 # Choices of which a system names one part each: these are fields of a run's settings.
 SINGLE = ("encoder", "condition", "posterior", "prior", "signal", "decoder", "coupling", "procedure")
-EVALUATOR = "evaluator"  # parts that no system has, but that measure systems
+EVALUATOR = "evaluator"  # parts that no system has, but that measure systems or give them word vectors
 # Terms and their weights are named in the objective of a system; the posterior names its space.
 CHOICES = (*SINGLE, "term", "weight", "space", EVALUATOR)
 NONE = "none"  # a choice that a system does without
@@ -65,7 +65,7 @@ WIRING: Mapping[str, tuple[str, ...]] = {
     "term": (*_SIZES, "features", "batch", "steps", "others"),
     "weight": ("steps",),
     "space": (*_SIZES, "posterior"),
-    EVALUATOR: (),
+    EVALUATOR: ("embedding",),
 }
 # Bases that parts have from elsewhere and that take no options.
 WITHOUT_OPTIONS = ("ABC", "Generic", "Module", "Protocol", "object")

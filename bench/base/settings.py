@@ -223,10 +223,17 @@ class Evaluation(Model):
 
 
 class Initial(Model):
-    """The bounds of uniform initial values; null: each layer's own, and N(0, 1) for the embedding."""
+    """The bounds of uniform initial values; null: each layer's own, and N(0, 1) for the embedding.
+
+    With ``vectors`` a word begins with its vector; the embedding of a word without one, and of the special symbols,
+    has the value that it would have without them. They stay only if a group of parameters is frozen that says so.
+    """
 
     weights: float | None = Field(None, gt=0, description="of every parameter but the embedding")
     embedding: float | None = Field(None, gt=0)
+    vectors: EvaluatorField | None = Field(
+        None, description="what gives the words their vectors; null: nothing"
+    )
 
 
 class Start(Model):
@@ -324,6 +331,8 @@ class RunSettings(Model):
             yield "term", term.kind
             yield "weight", term.weight.kind
         yield "space", self.space
+        if self.initial.vectors is not None:
+            yield EVALUATOR, self.initial.vectors.kind
 
     def _options(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """(choice, kind, options) of the parts that may name terms or groups."""

@@ -84,7 +84,7 @@ def evaluator(options: Parsed) -> int:
     from bench.base.outputs import EVALUATORS, claim
     from bench.catalog.catalog import load_catalog
     from bench.corpora.prepared import Prepared
-    from bench.metrics.evaluators import RECORD, make_evaluator
+    from bench.store.evaluators import RECORD, make_evaluator
 
     paper, corpus, name = [*options.evaluator.split("/"), "", ""][:3]
     declared = load_catalog().paper(paper).evaluators

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bench.base.text_rules import TEXT
 
+WHOLE = "whole.json"  # texts that were cut, as they were before: by split, field and number
+
 
 def id_keys(split: str, field: str) -> tuple[str, str]:
     """The names of the ids and of the offsets of a field in ``ids.safetensors``."""

@@ -15,7 +15,7 @@ from bench.base.text_rules import SPLITS, TextRules
 from bench.corpora.card import make_card
 from bench.corpora.encode import Encoded, Ids, encode
 from bench.corpora.entry import CorpusEntry
-from bench.corpora.names import text_file
+from bench.corpora.names import WHOLE, text_file
 from bench.corpora.raw import RawCorpus
 from bench.corpora.readers import Files, read, versions_of
 from bench.corpora.vocabulary import SPECIALS, UNK
@@ -48,6 +48,7 @@ def prepare(entry: CorpusEntry, paths: Files, rules: TextRules, out: Path) -> di
         for split in SPLITS:
             text = "".join(" ".join(words) + "\n" for words in splits[split])
             write_text(out / text_file(split, name), text)
+    write_json(out / WHOLE, corpus.whole)
     write_json(out / "vocabulary.json", encoded.vocabulary_file(rules))
     _write_ids(out / "ids.safetensors", encoded.ids)
     _write_attributes(out / "attributes.parquet", corpus)
@@ -89,6 +90,9 @@ def apply_rules(corpus: RawCorpus, rules: TextRules) -> None:
             )
         if len(kept) < size:
             corpus.keep(split, kept)
+        place = {index: number for number, index in enumerate(kept)}
+        for name, cut in corpus.whole.get(split, {}).items():
+            corpus.whole[split][name] = {place[index]: text for index, text in cut.items()}
 
 
 def _treated(corpus: RawCorpus, rules: TextRules, split: str, index: int) -> bool:
@@ -112,6 +116,7 @@ def _treated(corpus: RawCorpus, rules: TextRules, split: str, index: int) -> boo
     for name, texts, longest in cuts:
         noun = "texts" if len(corpus.fields) == 1 else f"texts of {name}"
         corpus.treatments.add(f"{noun} cut to {longest} words", split, index + 1)
+        corpus.whole.setdefault(split, {}).setdefault(name, {})[index] = " ".join(texts[index])
         texts[index] = texts[index][:longest]
     return True
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from bench.base.errors import BenchError, unknown
 from bench.base.files import read_json
 from bench.base.text_rules import SPLITS, TEXT, TextRules
-from bench.corpora.names import id_keys, label_key, text_file
+from bench.corpora.names import WHOLE, id_keys, label_key, text_file
 from bench.corpora.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -138,6 +138,15 @@ class Prepared:
         texts = [line.split(" ") for line in text.split("\n")[:-1]]
         if len(texts) != len(self.splits[split]):
             raise _damaged(path, f"{len(texts)} texts where corpus.json says {len(self.splits[split])}")
+        return texts
+
+    def whole(self, split: str, field: str | None = None) -> list[list[str]]:
+        """The texts of a field as :meth:`raw` has them, but those that were cut as they were before."""
+        texts, path = self.raw(split, field), self.folder / WHOLE
+        if not path.exists():
+            raise _damaged(path, "it is from before whole texts were kept")
+        for number, text in read_json(path).get(split, {}).get(field or self.decodes, {}).items():
+            texts[int(number)] = text.split(" ")
         return texts
 
     def attributes(self, split: str) -> pandas.DataFrame | None:

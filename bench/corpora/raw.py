@@ -59,7 +59,8 @@ class RawCorpus:
     ``fields`` holds the texts by field and split; a corpus without names for its fields has the one field
     ``text``, whose texts are ``splits``. ``labels`` holds a class per example, by label and split.
     ``attributes`` holds one frame per split, one row per example: what is known of it beside that, such as
-    ``dialogue`` and ``turn``. ``exact`` holds what is known exactly of a generated corpus.
+    ``dialogue`` and ``turn``. ``exact`` holds what is known exactly of a generated corpus, ``whole`` texts as they
+    were before they were cut, by split, field and index.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class RawCorpus:
         self.attributes = attributes
         self.exact = exact
         self.treatments = Treatments()
+        self.whole: dict[str, dict[str, dict[int, str]]] = {}
 
     @property
     def splits(self) -> dict[str, Texts]:

@@ -34,12 +34,12 @@ from bench.estimators.likelihood import (
     text_likelihoods,
 )
 from bench.metrics.decoding import greedy
-from bench.metrics.evaluators import load_evaluator
 from bench.metrics.needs import offered
 from bench.models.conditions import given_condition
 from bench.models.distributions import Latent
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
+from bench.store.evaluators import load_evaluator
 from bench.store.freshness import WEIGHTS
 from bench.training.composition import compose
 
@@ -191,6 +191,14 @@ class Context:
     @cached_property
     def references(self) -> list[Ids]:
         """The texts as ids; each word without an id of its own has a negative number instead, the same everywhere."""
+        return self._numbered(self.raw)
+
+    @cached_property
+    def whole_references(self) -> list[Ids]:
+        """The same of the texts as they were before long ones were cut."""
+        return self._numbered(self.corpus.whole(SPLIT))
+
+    def _numbered(self, texts: list[list[str]]) -> list[Ids]:
         vocabulary, others = self.corpus.vocabulary, dict[str, int]()
 
         def number(word: str) -> int:
@@ -199,7 +207,7 @@ class Context:
                 return found
             return others.setdefault(word, -1 - len(others))
 
-        return [[number(word) for word in text] for text in self.raw]
+        return [[number(word) for word in text] for text in texts]
 
     @cached_property
     def raw(self) -> list[list[str]]:
@@ -268,6 +276,11 @@ class Context:
         total = len(self.texts.lengths)
         return sorted(random.choice(total, size=min(count, total), replace=False).tolist())
 
+    @cached_property
+    def evaluators(self) -> Path:
+        """The folder of all evaluators."""
+        return self._evaluators or Path(tempfile.mkdtemp())
+
     def evaluator(self, name: str) -> Any:
         """The evaluator that the paper declares under ``name``; it is made if it is not there yet.
 
@@ -279,7 +292,6 @@ class Context:
                 raise BenchError(
                     f"the paper declares no evaluator {name!r}", where=self.settings.name, allowed=declared
                 )
-            root = self._evaluators or Path(tempfile.mkdtemp())
-            folder = root / self.settings.paper / self.settings.corpus / name
+            folder = self.evaluators / self.settings.paper / self.settings.corpus / name
             self._loaded[name] = load_evaluator(declared[name], self.corpus, folder)
         return self._loaded[name]

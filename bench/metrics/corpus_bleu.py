@@ -47,7 +47,7 @@ def corpus_bleu(counts: Values, n: int) -> Values:
     where no n-gram is right.
     """
     words, reference = counts[..., 2 * MOST], counts[..., 2 * MOST + 1]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # invalid: of no texts at all
         logarithms = np.log(counts[..., :n] / counts[..., MOST : MOST + n])
     brevity = np.minimum(0.0, 1.0 - reference / np.maximum(words, 1))
     percent: Values = 100 * np.exp(logarithms @ np.array(WEIGHTS[n - 1]) + brevity)

@@ -15,8 +15,8 @@ from bench.base.registry import NONE, lookup
 from bench.base.settings import RunSettings
 from bench.base.text_rules import TEXT
 from bench.metrics.definitions import Definition
-from bench.metrics.evaluators import evaluator_identity
 from bench.metrics.measures import Measure, find_measure, measures
+from bench.store.evaluators import evaluator_identity
 
 NEEDS = {
     "posterior": "the system has codes of texts",

@@ -44,8 +44,10 @@ def untrained(context: Context, record: Record) -> None:
     from bench.estimators.likelihood import conditions, posteriors
     from bench.metrics.decoding import greedy
     from bench.training.composition import compose
+    from bench.training.vectors import give_vectors
 
     model = compose(context.settings, context.corpus).to(context.device).model.eval()
+    give_vectors(model, context.settings, context.corpus, context.evaluators)
     infer = context.composition.procedure.inference(model)
     latent = posteriors(infer, context.texts, np.arange(len(context.texts.lengths)))
     codes = context.codes(latent, 1, "untrained").squeeze(1)

@@ -102,7 +102,7 @@ def build_model(settings: RunSettings, words: int, others: Mapping[str, int] | N
         reads=settings.reads,
         others=others,
     )
-    initialise(model, settings.seed, **settings.initial.model_dump())
+    initialise(model, settings.seed, **settings.initial.model_dump(exclude={"vectors"}))
     return model
 
 

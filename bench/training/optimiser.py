@@ -126,14 +126,16 @@ class Stepper:
         return found
 
     def _chosen(self, name: str, group: Group) -> list[str]:
-        """The names of the parameters of a group."""
+        """The names of the parameters of a group; a module for other vocabularies is empty where there is one alone."""
+        modules = self.model.named_modules()
+        empty = {name for name, module in modules if isinstance(module, nn.ModuleDict) and not module}
         for module in group.modules:
-            if not any(inside(parameter, (module,)) for parameter in self.parameters):
-                modules = {parameter.rpartition(".")[0] for parameter in self.parameters}
+            if module not in empty and not any(inside(each, (module,)) for each in self.parameters):
+                known = {parameter.rpartition(".")[0] for parameter in self.parameters}
                 raise BenchError(
                     f"no parameter is of a module {module!r}",
                     where=f"groups: {name}: modules",
-                    allowed=sorted(modules),
+                    allowed=sorted(known),
                 )
         return [parameter for parameter in self.parameters if inside(parameter, group.modules)]
 

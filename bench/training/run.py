@@ -19,7 +19,7 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, remove_parts, sha256_file, write_json, write_with
 from bench.base.identity import training_versions
 from bench.base.locks import locked
-from bench.base.outputs import RUNS, STATE, claim, require_ours
+from bench.base.outputs import EVALUATORS, RUNS, STATE, claim, require_ours
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
 from bench.models.precision import in_words
@@ -39,6 +39,7 @@ from bench.training.loop import OutOfMemory, Trainer
 from bench.training.passed import Checked
 from bench.training.places import place_on
 from bench.training.self_check import ensured
+from bench.training.vectors import give_vectors
 
 FILES = (WEIGHTS, "training.parquet", "validation.parquet")
 
@@ -122,6 +123,7 @@ def _trained(
             (folder / saved.FILE).unlink()
             continue
         if not trainer.begun:
+            _give_vectors(trainer, corpus, runs)
             initial = saved.clone(trainer.model.state_dict())
             _begin(trainer, runs)
             trainer.prepare(initial)
@@ -150,6 +152,13 @@ def _release(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def _give_vectors(trainer: Trainer, corpus: Prepared, runs: Path) -> None:
+    """Give the words of the model their vectors, where its settings name what has them."""
+    if trainer.settings.initial.vectors is not None:
+        evaluators = claim(runs.parent / "evaluators", EVALUATORS)
+        trainer.progress.vectors = give_vectors(trainer.model, trainer.settings, corpus, evaluators)
 
 
 def _begin(trainer: Trainer, runs: Path) -> None:
@@ -200,6 +209,7 @@ def _write(
         "settings": settings.model_dump(mode="json"),
         "data_hash": corpus.data_hash,
         "begun_with": progress.begun_with,
+        "vectors": progress.vectors,
         "state": "finished" if reason is None else "diverged",
         "reason": reason,
         "steps": progress.step,

@@ -30,7 +30,8 @@ class Progress:
 
     ``accumulation``: in how many ``parts`` each batch is taken, since which step (``from_step``) and why
     (``reason``); None as long as batches are taken whole. ``begun_with``: the ``run`` whose trained modules it
-    began with, and their ``weights_sha256``. ``window`` holds what steps have given since the last row of the
+    began with, and their ``weights_sha256``; ``vectors`` likewise: the ``evaluator`` that gave the words their vectors,
+    and its files with their sha256. ``window`` holds what steps have given since the last row of the
     history, ``observed`` the terms of the last step that was looked at, ``weights`` what weights remember.
     ``processor_seconds``: what the steps took of the processor; None where some of them were not timed so.
     """
@@ -45,6 +46,7 @@ class Progress:
     tokens: int = 0
     started: str = ""
     begun_with: dict[str, str] | None = None
+    vectors: dict[str, Any] | None = None
     best: dict[str, Any] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     validations: list[dict[str, float]] = field(default_factory=list)

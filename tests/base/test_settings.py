@@ -58,7 +58,7 @@ VAE_ON_PTB: dict[str, Any] = {
     "coupling": NONE,
     "objective": {"reconstruction": RECONSTRUCTION, "kl": kl()},
     "procedure": {"kind": "standard", "options": {}},
-    "initial": {"weights": None, "embedding": None},
+    "initial": {"weights": None, "embedding": None, "vectors": None},
     "starts_from": None,
     "optimiser": {
         "kind": "adam",

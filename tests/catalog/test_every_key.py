@@ -138,8 +138,9 @@ EVALUATION: dict[str, Any] = {
     "evaluation.longest": 3,
     "evaluation.examples": 4,
 }
-START: dict[str, Any] = {  # tests/training/test_start.py shows what it changes
-    "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"}
+START: dict[str, Any] = {  # tests/training/test_start.py and test_vectors.py show what it changes
+    "initial.vectors": {"kind": "word2vec", "options": {}},
+    "starts_from": {"system": "dae", "modules": ["embedding"], "identity": "0"},
 }
 GIVEN: dict[str, Any] = {  # tests/models/test_conditions.py and tests/training/test_fields.py show it
     "objective.matching.options.of": "code",

@@ -13,7 +13,7 @@ from bench.catalog.catalog import Catalog
 from bench.planning.resolve import find_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "papers" / "stochastic-wae.md").read_text(encoding="utf-8")
-PRINTED: dict[str, Any] = json.loads(re.findall(r"bench settings .* --settings '(.*)'", PAGE)[0])
+PRINTED: dict[str, Any] = json.loads(re.findall(r"bench settings demo.* --settings '(.*)'", PAGE)[0])
 ANNEALED: dict[str, Any] = json.loads(re.findall(r"as printed is `(.*)`", PAGE)[0])
 
 
@@ -26,6 +26,7 @@ def test_as_printed(system: str, catalog: Catalog) -> None:
     assert run.encoder.options["dropout"] == run.decoder.options["dropout"] == 0
     assert run.objective["reconstruction"].options["mean"] == "texts"
     released = find_run(catalog, f"paper/stochastic-wae/snli/{system}/seed0")
+    assert (run.groups["words"].frozen, released.groups["words"].frozen) == (False, True)
     assert released.encoder.kind == released.decoder.kind == "layer-norm-lstm"
     assert (run.text, run.embedding, run.latent) == (released.text, released.embedding, released.latent)
 

@@ -91,6 +91,18 @@ def test_pairs_with_a_side_of_a_training_pair_are_dropped(
     assert [(t["split"], t["count"]) for t in corpus.treatments.as_list()[1:]] == [("valid", 3), ("test", 3)]
 
 
+def test_the_official_pairs_are_all_kept(make_entry: Make, archives: dict[str, bytes]) -> None:
+    corpus = read(*make_entry(reader("dailydialog-pairs") | {"deduplicated": False}, archives))
+    kept = read(*make_entry(reader("dailydialog-pairs"), archives))
+    assert {split: len(texts) for split, texts in corpus.splits.items()} == {
+        "train": 3,
+        "valid": 4,
+        "test": 4,
+    }
+    assert corpus.splits["train"] == kept.splits["train"]
+    assert [t["what"] for t in corpus.treatments.as_list() if "dropped" in t["what"]] == []
+
+
 @pytest.mark.parametrize("row", ["why ?,yes .", "why ?,no .", "why ?,yes .\nwhy ?,yes ."])
 def test_pairs_are_compared_with_the_published_ones(
     make_entry: Make, archives: dict[str, bytes], row: str

@@ -17,10 +17,10 @@ from bench.corpora.prepared import Prepared
 from bench.corpora.vocabulary import EOS, UNK, Vocabulary
 from bench.metrics.context import SPLIT, Context
 from bench.metrics.evaluate import evaluate_run
-from bench.metrics.evaluators import RECORD, evaluator_identity, load_evaluator, make_evaluator
 from bench.metrics.measures import find_measure
 from bench.metrics.ngram_model import ARPA, NgramModel, perplexity
 from bench.metrics.record import Record
+from bench.store.evaluators import RECORD, evaluator_identity, load_evaluator, make_evaluator
 from tests.conftest import tiny_settings
 
 NGRAM = {"ngram": {"kind": "kneser-ney", "order": 3}}

@@ -64,8 +64,12 @@ def read_dailydialog(name: str, options: ArchiveOptions, files: Files) -> RawCor
 
 
 class PairsOptions(ArchiveOptions):
-    """``published`` names the cleaned files of the paper, by split, with which the result is compared."""
+    """``published`` names the cleaned files of the paper, by split, with which the result is compared.
 
+    Without ``deduplicated`` no pair is dropped.
+    """
+
+    deduplicated: bool = True
     published_valid: str | None = None
     published_test: str | None = None
 
@@ -78,7 +82,7 @@ class PairsOptions(ArchiveOptions):
         return PAIR
 
 
-@reader("dailydialog-pairs", PairsOptions, version=3)
+@reader("dailydialog-pairs", PairsOptions, version=4)
 def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
     """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does, and
     tokenised as its program then does, which writes the word for a number in small letters.
@@ -99,7 +103,7 @@ def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
             [Utterance(without_symbols(treebank(turn))) for turn in turns] for turns in cleaned[split]
         ]
         add_pairs(corpus, split, dialogues, skip_last=False)
-        if split != "train":
+        if split != "train" and options.deduplicated:
             pairs = [pair for turns in cleaned[split] for pair in pairwise(turns)]
             kept = [i for i, (line, reply) in enumerate(pairs) if line not in lines and reply not in replies]
             published = getattr(options, f"published_{split}")
