@@ -42,7 +42,7 @@ def _add_train_and_evaluate(commands: o.Commands) -> None:
     parser.add_argument("--wait", action="store_true", help=text)
     parser.add_argument("--again", action="store_true", help="train it anew where it is trained already")
     parser.add_argument("--evaluate", action="store_true", help="measure it too, in the same process")
-    text = "the same where the tier has short runs; a fault of it is left to `bench evaluate`"
+    text = "for the workflow: the same in a tier of short runs, the demo; a fault of it is left to `bench evaluate`"
     parser.add_argument("--evaluate-short", action="store_true", help=text)
 
     parser = commands.add("evaluate", "measure a trained run on the test split", evaluate)
@@ -95,7 +95,8 @@ def train(options: o.Parsed) -> int:
         try:
             evaluate(options)
         except (Exception, KeyboardInterrupt) as error:  # it is trained, and a job of its own says what fails
-            print(f"{run.name}: not measured: {error}", file=sys.stderr)
+            said = str(error) or type(error).__name__
+            print(f"{run.name}: not measured: {said}; bench evaluate {run.name} does it", file=sys.stderr)
     return 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     assert text.startswith(f"usage: bench {command} ")
     assert len(text.splitlines()) > 4
+
+
+def test_the_installed_command_is_there() -> None:
+    """Each as installed: what setuptools writes imports the name and calls it."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert set(declared) == {"bench"}
+    for entry in declared.values():
+        module, _, name = entry.partition(":")
+        done = python(
+            "-c", f"import sys; from {module} import {name}; sys.argv = ['bench', '--version']; {name}()"
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, __version__), done.stderr
+    installed = Path(sys.executable).with_name("bench")
+    if installed.exists():  # of another tree, where that was installed
+        done = subprocess.run([installed, "--version"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_module_runs_and_knows_its_version() -> None:

@@ -28,7 +28,7 @@ from bench.training import update as updates
 from bench.training.loop import OutOfMemory, Trainer
 from bench.training.optimiser import Stepper
 from bench.training.update import ReplayedUpdate, Step, Update, recordable
-from tests.golden.golden import World
+from tests.golden.golden import World, settings_of
 from tests.training.systems import BUILT, CONVOLUTIONS, TURNS, small, taking_turns
 from tests.training.test_no_waiting import read
 
@@ -140,6 +140,11 @@ def same(one: Trainer, other: Trainer) -> bool:
     return terms[0] == terms[1] and all(torch.equal(v, states[1][name]) for name, v in states[0].items())
 
 
+def reads_cells(paper: str, system: str) -> bool:
+    """Whether its encoder reads cells out, where each text ends: the device is read, so nothing is recorded."""
+    return settings_of(paper, system).encoder.options.get("readout") == "and-cell"
+
+
 @pytest.mark.parametrize("system", [name for name in BUILT if name not in CONVOLUTIONS + REFINED])
 def test_replayed_updates_are_those_made_anew(
     system: str, corpus_for: Callable[[str], Prepared], tmp_path: Path, tapes: list[Tape]
@@ -147,7 +152,7 @@ def test_replayed_updates_are_those_made_anew(
     assert_replayed(system, corpus_for(system), tmp_path, tapes)
 
 
-@pytest.mark.parametrize(("paper", "system"), TURNS)
+@pytest.mark.parametrize(("paper", "system"), [one for one in TURNS if not reads_cells(*one)])
 def test_replayed_updates_that_take_turns_are_those_made_anew(
     paper: str, system: str, world: World, tmp_path: Path, tapes: list[Tape]
 ) -> None:

@@ -108,7 +108,7 @@ def test_changed_code_reruns_nothing(complete: Path, own_tree: Path, snakemake: 
         bench / "models" / "priors.py": ("\nclass ", "\n\nclass "),
         bench / "training" / "loop.py": ("def one_step", "def a_step"),
         bench / "training" / "run.py": ("def _write(", "def _written("),
-        own_tree / "workflow" / "rules" / "train.smk": ("--wait --threads", "--threads"),
+        own_tree / "workflow" / "rules" / "train.smk": ("--wait --evaluate-short", "--wait"),
     }
     before = {path: path.read_text() for path in changes}
     shutil.copytree(paper.with_name("coupled-vae"), paper)
