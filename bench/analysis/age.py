@@ -22,11 +22,13 @@ class Age:
     name: str
     was: int
     now: int
+    changed: str = ""  # what the last version changed, where that is known
 
     def __str__(self) -> str:
         """``trained with version 1 of prior mixture, now 2``."""
         done = {"train": "trained", "evaluate": "measured"}[self.stage]
-        return f"{done} with version {self.was} of {self.name}, now {self.now}"
+        since = f" ({self.changed})" if self.changed else ""
+        return f"{done} with version {self.was} of {self.name}, now {self.now}{since}"
 
 
 def ages(run: RunRecord) -> tuple[Age, ...]:
@@ -37,10 +39,13 @@ def ages(run: RunRecord) -> tuple[Age, ...]:
     if not run.evaluation:
         return tuple(Age("train", *found) for found in trained)
     measured = changed_versions(run.evaluation.get("versions") or {}, evaluation_versions())
-    now = {name: found.version for name, found in measures().items()}
-    each = {m.measure: m.version for m in run.measurements}
-    measured += [(name, was, now[name]) for name, was in each.items() if was != now.get(name, was)]
-    return (*(Age("train", *found) for found in trained), *(Age("evaluate", *found) for found in measured))
+    known, each = measures(), {m.measure: m.version for m in run.measurements}
+    older = [(known[name], was) for name, was in each.items() if name in known and was != known[name].version]
+    return (
+        *(Age("train", *found) for found in trained),
+        *(Age("evaluate", *found) for found in measured),
+        *(Age("evaluate", one.name, was, one.version, one.changed) for one, was in older),
+    )
 
 
 def told(run: RunRecord) -> str:

@@ -18,8 +18,9 @@ LACKS = ("systems or corpora that were not run", "a second seed", "more seeds or
 class Answer:
     """What the runs of one source (origin and tier) say of a paper's claims.
 
-    ``decided`` and ``leaning`` hold claims in the ledger's order, by word and by side; ``open`` counts the undecided
-    ones; ``lacks`` says of how many of those each thing would be needed.
+    ``decided`` and ``leaning`` hold claims in the ledger's order, by word and by side, which is neither where
+    differences lie on both; ``open`` counts the undecided ones; ``lacks`` says of how many of those each thing would
+    be needed.
     """
 
     source: Source
@@ -49,7 +50,7 @@ def _answer(source: Source, claims: Sequence[Judged]) -> Answer:
     return Answer(
         source,
         {word: [c for c, r in ruled if r.word == word] for word in ("holds", "does not hold")},
-        {side: [c for c, r in waiting if _side(r) == side] for side in ("towards", "against")},
+        {side: [c for c, r in waiting if _side(r) == side] for side in ("towards", "against", "neither")},
         len(waiting),
         len(claims) - len(ruled),
         {lack: lacks[lack] for lack in LACKS if lacks[lack]},

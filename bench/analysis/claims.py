@@ -68,6 +68,17 @@ class Ruling:
         return {word: found[word] for word in MEANINGS if found[word]}
 
     @property
+    def effect(self) -> str:
+        """The difference on which the claim rests; of several, how many there are by their verdict."""
+        if len(self.counted) == 1:
+            return self.counted[0].effect
+        counts = ", ".join(f"{number} {word}" for word, number in self.counts.items())
+        towards, against = self.leans
+        leans = f" ({towards} towards, {against} against)" if towards or against else ""
+        share = f"; {self.share}" if self.share else ""
+        return f"{len(self.counted)} differences: {counts}{leans}{share}"
+
+    @property
     def leans(self) -> tuple[int, int]:
         """How many undecided findings lean towards the claim, and how many against it."""
         leans = [f.leans for f in self.counted if f.word == "undecided"]

@@ -144,7 +144,8 @@ def decide(found: Difference, above: bool | None, threshold: float = 0.0, seeds:
         return Decision("undecided", f"the interval reaches over {over}", leans, p)
     if above is None or (found.low > threshold) == above:
         return Decision("holds", "the interval lies on the claimed side", leans, p)
-    return Decision("does not hold", "the interval lies on the other side", leans, p)
+    beyond = "" if threshold == 0 else " of the tolerance"
+    return Decision("does not hold", f"the interval lies on the other side{beyond}", leans, p)
 
 
 def _probability(distance: float, below: float, above: float, seeds: int) -> float:

@@ -38,7 +38,7 @@ MEANINGS: dict[Word, str] = {
     "not comparable": "measured, but not under the paper's budget, not on the printed corpus or split, by an "
     "estimator that bounds nothing and is not the paper's own, or in another unit than the printed one",
     "failed": "the run was started and did not finish",
-    "not measured": "the run finished but holds no such measurement",
+    "not measured": "nothing here measures it, or the run that finished holds no such number",
     "not run": "there is no run",
     "not printed": "measured; the paper printed no number here",
 }

@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bench.analysis.claims import Ruling
 from bench.analysis.tables import CLAIM_SIGNS
 from bench.catalog.catalog import Catalog
 from bench.cli.console import VERDICT_STYLES, Row, print_grid
@@ -23,7 +22,7 @@ def show_claims(console: Console, catalog: Catalog, results: Path, paper: str | 
     rows: list[Row] = []
     for name, claims in load(catalog, results, papers).claims.items():
         for judged in claims:
-            of_claim = [(_claim_sign(r.word), _effect(r), " ".join(r.source)) for r in judged.rulings]
+            of_claim = [(_claim_sign(r.word), r.effect, " ".join(r.source)) for r in judged.rulings]
             for verdict, found, source in of_claim or [(_claim_sign(judged.word), "", "")]:
                 rows.append((judged.key if paper else f"{name}/{judged.key}", verdict, found, source))
     print_grid(console, rows, ("claim", "verdict", "effect [95 %]", "tier"))
@@ -32,14 +31,3 @@ def show_claims(console: Console, catalog: Catalog, results: Path, paper: str | 
 def _claim_sign(word: Any) -> Text:
     sign, css = CLAIM_SIGNS[word]
     return Text(f"{sign} {word}", VERDICT_STYLES[css])
-
-
-def _effect(ruling: Ruling) -> str:
-    """The difference on which a claim rests; of several, how many there are by their verdict."""
-    if len(ruling.counted) == 1:
-        return ruling.counted[0].effect
-    counts = ", ".join(f"{number} {word}" for word, number in ruling.counts.items())
-    towards, against = ruling.leans
-    leans = f" ({towards} towards, {against} against)" if towards or against else ""
-    share = f"; {ruling.share}" if ruling.share else ""
-    return f"{len(ruling.counted)} differences: {counts}{leans}{share}"

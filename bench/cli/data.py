@@ -48,7 +48,8 @@ def fetch(options: Parsed) -> int:
         raise BenchError(f"corpus {entry.name!r} cannot be had: {entry.missing}")
     paths = fetch(entry, mirror=options.mirror)
     write_json(options.out, {name: str(path) for name, path in paths.items()})
-    print(f"{entry.name}: {len(paths)} files verified, listed in {options.out}", file=sys.stderr)
+    files = f"{len(paths)} files verified" if paths else "made here, no file to fetch"
+    print(f"{entry.name}: {files}; listed in {options.out}", file=sys.stderr)
     return 0
 
 

@@ -80,7 +80,8 @@ def _definitions() -> Iterator[Definition]:
 
 @measure(
     "bleu",
-    version=2,  # without smoothing
+    version=2,
+    changed="BLEU of sacrebleu is without smoothing",
     needs=("posterior",),
     metrics=(
         Metric("bleu1", "BLEU-1", 0, 100, place=90, lists=("overview", "sign tests")),

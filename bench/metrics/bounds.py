@@ -124,7 +124,8 @@ def reconstruction_ppl(context: Context, record: Record) -> None:
 
 @measure(
     "proposal",
-    version=2,  # a mixture with the prior and with wider Gaussians
+    version=2,
+    changed="the proposal is a mixture with the prior and with wider Gaussians",
     needs=("implicit", "prior", "own text"),
     metrics=[Metric("effective_samples", "effective samples", least=1, place=42)],
     gives=(

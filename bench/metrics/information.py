@@ -70,7 +70,8 @@ _UNITS = Definition(
 
 @measure(
     "information",
-    version=2,  # no lengths mixed in a mixture of like length; the aggregate never exceeds ln n
+    version=2,
+    changed="mixtures of like length mix no lengths; the aggregate never exceeds the logarithm of the number of texts",
     needs=("density", "prior"),
     metrics=(
         Metric("mi", "MI", 0, place=70, lists=("overview", "pairs", "sign tests")),

@@ -126,7 +126,10 @@ _ESTIMATED = (
 )
 
 
-@measure("likelihood", version=2, metrics=_METRICS, gives=(*_EXACT, *_ESTIMATED))  # in float32
+_IN_FLOAT32 = "likelihoods are computed in float32, whatever the training multiplied in"
+
+
+@measure("likelihood", version=2, changed=_IN_FLOAT32, metrics=_METRICS, gives=(*_EXACT, *_ESTIMATED))
 def likelihood(context: Context, record: Record) -> None:
     """All that the likelihoods of the texts give: for a deterministic code, only the reconstruction."""
     record.columns |= context.likelihoods
@@ -149,7 +152,8 @@ def likelihood(context: Context, record: Record) -> None:
 
 @measure(
     "excess",
-    version=2,  # in float32; of pairs, given the context
+    version=2,
+    changed=f"{_IN_FLOAT32}; of pairs given the context",
     needs=("likelihood", "exact corpus"),
     metrics=[Metric("excess_nll", "NLL \u2212 entropy", place=30, lists=("overview",))],
     gives=[

@@ -30,7 +30,7 @@ Function = Callable[..., object]  # of a Context and a Record, whose modules kno
 
 @dataclass(frozen=True)
 class Measure:
-    """A registered measure; ``version`` is raised when its numbers change.
+    """A registered measure; ``version`` is raised when its numbers change, and ``changed`` says what did last.
 
     One that is made ``only_named`` is left out where ``evaluation.also`` or ``evaluation.measures`` does not name it.
     """
@@ -43,6 +43,7 @@ class Measure:
     gives: tuple[Definition, ...]
     shows: tuple[Kind, ...]
     only_named: bool = False
+    changed: str = ""
 
     @property
     def evaluators(self) -> tuple[str, ...]:
@@ -63,6 +64,7 @@ def measure(
     gives: Iterable[Definition] = (),
     shows: Iterable[Kind] = (),
     only_named: bool = False,
+    changed: str = "",
 ) -> Callable[[Function], Function]:
     """Register a function as the measure ``name``.
 
@@ -73,7 +75,7 @@ def measure(
 
     def mark(function: Function) -> Function:
         declared = tuple(needs), tuple(metrics), tuple(gives), tuple(shows)
-        _register(Measure(name, function, version, *declared, only_named))
+        _register(Measure(name, function, version, *declared, only_named, changed))
         return function
 
     return mark

@@ -32,6 +32,7 @@ _OF: tuple[tuple[str, str, str, str, Literal["lower"] | None, OverTexts], ...] =
 @measure(
     "released-sampler",
     version=2,
+    changed="likelihoods are computed in float32, whatever the training multiplied in",
     needs=("released sampler",),
     gives=[
         Definition(

@@ -15,11 +15,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import matplotlib
-
-matplotlib.use("svg")
-
-from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
@@ -336,17 +333,15 @@ def _svg(
 ) -> str:
     """The themed SVG of one pair of axes; ``fitted`` to all that stands around them, which doubles the time."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = pyplot.subplots(figsize=size, layout="constrained" if fitted else None)
-        try:
-            axes.set_xlabel(x)
-            axes.set_ylabel(y)
-            draw(axes)
-            if not fitted:
-                _leave_room(axes, *size)
-            buffer = io.StringIO()
-            figure.savefig(buffer, format="svg", metadata={"Date": None})
-        finally:
-            pyplot.close(figure)
+        figure = Figure(figsize=size, layout="constrained" if fitted else None)
+        axes = figure.subplots()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        draw(axes)
+        if not fitted:
+            _leave_room(axes, *size)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return themed(buffer.getvalue(), name)
 
 

@@ -53,7 +53,8 @@ def test_a_raised_measure(both: Any, catalog: Catalog, monkeypatch: pytest.Monke
     monkeypatch.setitem(measures(), "likelihood", replace(today, version=today.version + 1))
     for run in load(both, catalog):
         assert run.state == "finished"
-        assert told(run) == f"measured with version {today.version} of likelihood, now {today.version + 1}"
+        versions = f"version {today.version} of likelihood, now {today.version + 1}"
+        assert told(run) == f"measured with {versions} ({today.changed})"
 
 
 def test_a_version_that_a_record_has_and_today_has_not(both: Any, catalog: Catalog) -> None:

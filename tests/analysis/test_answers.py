@@ -42,6 +42,7 @@ def test_an_answer_says_what_is_decided_what_leans_and_what_would_decide() -> No
     assert {side: [c.key for c in found] for side, found in answer.leaning.items()} == {
         "towards": ["few"],
         "against": ["wide"],
+        "neither": ["mixed", "chance"],
     }
     assert (answer.open, answer.untested) == (4, 1)
     assert dict(answer.lacks) == {LACKS[0]: 1, LACKS[1]: 1, LACKS[2]: 3}

@@ -52,6 +52,10 @@ def test_a_marked_function_is_found_with_its_metrics(marked: None) -> None:
     assert definitions()["made_up", "by-hand"].unit == "words"
 
 
+def test_a_measure_whose_numbers_changed_says_in_what() -> None:
+    assert [one.name for one in measures().values() if (one.version > 1) != bool(one.changed)] == []
+
+
 @pytest.mark.parametrize(
     ("name", "gives", "of", "message"),
     [
