@@ -238,9 +238,8 @@ def _cell(
     over_texts = None
     if first and first.low is not None and first.high is not None:
         over_texts = (first.low * factor, first.high * factor)
-    plain = (
-        first if quantity.relative_to is None else None
-    )  # a ratio has another floor and spread than its number
+    # A ratio has another floor and another spread than the number that is divided.
+    plain = first if quantity.relative_to is None else None
     floor = seen.noise.of(runs[0].parts[:3], plain.name, plain.estimator) if plain else None
     common = seen.spreads.of(runs[0].group[:4], quantity) if plain else None
     result = judge(

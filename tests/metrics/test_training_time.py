@@ -68,7 +68,9 @@ def test_what_went_before_counts_and_is_unknown_where_it_was_not_recorded(
     spent, again = first.progress.processor_seconds, Trainer(settings, corpus, tmp_path, cpu)
     assert spent == again.progress.processor_seconds
     again.one_step(7)
-    assert again.progress.processor_seconds > spent  # type: ignore[operator]
+    assert spent is not None
+    assert again.progress.processor_seconds is not None
+    assert again.progress.processor_seconds > spent
     older(tmp_path / saved.FILE)
     older_run = Trainer(settings, corpus, tmp_path, cpu)
     older_run.train()
