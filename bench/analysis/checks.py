@@ -36,9 +36,10 @@ def value_cell(pairing: Pairing, system: str, quantity: Quantity) -> GridCell:
     if len(values) > 1:
         spread = f"± {significant(stdev(values), 2)} over {len(values)} seeds"
         return GridCell(significant(mean), mean, spread)
-    low, high = found[0].low, found[0].high
-    interval = "" if low is None else f"[{significant(low)}, {significant(high)}]"
-    return GridCell(significant(mean), mean, interval)
+    low, high, planned = found[0].low, found[0].high, len(pairing.runs[system])
+    interval = "" if low is None else f"[{significant(low)}, {significant(high)}] over texts"
+    alone = f"1 of {planned} seeds" if planned > 1 else ""
+    return GridCell(significant(mean), mean, ", ".join(filter(None, (interval, alone))))
 
 
 def _printed_information(catalog: Catalog, paper: Paper) -> Iterator[Grid]:

@@ -53,7 +53,9 @@ def given_mirror(text: str) -> str:
     there."""
     found = mirror_of(text)
     if "://" not in found and not Path(found).is_dir():
-        remedy = "correct --mirror or the key mirror; it is a folder or a base URL that holds CORPUS/FILE"
+        remedy = (
+            "correct --mirror, the key mirror or BENCH_MIRROR: a folder or a base URL that holds CORPUS/FILE"
+        )
         raise BenchError("the mirror is not there", where=Path(found).absolute(), remedy=remedy)
     return found
 

@@ -94,7 +94,7 @@ def print_line(console: Console, *parts: str) -> None:
     if console.is_terminal:
         console.print(Text("  ".join(map(one_line, parts))), highlight=False, soft_wrap=True)
     else:
-        print("\t".join(map(one_line, parts)), file=console.file)
+        print("\t".join(map(one_line, parts)), file=console.file, flush=True)
 
 
 def one_line(text: str) -> str:

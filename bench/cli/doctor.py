@@ -19,12 +19,12 @@ from typing import Literal
 import requests
 from packaging.requirements import Requirement
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench.base import environment
 from bench.base.errors import BenchError, nearest
 from bench.catalog.catalog import Catalog
+from bench.cli.console import print_grid, terminal
 from bench.corpora.entry import CorpusEntry, SourceFile
 from bench.corpora.fetch import kept_from_us
 
@@ -66,13 +66,10 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
 
 def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
     """Print the findings and what to type next; True unless one of them is ``fail``."""
-    console = console or Console()
+    console = console or terminal()
     findings = list(findings)
-    table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
-    for finding in findings:
-        status = Text(finding.status, style=STYLES[finding.status])
-        table.add_row(status, Text(finding.name), Text(finding.found), Text(finding.remedy or ""))
-    console.print(table)
+    rows = [(Text(f.status, style=STYLES[f.status]), f.name, f.found, f.remedy or "") for f in findings]
+    print_grid(console, rows, ("", "what", "found", "what to do"))
     failed = [finding.name for finding in findings if finding.status == "fail"]
     if failed:
         console.print(
@@ -284,7 +281,7 @@ def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Finding
     """Where each file of the corpus would come from; hashes are checked when it is fetched."""
     name = f"corpus {entry.name}"
     if entry.missing:
-        return Finding(name, "ok", f"not read by this version: {entry.missing}")
+        return Finding(name, "warn", "not read by this version", entry.missing)
     if not entry.files:
         return Finding(name, "ok", "made when needed")
     where = {file.path: _place(file, cache, mirror) for file in entry.files}

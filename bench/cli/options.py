@@ -40,9 +40,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message and leave with 2; of an unknown choice, with the nearest."""
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if choice is None:
-            self._tell(message, "", ())
-        self._tell(message, choice[1], re.findall(r"[\w-]+", choice[2]))
+        if choice is not None:
+            self._tell(message, choice[1], re.findall(r"[\w-]+", choice[2]))
+        missing = message.rpartition("required: ")[2].split(", ")
+        allowed = next(
+            (a.choices for a in self._actions if a.choices and (a.metavar or a.dest) in missing), ()
+        )
+        self._tell(f"{message}\n  allowed: {', '.join(allowed)}" if allowed else message, "", ())
 
     def _tell(self, message: str, name: str, known: Iterable[str]) -> NoReturn:
         near = nearest(name, known)

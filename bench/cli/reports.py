@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bench.cli import options as o
 
+WORKERS = 4  # each holds what the pages show; what is done by one alone is a third of the time
+
 
 def add_commands(commands: o.Commands) -> None:
     """Add ``report`` and ``diff``."""
@@ -17,6 +19,8 @@ def add_commands(commands: o.Commands) -> None:
     parser.add_argument("--partial", action="store_true", help="say that it was made after a failure")
     text = "folder of a report to remove then"
     parser.add_argument("--supersedes", type=Path, default=None, help=text)
+    text = f"processes that draw pages (as many as there are cores, up to {WORKERS})"
+    parser.add_argument("--workers", type=o.count, default=None, help=text)
     o.add_request(parser)
 
     text = "say which numbers moved beyond noise between two reports, and which verdicts flipped"
@@ -28,6 +32,7 @@ def add_commands(commands: o.Commands) -> None:
 
 def report(options: o.Parsed) -> int:
     """The HTML report of a request."""
+    from bench.base.environment import allowed_cores
     from bench.base.outputs import REPORT, discard
     from bench.catalog.catalog import load_catalog
     from bench.planning.plan import make_plan
@@ -35,7 +40,11 @@ def report(options: o.Parsed) -> int:
 
     catalog = load_catalog()
     plan = make_plan(catalog, o.request_of(options, catalog))
-    print(build_report(options.results, options.out, catalog, plan, partial=options.partial))
+    workers = options.workers or min(allowed_cores(), WORKERS)
+    shown = build_report(
+        options.results, options.out, catalog, plan, partial=options.partial, workers=workers
+    )
+    print(shown)
     superseded = options.supersedes
     if superseded is not None and os.path.realpath(superseded) != os.path.realpath(options.out):
         discard(superseded, REPORT)

@@ -65,11 +65,13 @@ def probe_information(
     import torch
     from torch.nn import functional as F
 
+    from bench.training.eager import eager
+
     center, scale = train.mean(0), train.std(0).clamp_min(1e-6)
     inputs, held_out = ((values - center) / scale for values in (train.float(), test.float()))
     weight = torch.zeros(classes, inputs.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+    optimiser = eager(torch.optim.LBFGS)([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()

@@ -76,6 +76,8 @@ class Workflow:
         Raises :class:`BenchError` for one that is none, and for a name in the configuration that is not known. A job,
         which parses the workflow too, plans none of it again.
         """
+        if mirror := environment.mirror():
+            environment.given_mirror(mirror)
         self.plan_of(ALL)
         self.check_targets(asked)
         for target in self._targets(asked):

@@ -18,6 +18,8 @@ from bench.planning.resolve import resolve
 from bench.store.changes import ABSENT, changed
 from bench.store.records import RunRecord
 
+PRECISE = "float32 products"  # as the papers' own code
+
 
 def parts(settings: RunSettings) -> list[dict[str, str | Markup]]:
     """Each choice: its kind, what the part is (its docstring's first line) and its options.
@@ -60,6 +62,9 @@ def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]
     except BenchError as error:
         return [], f"the protocol for this run cannot be resolved now: {error.what}"
     found = changed(protocol, record.settings)
+    precision = record.run.get("provenance", {}).get("precision", PRECISE)
+    if precision != PRECISE:  # chosen for the device, so in no setting
+        found.append(("precision", PRECISE, precision))
     return [{"key": key, "protocol": was, "run": now} for key, was, now in found], ""
 
 

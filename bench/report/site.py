@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from bench.analysis.verdict import GROUPS
 from bench.base.errors import BenchError
 from bench.base.files import write_text
 from bench.base.outputs import REPORT, SUMMARY, renewing
+from bench.base.parallel import Task, run_all
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Plan
 from bench.report import marked, pages, papers, questions, reference, rundata
@@ -29,6 +31,7 @@ from bench.report.export import write_cells, write_rows
 from bench.report.figures import Picture, variables
 from bench.report.latex import latex_table
 from bench.report.summary import summary
+from bench.store.records import RunRecord
 
 BIBTEX = Path("data/papers.bib")
 FILES = Path("files")  # copies of what the pages link of the results folder
@@ -36,14 +39,17 @@ COPIED = 2**19  # bytes; of a larger file the pages name the path alone
 ASSETS = Path(__file__).parent / "assets"
 
 
-def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, partial: bool = False) -> Path:
+def build_report(
+    results: Path, out: Path, catalog: Catalog, plan: Plan, *, partial: bool = False, workers: int = 1
+) -> Path:
     """Build the report of ``results`` into ``out``; returns its ``index.html``.
 
     It shows the runs of ``plan`` and all others that are current. No link leads out of the folder.
 
     A build that fails or is killed leaves the old report, and what is not ours stays in any case: see
-    :func:`renewing`. ``partial`` marks a report made after a failure. Raises :class:`BenchError` when there is no
-    results folder, when ``out`` holds it or something else that is not ours, and when it cannot be written.
+    :func:`renewing`. ``partial`` marks a report made after a failure; ``workers`` processes draw the pages. Raises
+    :class:`BenchError` when there is no results folder, when ``out`` holds it or something else that is not ours, and
+    when it cannot be written.
     """
     results, out = Path(results), Path(out)
     if not results.is_dir():
@@ -55,7 +61,7 @@ def build_report(results: Path, out: Path, catalog: Catalog, plan: Plan, *, part
             "this folder holds the results", where=out, remedy="name a folder for the report alone"
         )
     with renewing(out, REPORT) as site:
-        Site(gather(catalog, plan, results, partial=partial), site).build()
+        Site(gather(catalog, plan, results, partial=partial), site).build(workers)
     return out / "index.html"
 
 
@@ -95,6 +101,7 @@ class Site:
             "metric": numbers.metric_name,
             "sentence": numbers.sentence,
             "setting": numbers.setting,
+            "folded": marked.folded,
         }
         self.environment.globals |= {
             "signs": {str(word): sign for signs in (SIGNS, CLAIM_SIGNS) for word, sign in signs.items()},
@@ -110,22 +117,35 @@ class Site:
             "groups": GROUPS,
         }
 
-    def build(self) -> None:
-        """Write everything."""
+    def build(self, workers: int = 1) -> None:
+        """Write everything; pages are drawn by ``workers`` processes."""
         self._assets()
         self.files()
+        write_text(self.folder / SUMMARY, summary(self.material))
+        run_all([*self._pages()], workers)
+
+    def _pages(self) -> Iterator[Task]:
+        """What writes each page, those that take longest first."""
         material = self.material
-        write_text(self.folder / SUMMARY, summary(material))
-        self._page("index.html", "index.html.j2", pages.index(material))
         for name in material.papers:
-            self._paper(name)
+            yield functools.partial(self._paper, name)
+        yield self._compare
         for group, runs in material.groups.items():
-            self._page(f"systems/{slug(group)}.html", "system.html.j2", pages.system(material, group, runs))
+            yield functools.partial(self._system, group, runs)
+        for found in material.questions:
+            yield functools.partial(self._question, found)
+        yield self._reference
+        yield lambda: self._page("index.html", "index.html.j2", pages.index(material))
+
+    def _system(self, group: Group, runs: Sequence[RunRecord]) -> None:
+        context = pages.system(self.material, group, runs)
+        self._page(f"systems/{slug(group)}.html", "system.html.j2", context)
+
+    def _reference(self) -> None:
+        """The lists of systems and corpora, a page for each corpus, the methods, the origin of all numbers."""
+        material = self.material
         for record, context in reference.corpora(material):
             self._page(f"corpora/{record.paper}-{record.corpus}.html", "corpus.html.j2", context)
-        for found in material.questions:
-            self._question(found)
-        self._compare()
         self._page("systems.html", "systems.html.j2", reference.all_systems(material))
         self._page("corpora.html", "corpora.html.j2", {"corpora": list(material.corpora.values())})
         self._page("methods.html", "methods.html.j2", reference.methods(material))

@@ -11,6 +11,7 @@ from bench.base.errors import BenchError
 from bench.base.settings import Group, Optimiser
 from bench.models import packing
 from bench.models.model import TextModel
+from bench.training.eager import eager
 from bench.training.turns import ALL, Turn, inside
 
 REST = "(rest)"  # the group of the parameters that are in no other one
@@ -244,13 +245,13 @@ def _optimiser(
         rate = torch.tensor(rate, device=on_device)
     capturable = isinstance(rate, Tensor)
     if settings.kind == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, fused=True)
+        return eager(torch.optim.SGD)(parameters, lr=rate, fused=True)
     if settings.kind == "rmsprop":
         smoothing, epsilon = settings.smoothing, settings.epsilon
-        return torch.optim.RMSprop(
+        return eager(torch.optim.RMSprop)(
             parameters, lr=rate, alpha=smoothing, eps=epsilon, capturable=capturable, foreach=True
         )
-    return torch.optim.Adam(
+    return eager(torch.optim.Adam)(
         parameters, lr=rate, betas=settings.betas, eps=settings.epsilon, fused=True, capturable=capturable
     )
 

@@ -251,7 +251,10 @@ def test_the_status_counts_and_tells_failures(here: Path, capsys: pytest.Capture
 
 def test_the_doctor_looks_and_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) in (0, 1)
-    assert "Python" in capsys.readouterr().out
+    found = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert ["ok", "corpus generated-styles-tiny", "made when needed", ""] in found  # whole, in a pipe
+    (unread,) = (line for line in found if line[1:2] == ["corpus wikilarge"])
+    assert unread[0] == "warn"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,8 @@ def test_a_mistake_is_one_message(
         (["trian"], "did you mean 'train'?"),
         (["list", "metrics"], "invalid choice: 'metrics'"),
         (["train"], "the following arguments are required: run"),
+        (["list"], "  allowed: systems, corpora, papers, tiers, parts"),
+        (["show"], "  allowed: table, claims"),
         (["train", RUN, "--threads", "0"], "argument --threads: '0' is not a positive number"),
         (["train", RUN, "--thread", "x"], "'x' is not a positive number"),
         (["status", "--verbose"], "unrecognized arguments: --verbose"),
@@ -120,8 +122,8 @@ def test_a_wrong_usage_is_told(
     assert left.value.code == 2
     told = capsys.readouterr().err
     assert message in told
-    assert len(told.splitlines()) == 2
-    assert told.splitlines()[1].endswith("--help lists what there is")
+    assert len(told.splitlines()) == 2 + ("  allowed: " in told)
+    assert told.splitlines()[-1].endswith("--help lists what there is")
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "{", '{"mine/train.txt": "absent.txt"}'])

@@ -57,13 +57,17 @@ def test_the_files_of_a_target_are_its_report_and_the_measurements_of_its_plan()
     assert {asked.report_of(target) for target in asked.requests} <= set(asked.report_names())
 
 
-def test_a_mistake_in_what_is_asked_for_is_one_message() -> None:
+def test_a_mistake_in_what_is_asked_for_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     workflow().check_targets(["all", "coupled-vae_table1", "results/report/index.html"])
     with pytest.raises(BenchError, match="unknown target 'coupled-vea'") as caught:
         workflow().check_targets(["coupled-vea"])
     assert str(caught.value.remedy).startswith("did you mean 'coupled-vae'?")
     with pytest.raises(BenchError, match="the mirror is not there"):
         workflow(mirror="/nope")
+    monkeypatch.setenv("BENCH_MIRROR", "/nope")
+    with pytest.raises(BenchError, match="the mirror is not there"):
+        workflow().begin(["demo"])
+    monkeypatch.delenv("BENCH_MIRROR")
     with pytest.raises(BenchError, match="unknown system 'vea'"):
         workflow(systems="vea").begin(["demo"])
 

@@ -44,7 +44,7 @@ def test_a_claim_counts_once_by_its_largest_budget(
     assert found.at_the_papers == ("paper" in tiers)
     assert found.budgets[0][:2] == (
         ("own", tiers[-1]),
-        "60\u202f000 steps" if len(tiers) > 1 else "3\u202f000 steps",
+        "60\u202f000 steps" if len(tiers) > 1 else "3\u202f000 steps, 5 % of a paper's own",
     )
     Site(given, tmp_path)._page("index.html", "index.html.j2", pages.index(given))
     page = (tmp_path / "index.html").read_text()

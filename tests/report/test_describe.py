@@ -150,7 +150,9 @@ def test_each_stage_is_made_again_by_its_own_code(
 ) -> None:
     asked = {"tier": "paper", "corpora": ("ptb",), "systems": ("vae",)}
     record = load(results, catalog, Request.model_validate(asked))
-    record.run = {"provenance": {"code_version": "b" * 40}}
+    record.run = {"provenance": {"code_version": "b" * 40, "precision": "bfloat16 products"}}
+    ((departure,), _) = describe.departures(catalog, record)
+    assert departure == {"key": "precision", "protocol": "float32 products", "run": "bfloat16 products"}
     record.evaluation = {"provenance": {"code_version": measured_by}} if measured_by else {}
     commands = describe.commands(catalog, record)
     assert sum("git checkout" in command for command in commands) == checkouts

@@ -1,10 +1,10 @@
-"""Differences between two texts, marked."""
+"""Differences between two texts, marked; words that repeat themselves, written once."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.report.marked import marked
+from bench.report.marked import folded, marked
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,17 @@ from bench.report.marked import marked
 )
 def test_words_that_are_lost_and_new(source: str, output: str, expected: str) -> None:
     assert marked(source, output) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("what is _UNK _UNK _UNK _UNK _UNK ?", "what is _UNK (5 times) ?"),
+        ("a a a a", "a a a a"),
+        ("ba a a a a a", "ba a (5 times)"),
+        ("the cat the cat the cat the cat the cat", "the cat the cat the cat the cat the cat"),
+    ],
+)
+def test_a_word_that_repeats_itself_is_written_once(text: str, shown: str) -> None:
+    assert folded(text) == shown
+    assert marked("", text) == f"<ins>{shown}</ins>"
