@@ -124,8 +124,15 @@ def statistics(material: Material, name: str) -> dict[str, Any]:
 def _profiles(material: Material, paper: str, found: Aggregates) -> Picture | None:
     """The performance profiles of the best systems with more than one run, as many as can be told apart."""
     several = [one for one in found.systems if one.runs > 1][: len(SERIES)]
+    below = [sum(share == 0 for share in found.profiles[one.system]) for one in several]
+    start = max(min(below, default=0) - 1, 0)  # the multiples that only systems of one run reach are left out
     lines = [
-        Line(material.title(paper, one.system), found.thresholds, found.profiles[one.system], style)
+        Line(
+            material.title(paper, one.system),
+            found.thresholds[start:],
+            found.profiles[one.system][start:],
+            style,
+        )
         for style, one in enumerate(several)
     ]
     caption = (
