@@ -14,6 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # at these sizes threads, here and in what is started, only wait
+
 import pytest
 import torch
 
@@ -28,7 +32,7 @@ from bench.corpora.prepared import Prepared
 from bench.metrics.measures import _MARKED, _known, measures
 from bench.planning.resolve import resolve, text_rules
 
-torch.set_num_threads(1)  # at these sizes, threads wait for one another more than they work
+torch.set_num_threads(1)
 
 pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
 

@@ -32,6 +32,7 @@ def add_commands(commands: o.Commands) -> None:
 
 def report(options: o.Parsed) -> int:
     """The HTML report of a request."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of numpy, not loaded yet: processes share the cores
     from bench.base.environment import allowed_cores
     from bench.base.outputs import REPORT, discard
     from bench.catalog.catalog import load_catalog
