@@ -39,12 +39,15 @@ class Answer:
 
 def answers(claims: Sequence[Judged]) -> list[Answer]:
     """One answer for each source that judges any of these claims, in the order of the rulings."""
-    sources = dict.fromkeys(ruling.source for claim in claims for ruling in claim.rulings)
+    tested = (ruling for claim in claims for ruling in claim.rulings if ruling.word != "not run")
+    sources = dict.fromkeys(ruling.source for ruling in tested)
     return [_answer(source, claims) for source in sources]
 
 
 def _answer(source: Source, claims: Sequence[Judged]) -> Answer:
-    ruled = [(claim, r) for claim in claims for r in claim.rulings if r.source == source]
+    ruled = [
+        (claim, r) for claim in claims for r in claim.rulings if r.source == source and r.word != "not run"
+    ]
     waiting = [(claim, ruling) for claim, ruling in ruled if ruling.word == "undecided"]
     lacks = Counter(lack for _, ruling in waiting for lack in _lacks(ruling))
     return Answer(

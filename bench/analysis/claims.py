@@ -40,9 +40,7 @@ class Ruling:
     @property
     def word(self) -> Word:
         """The verdict, from the corpora of which the claim speaks; no other corpus decides it."""
-        found = together(corrected([finding for finding in self.findings if finding.decides]))
-        measured = any(finding.word != "not run" for finding in self.findings)
-        return "undecided" if found == "not run" and measured else found
+        return together(corrected([finding for finding in self.findings if finding.decides]))
 
     @property
     def budget(self) -> str:
@@ -92,8 +90,16 @@ class Ruling:
 
     @property
     def share(self) -> Share | None:
-        """The share of comparisons on the claimed side; None for fewer than two."""
-        return share_of(self.counted)
+        """The share of comparisons on the claimed side; None for fewer than two, and where none decides."""
+        return None if self.word == "not run" else share_of(self.counted)
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The differences that refute the claim, each with its effect."""
+        pairs = zip(self.counted, corrected(self.counted), strict=True)
+        return tuple(
+            f"{finding.what}: {finding.effect}" for finding, word in pairs if word == "does not hold"
+        )
 
     @property
     def seeds(self) -> str:
@@ -127,7 +133,7 @@ def judge_claims(catalog: Catalog, paper: str, pairings: Mapping[Setting, Pairin
         rulings = []
         for source, by_corpus in sources.items():
             ruling = Ruling(source, tuple(_findings(catalog, paper, claim, by_corpus)))
-            if ruling.word != "not run":
+            if any(finding.word != "not run" for finding in ruling.findings):
                 rulings.append(ruling)
         judged.append(Judged(key, claim, tuple(_systems(catalog, paper, claim)), tuple(rulings)))
     return judged

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.compare import EXCESS
+from bench.analysis.findings import SEEDS
 from bench.analysis.numbers import fixed
 from bench.analysis.pairs import Pairing, Term
 
-UNUSED = 0.1  # nats of KL: a code below it is called unused
-ATTRIBUTE, KL = "attribute_information", "kl"  # the first of each attribute, on generated corpora
+UNUSED = 0.1  # nats: a code that tells less of its text is called unused
+ATTRIBUTE, KL, MI = "attribute_information", "kl", "mi"  # the first of each attribute, on generated corpora
 NAMED = 3  # systems that a sentence names
+NOTHING = 0.005  # nats that are shown as 0.00
 ESTIMATED = "monte-carlo"  # of a KL without a closed form
 
 
@@ -23,8 +25,8 @@ ESTIMATED = "monte-carlo"  # of a KL without a closed form
 class Standing:
     """One system, its means over seeds; null is what it does not have.
 
-    ``excess``: NLL above the entropy, ``kl`` and ``told``, the information of a code about the known attributes, summed
-    over them, in nats per text; ``bleu``: BLEU-2 of its reconstructions.
+    ``excess``: NLL above the entropy, ``kl``, ``mi``, the mutual information of code and text, and ``told``, that of a
+    code about the known attributes, summed over them, in nats per text; ``bleu``: BLEU-2 of its reconstructions.
     """
 
     paper: str
@@ -33,6 +35,7 @@ class Standing:
     seeds: int
     excess: float | None
     kl: float | None
+    mi: float | None
     told: float | None
     bleu: float | None
 
@@ -76,6 +79,7 @@ def _standing(pairing: Pairing, system: str) -> Standing:
         len(runs),
         mean(EXCESS),
         mean(KL) if mean(KL) is not None else mean(KL, estimator=ESTIMATED),
+        mean(MI),
         sum(told) if told else None,
         mean("bleu2"),
     )
@@ -104,17 +108,21 @@ def _limit(exact: Mapping[str, Any], carried: float) -> str:
 
 
 def _use(rows: Sequence[Standing]) -> list[str]:
-    """Which codes are used and which are not."""
-    codes = [row for row in rows if row.kl is not None]
-    unused = [row.title for row in codes if (row.kl or 0.0) < UNUSED]
-    used = sorted((row for row in codes if (row.kl or 0.0) >= UNUSED), key=lambda row: -(row.kl or 0.0))
+    """Which codes tell their texts apart; a KL alone may be that of all codes together, and tell nothing."""
+    codes = sorted((row for row in rows if row.mi is not None), key=lambda row: -(row.mi or 0.0))
+    used = [f"{row.title} ({_of_kl(row)})" for row in codes if (row.mi or 0.0) >= UNUSED]
+    unused = [f"{row.title} ({_of_kl(row)})" for row in codes if (row.mi or 0.0) < UNUSED]
     said = []
-    if unused:
-        said.append(f"The code is not used by {_listed(unused)}: a KL below {UNUSED} nats.")
     if used:
-        named = [f"{row.title} ({fixed(row.kl, 2)})" for row in used]
-        said.append(f"The code is used, with the KL in nats, by {_listed(named)}.")
+        said.append(f"Mutual information of code and text, of the KL in nats: {_listed(used)}.")
+    if unused:
+        said.append(f"Less than {UNUSED} nats, so that the code is hardly used: {_listed(unused)}.")
     return said
+
+
+def _of_kl(row: Standing) -> str:
+    told = fixed(row.mi, 2)
+    return told if row.kl is None else f"{told} of {fixed(row.kl, 2)}"
 
 
 def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
@@ -124,16 +132,19 @@ def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
         reference, *others = measured or [""]
         apart: list[str] = []
         alike: list[str] = []
+        single: list[str] = []
         for system in others:
             found = pairing.contrast([Term(reference, KL), Term(system, KL)])
             if (change := found.difference) is not None and change.low is not None:
                 said = f"{pairing.title(system)} {found.effect}"
-                (apart if change.excludes_zero else alike).append(said)
+                (single if change.seeds < SEEDS else apart if change.excludes_zero else alike).append(said)
         name = pairing.title(reference)
         if apart:
             yield f"Told apart from {name} by their KL, on the same texts: {'; '.join(apart)}."
         if alike:
             yield f"Not told apart from {name} by their KL: {'; '.join(alike)}."
+        if single:
+            yield f"KL beside that of {name}, by one seed each, which tells runs apart alone: {'; '.join(single)}."
 
 
 def _told(rows: Sequence[Standing], carried: float) -> list[str]:
@@ -141,7 +152,8 @@ def _told(rows: Sequence[Standing], carried: float) -> list[str]:
     if not told or not carried:
         return []
     named = [f"{row.title} {fixed(row.told, 2)}" for row in told[:NAMED]]
-    least = f"; the least, {fixed(told[-1].told, 2)}, that of {told[-1].title}" if len(told) > NAMED else ""
+    nothing = sum((row.told or 0.0) < NOTHING for row in told)
+    least = f"; nothing that was measurable in {nothing} of {len(told)} systems" if nothing else ""
     return [f"Of those {fixed(carried, 1)} nats the code tells most in {_listed(named)}{least}."]
 
 
@@ -151,7 +163,10 @@ def _nearest(rows: Sequence[Standing]) -> list[str]:
         return []
     first, last = found[0], found[-1]
     rest = f", furthest from it {last.title} at {fixed(last.excess, 2)}" if last is not first else ""
-    return [f"Nearest to the entropy is {first.title}, {fixed(first.excess, 2)} nats above it{rest}."]
+    sizes = (
+        " Sizes, rates and steps are those of each protocol." if len({row.paper for row in rows}) > 1 else ""
+    )
+    return [f"Nearest to the entropy is {first.title}, {fixed(first.excess, 2)} nats above it{rest}.{sizes}"]
 
 
 def _listed(names: Sequence[str]) -> str:

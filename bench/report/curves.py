@@ -49,6 +49,9 @@ def lines_of(
     ]
 
 
+KL_CURVE = "KL of the batch, as the objective has or estimates it, and times its weight."
+
+
 def system_figures(slug: str, runs: Sequence[RunRecord]) -> list[Picture]:
     """All figures of one system: losses, KL and its weight, rate, gradients, posterior."""
 
@@ -68,7 +71,12 @@ def system_figures(slug: str, runs: Sequence[RunRecord]) -> list[Picture]:
     losses = lines_of(runs, TRAINING, LOSSES) + lines_of(runs, VALIDATION, validation, len(LOSSES))
     found = [
         over_steps("losses", losses, "Losses: batch means in training, and the validation split.", NATS),
-        over_steps("kl", lines_of(runs, TRAINING, kl), "KL of the batch, and times its weight.", NATS),
+        over_steps(
+            "kl",
+            lines_of(runs, TRAINING, kl),
+            KL_CURVE,
+            NATS,
+        ),
         over_steps(
             "weight", lines_of(runs, TRAINING, {"weight": "kl_weight"}), "Weight of the KL.", "weight"
         ),

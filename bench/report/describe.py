@@ -50,7 +50,9 @@ def _prose(docstring: str) -> Markup:
 
 
 def _value(value: Any) -> str:
-    return "true" if value is True else "false" if value is False else f"{value}"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_value, value))
+    return {"True": "true", "False": "false", "None": "none"}.get(str(value), str(value))
 
 
 def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]], str]:
