@@ -167,10 +167,11 @@ class Pairing:
             sides.append(side)
         runs = {run.name: run for side in sides for run, _ in side.values()}
         used = [measured for side in sides for _, measured in side.values()]
+        parts = {(measured.part, measured.texts) for measured in used}  # one part may have fewer than another
         unlike = ""
         if len({run.run.get("data_hash") for run in runs.values()}) > 1:
             unlike = "they were measured on different data"
-        elif len({measured.texts for measured in used}) > 1:
+        elif len(parts) > len({part for part, _ in parts}):
             unlike = "they were measured on different numbers of texts"
         common = tuple(sorted(set.intersection(*(set(side) for side in sides))))
         return Contrast(

@@ -3,7 +3,8 @@
 NLL_x = -ln (1/N) sum_i p(z_i) P(x|z_i) / q(z_i|x), z_i ~ q(z|x) (Burda et al. 2016; Wu et al. 2020,
 appendix D): a consistent estimate, and in expectation an upper bound of the NLL for every N. P(x|z) counts
 the end symbol and no padding. Where the encoder reads another field y than is written, q(z|y) is the prior of the
-codes, each of which then counts alike: NLL_x = -ln (1/N) sum_i P(x|z_i). All values are in nats per text.
+codes, each of which then counts alike: NLL_x = -ln (1/N) sum_i P(x|z_i), exact where y has one code. All values are in
+nats per text.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def text_likelihoods(
 
     A system with a density gives nll (importance sampling with ``samples`` codes), reconstruction (mean of
     -ln P(x|z)), kl_monte_carlo, kl_analytic if known, elbo, effective_samples of its weights, and the columns of
-    :func:`of_fewer`. A system without a density gives reconstruction only, a language model nll only. ``names`` seed
-    the noise; ``infer`` gives the posteriors, by default the model's own; ``rows`` bounds the memory, not the result;
-    ``also`` gives more columns from the same codes.
+    :func:`of_fewer`. A system without a density gives reconstruction only, which is the nll too where its one code is
+    of another text; a language model nll only. ``names`` seed the noise; ``infer`` gives the posteriors, by default the
+    model's own; ``rows`` bounds the memory, not the result; ``also`` gives more columns from the same codes.
     """
     model.eval()
     infer = infer or amortised(model)
@@ -151,9 +152,10 @@ def _batch_likelihoods(
     if model.encoder is None:
         return {"nll": conditional_losses(forward, None, dtype).squeeze(1)}
     latent = infer(batch)
+    of_itself = model.field_read(batch) == batch.decodes
     if not latent.stochastic:
-        losses = conditional_losses(forward, latent.center().unsqueeze(1), dtype)
-        return {"reconstruction": losses.squeeze(1)}
+        losses = conditional_losses(forward, latent.center().unsqueeze(1), dtype).squeeze(1)
+        return {"reconstruction": losses} if of_itself else {"nll": losses, "reconstruction": losses}
     codes, log_density = latent.sample(TextSource(batch.index, *names), samples)
     # A long text may not fit with all of its samples at once.
     some = max(1, rows // batch.targets.numel())
@@ -164,7 +166,7 @@ def _batch_likelihoods(
         log_density = latent.log_prob(codes)
     prior = forward.prior
     log_ratio = log_density - prior.log_prob(codes)
-    weighed = losses + log_ratio if model.field_read(batch) == batch.decodes else losses
+    weighed = losses + log_ratio if of_itself else losses
     columns = {
         "nll": math.log(samples) - torch.logsumexp(-weighed, dim=1),
         "reconstruction": losses.mean(1),

@@ -1,4 +1,4 @@
-"""Proposals for importance sampling where the posterior of a model has no known density.
+"""Proposals for importance sampling where the posterior of a model has no known density, or is one code.
 
 The likelihood depends on decoder and prior alone: any proposal that covers p(z|x) will do, if its codes are drawn anew.
 q(z|x) may be much narrower than p(z|x), so that codes near it alone give an estimate that is far too high. A mixture is
@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.base.seeds import derive_seed
 from bench.corpora.batches import Batch, Collator
 from bench.estimators.likelihood import Infer, text_likelihoods
-from bench.models.distributions import Latent
+from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Source, TextSource
@@ -28,7 +28,7 @@ from bench.models.wrapped import Wrapped
 
 DRAWS = 1_024  # codes whose moments are matched
 WIDER = 1.5  # times the covariance: what is too wide costs samples, what is too narrow misses mass
-DEVIATIONS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of the noise that makes an implicit law one with a known bound
+DEVIATIONS = (0.03, 0.1, 0.3, 0.6, 1.0)  # of noise around codes: with it a bound is known
 CHOOSING_TEXTS, CHOOSING_CODES = 64, 4
 ADDED = (0.01, 0.1)  # variances that the wider components have besides, of a prior whose variance is 1
 
@@ -118,13 +118,34 @@ def moment_matched(model: TextModel, infer: Infer, *names: object, draws: int = 
     vectors are matched.
     """
 
+    def around(batch: Batch) -> tuple[Latent, ...]:
+        return gaussians_around(infer(batch), TextSource(batch.index, "moments", *names), draws)
+
+    return defensive(model, around, *names)
+
+
+def external(model: TextModel, infer: Infer, *names: object) -> Infer:
+    """Mixtures of the prior and of N(z(x), s^2 I) around the deterministic code of each text, s of :data:`DEVIATIONS`.
+
+    No s is chosen, so that no text is needed to choose it by; ``names`` seed the codes of the prior.
+    """
+    return defensive(model, lambda batch: isotropic(infer(batch).center()), *names)
+
+
+def defensive(model: TextModel, near: Callable[[Batch], tuple[Latent, ...]], *names: object) -> Infer:
+    """Mixtures of the prior and of what is ``near`` the codes of each text; ``names`` seed the codes of the prior."""
+
     def mixture(batch: Batch) -> Defensive:
         forward = Forward(model, batch)
         draw = partial(codes_of_prior, forward, "proposal", *names)
-        around = gaussians_around(infer(batch), TextSource(batch.index, "moments", *names), draws)
-        return Defensive(around, forward.prior, draw)
+        return Defensive(near(batch), forward.prior, draw)
 
     return mixture
+
+
+def isotropic(code: Tensor) -> tuple[Latent, ...]:
+    """N(code, s^2 I) for codes (batch, d) and each s of :data:`DEVIATIONS`."""
+    return tuple(DiagonalGaussian(code, torch.full_like(code, math.log(s))) for s in DEVIATIONS)
 
 
 def smoothed(infer: Infer, deviation: float, *names: object, draws: int = DRAWS) -> Infer:

@@ -229,3 +229,56 @@ def semi_implicit(context: Context, record: Record) -> None:
     record.columns |= {"neg_elbo": -found["elbo"], "kl_semi_implicit": found["kl_monte_carlo"]}
     for metric in ("neg_elbo", "kl"):
         record.add(metric, "semi-implicit", samples=context.wanted.samples)
+
+
+@measure(
+    "external-proposal",
+    needs=("deterministic", "prior", "euclidean", "own text"),
+    gives=(
+        Definition(
+            "nll",
+            "external-proposal",
+            NATS,
+            "upper bound",
+            "-ln of the mean importance weight over codes of a mixture that the model knows nothing of, a sixth of them"
+            " each: of the prior and of Gaussians around the code of the text, with the deviations 0.03, 0.1, 0.3, 0.6"
+            " and 1 in each dimension; end symbol counted.",
+            "Too high by much where a code has many dimensions or is far from the prior: no posterior was trained.",
+            "lower",
+            cost="one pass of the decoder over each text for each sample",
+            over=Mean("nll_external"),
+            compared="NLL, external proposal",
+        ),
+        Definition(
+            "ppl",
+            "external-proposal",
+            "none",
+            "upper bound",
+            "exp(sum of NLL / sum of targets), end symbol counted, from the NLL by the external proposal.",
+            "Too high, with the NLL.",
+            "lower",
+            cost=NO_MORE,
+            over=Perplexity("nll_external"),
+        ),
+        Definition(
+            "effective_samples",
+            "external-proposal",
+            "count",
+            "exact",
+            "Mean over texts of (sum w)^2 / sum w^2 of the importance weights w of the external proposal.",
+            "Says little where no code hit what matters: then a few weights are alike, and all too small.",
+            "higher",
+            main=True,
+            cost=NO_MORE,
+            over=Mean("effective_samples"),
+        ),
+    ),
+)
+def external_proposal(context: Context, record: Record) -> None:
+    """A bound of the likelihood of a model that has one code for each text, under its prior and its decoder."""
+    from bench.estimators.proposals import external
+
+    found = context.likelihoods_by(external(context.model, context.infer, *context.noise("external")))
+    record.columns |= {"nll_external": found["nll"], "effective_samples": found["effective_samples"]}
+    for metric in ("nll", "ppl", "effective_samples"):
+        record.add(metric, "external-proposal", samples=context.wanted.samples)

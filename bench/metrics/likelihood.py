@@ -135,7 +135,7 @@ def likelihood(context: Context, record: Record) -> None:
     record.columns |= context.likelihoods
     language_model = context.model.encoder is None
     samples = None if language_model else context.wanted.samples
-    if "nll" in record.columns:
+    if language_model or "elbo" in record.columns:
         estimator = "exact" if language_model else "importance-sampling"
         record.add("nll", estimator, samples=samples)
         record.add("ppl", estimator, samples=samples)
@@ -148,6 +148,43 @@ def likelihood(context: Context, record: Record) -> None:
         if column in record.columns:
             exact = column == "kl_analytic" or "kl_monte_carlo" not in record.columns
             record.add(metric, estimator, samples=None if exact else samples)
+
+
+@measure(
+    "given-code",
+    needs=("deterministic", "reader"),
+    gives=(
+        Definition(
+            "nll",
+            "given-code",
+            NATS,
+            "exact",
+            "-ln P(x|z) at the one code of another text, which x answers: given that text, no other code is possible;"
+            " end symbol counted.",
+            better="lower",
+            main=True,
+            cost="none beyond the reconstruction, which it repeats",
+            over=Mean("nll"),
+            compared="NLL",
+        ),
+        Definition(
+            "ppl",
+            "given-code",
+            "none",
+            "exact",
+            "exp(sum of NLL / sum of targets), end symbol counted, from the NLL at that code.",
+            better="lower",
+            main=True,
+            cost="none beyond the NLL",
+            over=Perplexity("nll"),
+        ),
+    ),
+)
+def given_code(context: Context, record: Record) -> None:
+    """The likelihood of a reply given its utterance, where the utterance has one code."""
+    record.columns["nll"] = context.likelihoods["nll"]
+    for metric in ("nll", "ppl"):
+        record.add(metric, "given-code")
 
 
 @measure(
@@ -180,5 +217,5 @@ def excess(context: Context, record: Record) -> None:
     given = "conditional_log_probability" if "conditional_log_probability" in truth else "log_probability"
     record.columns["true_log_probability"] = truth[given].to_numpy(dtype=float)
     record.columns["excess_nll"] = context.likelihoods["nll"] + record.columns["true_log_probability"]
-    samples = None if context.model.encoder is None else context.wanted.samples
+    samples = context.wanted.samples if "elbo" in context.likelihoods else None
     record.add("excess_nll", "over-true-probability", samples=samples)

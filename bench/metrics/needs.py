@@ -22,6 +22,7 @@ NEEDS = {
     "posterior": "the system has codes of texts",
     "density": "codes are drawn from a posterior with a density",
     "gaussian": "codes are drawn from a diagonal Gaussian",
+    "deterministic": "each text has one code, which is not drawn",
     "prior": "codes can be drawn from a prior",
     "one prior": "the prior is the same for all texts, whatever they are given",
     "plain prior": "the prior is N(0, I), or there is none",
@@ -62,6 +63,7 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
     """The needs that a run meets; ``corpus`` is the content of ``corpus.json``."""
     given = given_by(run.used())
     codes = "posterior" in given
+    deterministic = codes and "stochastic" not in given
     held = {
         **{need: need in given for need in OF_PARTS},
         "one prior": "prior" in given and "condition" not in lookup("prior", run.prior.kind).needs,
@@ -69,7 +71,8 @@ def offered(run: RunSettings, corpus: Mapping[str, Any]) -> frozenset[str]:
         "condition": bool(run.conditions),
         "own text": codes and (run.reads or corpus.get("encodes", TEXT)) == corpus.get("decodes", TEXT),
         "reader": run.reads is not None,
-        "likelihood": "density" in given or not codes,
+        "deterministic": deterministic,
+        "likelihood": "density" in given or not codes or (deterministic and run.reads is not None),
         "language model": not codes,
         "regulariser": KL in run.objective,
         "released sampler": run.posterior.options.get("sampler") == "released",

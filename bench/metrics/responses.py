@@ -100,8 +100,8 @@ def retrieval(context: Context, record: Record) -> None:
     found = np.full(len(context.texts.lengths), np.nan)
     found[groups.ravel()] = (losses[1:] > losses[0]).all(0)
     record.columns["post_found"] = found
-    codes = context.model.encoder is not None
-    record.add("post_retrieval", "among-ten", samples=min(SAMPLES, context.wanted.samples) if codes else None)
+    drawn = context.model.encoder is not None and context.latent.stochastic
+    record.add("post_retrieval", "among-ten", samples=min(SAMPLES, context.wanted.samples) if drawn else None)
 
 
 def _losses(context: Context, texts: np.ndarray, posts: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from bench.catalog.catalog import Catalog
 from bench.catalog.claims import Claim, CurveName, Shape
 from bench.report.curves import PANELS, TIMES
 from bench.store.records import Records, RunRecord
-from tests.analysis.synthetic import pairing, run
+from bench.store.texts import Measurement
+from tests.analysis.synthetic import measured, pairing, run
 
 RANDOM = np.random.default_rng(0)
 TEXTS = 200
@@ -119,6 +120,24 @@ def test_a_baseline_with_another_metric(catalog: Catalog) -> None:
     (finding,) = findings_on(claim(differences=asked), pairing(catalog, *both))
     assert finding.word == "holds"
     assert finding.what == f"VAE {MINUS} DAE: KL {MINUS} NLL"
+
+
+def test_parts_of_a_split_may_have_unlike_numbers_of_texts(catalog: Catalog) -> None:
+    """As test pairs that the training split has, and those that it has nothing of."""
+
+    def bleu(part: str, value: float, texts: int) -> Measurement:
+        return measured("bleu", "whole-sample-known", value, part=part, texts=texts, unit="percent")
+
+    declared = catalog.paper("stochastic-wae").claims["overlap-raises-bleu"]
+    asked = declared.model_dump()["differences"] | {"pairs": [["vae", "vae"]]}
+    runs = [run("vae", s, more=[bleu("pair", 30.0 + s, 40), bleu("no-side", 1.0, 300)]) for s in range(2)]
+    (finding,) = findings_on(claim(differences=asked), pairing(catalog, *runs))
+    assert finding.word == "holds"
+    assert finding.difference is not None
+    assert finding.difference.mean == pytest.approx(29.5)
+    runs[1].measurements[0] = bleu("pair", 31.0, 39)  # not the same texts any more
+    (finding,) = findings_on(claim(differences=asked), pairing(catalog, *runs))
+    assert finding.word == "not run"
 
 
 def test_trend_has_a_finding_for_each_step(catalog: Catalog) -> None:

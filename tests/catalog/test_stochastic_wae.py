@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.catalog.catalog import Catalog
+from bench.planning.plan import Request, make_plan
 from bench.planning.resolve import find_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "papers" / "stochastic-wae.md").read_text(encoding="utf-8")
@@ -34,3 +35,14 @@ def test_as_printed(system: str, catalog: Catalog) -> None:
 def test_the_annealing_as_printed(catalog: Catalog) -> None:
     run = find_run(catalog, "paper/stochastic-wae/snli/vae/seed0", ANNEALED)
     assert run.objective["kl"].weight.kind == "peak-stopped"
+
+
+def test_the_plain_encoder_decoder_is_planned_where_its_number_was_printed(catalog: Catalog) -> None:
+    """And has no bottleneck: its code has as many numbers as two directions of the encoder give."""
+    runs = make_plan(catalog, Request(tier="paper", papers=("stochastic-wae",))).runs.values()
+    official = [run for run in runs if run.corpus == "dailydialog-pairs-official"]
+    assert [run.system for run in official] == ["seq2seq"]
+    (run,) = official
+    assert run.latent == 2 * run.encoder.options["hidden"]
+    assert run.training.steps == 200 * 594
+    assert "overlap" in run.evaluation.also

@@ -16,6 +16,7 @@ from bench.corpora.fetch import fetch
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.corpora.readers import read
+from bench.corpora.vocabulary import UNK
 
 Make = Callable[..., Any]
 POSTS, REPLIES = b"how are you\nhi\nwho is it\n", b"fine\nhello you\nme\n"
@@ -99,6 +100,16 @@ def test_a_pair_without_a_reply_is_dropped_and_counted(tmp_path: Path) -> None:
         ("empty lines skipped", "train"): 1,
         ("examples with a response of fewer than 1 words dropped", "train"): 1,
     }
+
+
+def test_a_post_of_unknown_words_and_a_reply_of_one_word_are_kept_and_counted(tmp_path: Path) -> None:
+    path = user_folder(tmp_path)
+    (tmp_path / "test.post.txt").write_bytes(b"nobody knows these\nhi\nwho is it\n")
+    corpus, card = prepared(path)[0], json.loads((tmp_path / "out" / "card.json").read_text())
+    assert corpus.splits["test"].others["context"][0].tolist() == [UNK, UNK, UNK]
+    assert card["fields"]["context"]["splits"]["test"]["unknown_tokens"] == 3
+    assert corpus.raw("test") == [["fine"], ["hello", "you"], ["me"]]
+    assert card["fields"]["response"]["splits"]["test"]["length"]["min"] == 1
 
 
 @pytest.mark.parametrize("white", ["\f", "\v", "\r", "\x1f", "\x85"])

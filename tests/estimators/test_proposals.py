@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from bench.estimators.likelihood import amortised, effective_samples, text_likelihoods
-from bench.estimators.proposals import Defensive, Smoothed, best_deviation, matched, moment_matched, smoothed
+from bench.estimators.likelihood import amortised, conditional_losses, effective_samples, text_likelihoods
+from bench.estimators.proposals import (
+    Defensive,
+    Smoothed,
+    best_deviation,
+    external,
+    isotropic,
+    matched,
+    moment_matched,
+    smoothed,
+)
+from bench.models.distributions import Latent
+from bench.models.forward import Forward
 from bench.models.priors import StandardNormal
 from bench.models.sampled import FactorGaussian, Implicit
 from bench.training.composition import Composition
 from tests.ivae import ivae_settings
 from tests.linear_gaussian import LinearGaussian
-from tests.plain import WORDS, collator, numbers
+from tests.plain import WORDS, all_texts, collator, numbers, small_model
 
 MODEL = LinearGaussian()
 PRIOR = StandardNormal(3)
@@ -27,12 +39,16 @@ def implicit(factor: Tensor) -> Implicit:
     return Implicit(MODEL.mean, lambda e, noise: e + noise @ factor.t(), 3)
 
 
+def with_prior(*near: Latent) -> Defensive:
+    """A mixture of these and of the prior."""
+    generator = torch.Generator().manual_seed(1)
+    return Defensive(near, PRIOR, lambda samples: torch.randn(40, samples, 3, generator=generator))
+
+
 def defensive(narrow: float) -> Defensive:
     """What is proposed for posteriors with the right mean and deviations ``narrow`` times too small."""
     codes = implicit(narrow * torch.linalg.cholesky(MODEL.covariance)).sample(numbers(40), 1024)[0]
-    near = tuple(matched(codes, 1.5, added) for added in (0.0, 0.01, 0.1))
-    generator = torch.Generator().manual_seed(1)
-    return Defensive(near, PRIOR, lambda samples: torch.randn(40, samples, 3, generator=generator))
+    return with_prior(*(matched(codes, 1.5, added) for added in (0.0, 0.01, 0.1)))
 
 
 @pytest.mark.parametrize("narrow", [1.0, 0.1, 0.001])
@@ -90,3 +106,38 @@ def test_both_are_measured_of_an_implicit_posterior() -> None:
     )
     assert np.all(-bound["elbo"] > found["nll"] - 0.5)
     assert np.all(np.isfinite(bound["kl_monte_carlo"]))
+
+
+@pytest.mark.parametrize("off", [0.3, 0.7])
+def test_the_external_proposal_bounds_the_likelihood_and_nears_it_with_more_codes(off: float) -> None:
+    """Around a deterministic code that is off the mean of the posterior."""
+    proposed = isotropic(MODEL.mean + off)
+    found = [
+        float((MODEL.sampled(with_prior(*proposed), codes)[0] - MODEL.nll).mean()) for codes in (6, 60, 6_000)
+    ]
+    assert found[0] > found[1] > found[2] > -0.01
+    assert found[2] < 0.03
+
+
+def test_the_external_proposal_bounds_the_likelihood_of_a_text_model() -> None:
+    """Of a code of one dimension the integral of p(z) P(x|z) is known."""
+    model = small_model("dae", latent=1, prior="standard-normal", objective={"mmd": {"kind": "mmd"}})
+    signal: Any = model.branch.signal
+    with torch.no_grad():
+        for weight in (signal.inner.weight, model.branch.output.weight):
+            weight.mul_(8)  # else no code would make a text much likelier than another
+        texts = collator(all_texts([4, 5, 6], 2))
+        codes = torch.linspace(-8, 8, 4_001)
+        losses = conditional_losses(Forward(model, texts(np.arange(12))), codes.expand(12, -1).unsqueeze(2))
+    density = torch.distributions.Normal(0, 1).log_prob(codes) + math.log(16 / 4_000)
+    exact = -(density - losses.double()).logsumexp(1).numpy()
+
+    def bound(samples: int, seed: int) -> dict[str, np.ndarray]:
+        infer = external(model, amortised(model), "prior", seed)
+        return text_likelihoods(model, texts, samples, "codes", seed, infer=infer)
+
+    few = [bound(6, seed) for seed in range(40)]
+    many = bound(3_000, 0)["nll"] - exact
+    assert np.mean([one["nll"] - exact for one in few]) > many.mean() + 0.03
+    assert np.abs(many).max() < 0.1
+    assert np.all(few[0]["effective_samples"] <= 6)

@@ -104,7 +104,7 @@ OF_A_VAE = {
     ("system", "met"),
     [
         ("gru-lm", {"likelihood", "language model", "exact corpus"}),
-        ("dae", {"posterior", "euclidean", "own text", "exact corpus", "plain prior"}),
+        ("dae", {"posterior", "deterministic", "euclidean", "own text", "exact corpus", "plain prior"}),
         ("vae", OF_A_VAE),
         ("coupled-vae", OF_A_VAE | {"twin"}),
     ],

@@ -1,13 +1,14 @@
-"""A deterministic code with a penalty on the distance from a prior: it has samples of the prior, and no likelihood."""
+"""A deterministic code with a penalty on the distance from a prior: it has samples of the prior, and a bound alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from bench.corpora.prepared import Prepared
 from bench.metrics.evaluate import evaluate_run
 from bench.training.run import train_run
-from tests.conftest import tiny_settings
+from tests.conftest import CORPUS, tiny_settings
 
 
 def test_a_deterministic_wasserstein_autoencoder_trains_and_is_measured(
@@ -21,4 +22,14 @@ def test_a_deterministic_wasserstein_autoencoder_trains_and_is_measured(
     content = evaluate_run(settings, corpora, tmp_path / "runs", device="cpu", threads=1)
     metrics = {found["metric"] for found in content["measurements"]}
     assert {"reconstruction", "dist1", "bleu2"} <= metrics
-    assert not {"nll", "kl", "mi", "elbo"} & metrics
+    assert not {"kl", "mi", "elbo"} & metrics
+    numbers = {found["metric"]: found for found in content["measurements"]}
+    bound, truth = numbers["nll"], Prepared.load(corpora / "coupled-vae" / CORPUS).attributes("test")
+    assert (bound["estimator"], bound["validity"], bound["main"]) == (
+        "external-proposal",
+        "upper bound",
+        False,
+    )
+    assert truth is not None
+    assert bound["value"] > -truth["log_probability"].mean()
+    assert 1 <= numbers["effective_samples"]["value"] <= settings.evaluation.samples

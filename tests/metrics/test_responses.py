@@ -57,7 +57,8 @@ def nll(context: Context, text: int, post: int) -> float:
     """-ln p of one response given one post, by the chain rule."""
     with torch.no_grad():
         batch = replace(context.texts([text]), others=context.texts([post]).others)
-        logits = context.model.branch.output(Forward(context.model, batch).main.features)
+        forward = Forward(context.model, batch, source=TextSource(batch.index, "no code is drawn"))
+        logits = context.model.branch.output(forward.main.features)
         each = logits.log_softmax(-1).gather(-1, batch.targets[..., None]).squeeze(-1)
     return -float(each.sum())
 
@@ -123,6 +124,20 @@ def test_words_are_counted_over_the_ends_of_responses_and_shares_are_of_words() 
     silent = stream_scores([[], []])
     assert silent["response_length"] == 0
     assert all(math.isnan(silent[name]) for name in silent if name != "response_length")
+
+
+@pytest.mark.parametrize("system", ["ded", "seq2seq"])
+def test_with_one_code_of_the_post_the_likelihood_is_exact(
+    system: str, make: Callable[[str, str, Any], Context]
+) -> None:
+    context = make("stochastic-wae", system, {"latent": 6})
+    found = measured(context, "given-code")
+    direct = [nll(context, text, text) for text in range(len(context.texts.lengths))]
+    assert found["nll", "given-code"] == pytest.approx(np.mean(direct), rel=1e-4)
+    targets = context.texts.lengths + 1
+    assert found["ppl", "given-code"] == pytest.approx(math.exp(np.sum(direct) / targets.sum()), rel=1e-3)
+    assert abs(nll(context, 0, 1) - direct[0]) > 0.01  # the post counts
+    assert {"likelihood", "deterministic"} <= context.met
 
 
 def test_an_encoder_decoder_answers_from_codes_of_the_post(make: Callable[[str, str, Any], Context]) -> None:

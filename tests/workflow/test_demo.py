@@ -13,6 +13,7 @@ from bench.catalog.catalog import load_catalog
 from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.metrics.evaluate import evaluate_run
+from bench.metrics.needs import offered
 from bench.planning.plan import make_plan, request_of, with_starts
 from bench.planning.resolve import text_rules
 from bench.report.site import build_report
@@ -63,11 +64,21 @@ def test_a_system_is_between_the_words_alone_and_the_truth(name: str, demo: Path
     assert content["state"] == "finished"
     main = {m["metric"]: m for m in content["measurements"] if m["main"]}
     corpus = Prepared.load(demo / "corpora" / RUNS[name].paper / RUNS[name].corpus)
-    if (
-        "nll" not in main
-    ):  # a deterministic autoencoder: its reconstruction has no entropy to be compared with
+    if "nll" not in main:  # a deterministic autoencoder: its likelihood is bounded, where it has a prior
         assert RUNS[name].posterior.kind == "point"
-        assert main["reconstruction"]["value"] < unigram_entropy(corpus)
+        reconstruction = main["reconstruction"]["value"]
+        bound = [
+            m
+            for m in content["measurements"]
+            if m["estimator"] == "external-proposal" and m["metric"] == "nll"
+        ]
+        assert reconstruction < unigram_entropy(corpus)
+        assert len(bound) == ("prior" in offered(RUNS[name], {}))
+        truth = corpus.attributes("test")
+        assert truth is not None
+        for one in bound:
+            assert one["high"] > -truth["log_probability"].mean()
+            assert reconstruction < one["value"] < unigram_entropy(corpus)
         return
     assert main["nll"]["value"] < unigram_entropy(corpus)
     assert (
