@@ -174,6 +174,9 @@ class Training(Model):
         False,
         description="no batch mixes lengths: all texts are sorted, the last batch of a length may be smaller",
     )
+    same_batches: bool = Field(
+        False, description="the batches of an epoch are those of every other, in another order"
+    )
     validate_every: Positive = 1_000
     keep: Literal["best", "last"] = Field(
         "best", description="the weights of the best validation, or those of the last step: no selection"

@@ -47,18 +47,25 @@ class LSTMEncoder(RecurrentEncoder):
     """One LSTM layer over the words; e is the last hidden state, of both directions if there are two.
 
     ``readout``: e is the ``hidden`` state, or [h; c] with the cell ``and-cell`` (Wang & Wang 2019, released code).
+    ``symbols``: it reads the words with ``none`` of the symbols around them, after the one of the ``begin``, or between
+    ``both``, so that e is the state at the end symbol (Fang et al. 2019, released code). ``own_table``: its embeddings
+    are its own and not those of the decoder.
     """
 
     def __init__(
         self,
         embedding: int,
+        words: int = 0,
         *,
         hidden: Annotated[int, Field(ge=1)],
         bidirectional: bool = False,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         readout: Literal["hidden", "and-cell"] = "hidden",
+        symbols: Literal["none", "begin", "both"] = "none",
+        own_table: bool = False,
     ) -> None:
         super().__init__(nn.LSTM, embedding, hidden, bidirectional=bidirectional, dropout=dropout)
+        self.symbols, self.table = symbols, nn.Embedding(words, embedding) if own_table else None
         self.cells = self.reads_device = (
             readout == "and-cell"
         )  # lengths are read, to stop each text at its end

@@ -106,6 +106,7 @@ TRAINING: dict[str, Any] = {
     "training.batch": 16,
     "training.pool": 1,
     "training.equal_lengths": True,
+    "training.same_batches": True,
     "training.validate_every": 6,
     "training.validation_samples": 3,
     "training.log_every": 3,
