@@ -206,6 +206,9 @@ class Evaluation(Model):
     information_block: Positive = Field(513, description="texts per block of the paper's estimators of MI")
     reconstructions: Positive = Field(10, description="codes per text that are decoded greedily")
     prior_samples: Positive = 3200
+    reverse_samples: Positive | None = Field(
+        None, description="samples from the prior behind reverse perplexities; null: prior_samples"
+    )
     gradient_batch: Positive = 16
     gradient_texts: Positive | None = Field(None, description="test texts for gradient norms; null: all")
     longest: Positive = Field(200, description="words after which generation stops")
