@@ -52,6 +52,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
     "released-ngrams",
     needs=("prior",),
     only_named=True,
+    library="kenlm",
     metrics=(
         Metric("fwd_ppl", "forward PPL, 5-grams", 1, place=136),
         Metric("rev_ppl", "reverse PPL, 5-grams", 1, place=137),

@@ -27,6 +27,7 @@ _OF = {
     "reverse-budget",
     needs=("prior",),
     only_named=True,
+    library="kenlm",
     gives=[
         Definition(
             "rev_ppl",
