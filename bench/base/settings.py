@@ -174,6 +174,9 @@ class Training(Model):
         False,
         description="no batch mixes lengths: all texts are sorted, the last batch of a length may be smaller",
     )
+    same_batches: bool = Field(
+        False, description="the batches of an epoch are those of every other, in another order"
+    )
     validate_every: Positive = 1_000
     keep: Literal["best", "last"] = Field(
         "best", description="the weights of the best validation, or those of the last step: no selection"
@@ -203,6 +206,9 @@ class Evaluation(Model):
     information_block: Positive = Field(513, description="texts per block of the paper's estimators of MI")
     reconstructions: Positive = Field(10, description="codes per text that are decoded greedily")
     prior_samples: Positive = 3200
+    reverse_samples: Positive | None = Field(
+        None, description="samples from the prior behind reverse perplexities; null: prior_samples"
+    )
     gradient_batch: Positive = 16
     gradient_texts: Positive | None = Field(None, description="test texts for gradient norms; null: all")
     longest: Positive = Field(200, description="words after which generation stops")

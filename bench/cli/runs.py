@@ -133,7 +133,9 @@ def pack(options: o.Parsed) -> int:
     from bench.base.outputs import claim_file
     from bench.catalog.catalog import load_catalog
     from bench.cli.console import print_rows
+    from bench.metrics.needs import wanted
     from bench.planning.pack import pack, summary
+    from bench.store.freshness import next_stage
     from bench.store.run_archives import archive, is_archive
 
     catalog = load_catalog()
@@ -144,7 +146,8 @@ def pack(options: o.Parsed) -> int:
     print_rows(Console(), [(one.name, one.state, one.reason) for one in outcomes])
     if options.archive is not None:
         finished = [one.name for one in outcomes if one.state == "finished"]
-        archive(options.out, finished, options.archive, weights=options.weights)
+        left = [n for n, r in plan.runs.items() if next_stage(r, options.out, wanted, corpora) == "evaluate"]
+        archive(options.out, finished, options.archive, weights=options.weights, unfinished=left)
     print(summary(outcomes), file=sys.stderr)
     states = {one.state for one in outcomes}
     return 1 if "failed" in states else 143 if "left" in states else 0

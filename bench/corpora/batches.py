@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from bench.corpora.prepared import Texts
 from bench.corpora.vocabulary import EOS, GO, PAD
 
 POOL = 50  # batches that are sorted by length together
+Symbols = Literal["none", "begin", "both"]  # which of go and eos are read with the words
 STEPS = 8  # fields that are not decoded are padded to a multiple, where shapes are to be few
 
 
@@ -40,6 +42,14 @@ class Padded:
     def targets(self) -> Tensor:
         """The words and eos (time + 1, batch), padded with PAD."""
         return torch.cat([self.words, self._edge]).scatter_(0, self.lengths[None], EOS)
+
+    def within(self, symbols: Symbols) -> Padded:
+        """The texts with these symbols around their words, which count as words of theirs."""
+        if symbols == "none":
+            return self
+        if symbols == "begin":
+            return Padded(self.inputs, self.lengths + 1)
+        return Padded(torch.cat([torch.full_like(self._edge, GO), self.targets]), self.lengths + 2)
 
     @property
     def _edge(self) -> Tensor:
@@ -240,16 +250,22 @@ def batches_of_epoch(lengths: np.ndarray, batch: int, *, equal: bool = False) ->
 
 
 def epoch_order(
-    lengths: np.ndarray, batch: int, *names: object, pool: int = POOL, equal: bool = False
+    lengths: np.ndarray,
+    batch: int,
+    *names: object,
+    pool: int = POOL,
+    equal: bool = False,
+    fixed: bool = False,
 ) -> list[np.ndarray]:
     """The batches of one epoch: every text once, texts of like length together, in random order.
 
     The texts are shuffled, cut into pools of ``pool`` batches, sorted by length within each pool and cut into
     batches, which are shuffled; with pools of one batch, lengths are mixed as they come. ``equal``: the pools are
-    the texts of each length. ``names`` seed the order (corpus, seed, epoch).
+    the texts of each length. ``names`` seed the order (corpus, seed, epoch); ``fixed``: the last of them that of the
+    batches alone, so that the same batches come in each epoch.
     """
-    random = np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
-    order = random.permutation(len(lengths))
+    random = _random(*names)
+    order = (_random(*names[:-1]) if fixed else random).permutation(len(lengths))
     if equal:
         pools = [order[lengths[order] == length] for length in np.unique(lengths)]
     else:
@@ -257,6 +273,10 @@ def epoch_order(
         pools = [texts[np.argsort(lengths[texts], kind="stable")] for texts in pools]
     batches = [texts[i : i + batch] for texts in pools for i in range(0, len(texts), batch)]
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _random(*names: object) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive_seed("batches", *names)))
 
 
 def by_length(lengths: np.ndarray, tokens: int, copies: int = 1) -> Iterator[np.ndarray]:

@@ -225,6 +225,11 @@ class Context:
         return self._of_prior(self.wanted.prior_samples, "prior", unknown=True)
 
     @cached_property
+    def reverse_texts(self) -> list[Ids]:
+        """The texts from which n-gram models of the samples are estimated: the same, or more of them."""
+        return self._of_prior(self.wanted.reverse_samples or self.wanted.prior_samples, "prior", unknown=True)
+
+    @cached_property
     def responses(self) -> list[Ids]:
         """One greedy text for the condition of each text, of a code of the prior where the system has codes.
 

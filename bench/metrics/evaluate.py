@@ -26,7 +26,7 @@ from bench.base.upgrade import upgraded_record
 from bench.corpora.prepared import Prepared
 from bench.metrics.context import SPLIT, Context
 from bench.metrics.measures import Measure, find_measure, measures
-from bench.metrics.needs import asked, expected, wanted
+from bench.metrics.needs import asked, expected, wanted, wanted_here
 from bench.metrics.record import Record
 from bench.metrics.results import Results
 from bench.store.changes import why_stale
@@ -123,7 +123,7 @@ class _Evaluation:
         self.evaluators, self.began = evaluators, time.time()
         self.wanted: dict[str, Any] = {}
         if run["state"] == "finished":
-            self.wanted = wanted(settings, read_json(corpus.folder / "corpus.json"))
+            self.wanted = wanted_here(settings, read_json(corpus.folder / "corpus.json"))
         self.content, self.results = self._kept()
 
     def _kept(self) -> tuple[dict[str, Any] | None, Results | None]:
@@ -149,6 +149,7 @@ class _Evaluation:
         """Make the measures that are missing; returns the content of ``measurements.json``."""
         before = self.content
         names = to_measure(before, self.wanted)
+        self._say_what_is_left()
         (self.folder / STATUS).unlink(missing_ok=True)
         if before is not None and not names:
             (self.folder / MEASUREMENTS).touch()  # the workflow goes by its time
@@ -162,6 +163,14 @@ class _Evaluation:
         write_json(self.folder / MEASUREMENTS, content)
         (self.folder / STATUS).unlink(missing_ok=True)
         return content
+
+    def _say_what_is_left(self) -> None:
+        """Name the measures whose library is not installed: `bench evaluate` makes them alone where it is."""
+        every = wanted(self.settings, read_json(self.corpus.folder / "corpus.json")) if self.wanted else {}
+        for name in every.keys() - self.wanted.keys():
+            library = find_measure(name).library
+            what = f"is not measured by {name} here: {library} is not installed"
+            print(f"{self.settings.name} {what}; where it is, bench evaluate goes on", file=sys.stderr)
 
     def _measured(self, names: list[str], device: torch.device) -> Results:
         """The results that were there with those of the measures ``names``, written to the tables."""

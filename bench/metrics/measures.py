@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Measure:
     """A registered measure; ``version`` is raised when its numbers change, and ``changed`` says what did last.
 
     One that is made ``only_named`` is left out where ``evaluation.also`` or ``evaluation.measures`` does not name it.
+    One that needs a ``library`` is left to another machine where that is not installed.
     """
 
     name: str
@@ -44,6 +46,12 @@ class Measure:
     shows: tuple[Kind, ...]
     only_named: bool = False
     changed: str = ""
+    library: str = ""
+
+    @property
+    def can_be_made(self) -> bool:
+        """Whether its library is installed here."""
+        return not self.library or importlib.util.find_spec(self.library) is not None
 
     @property
     def evaluators(self) -> tuple[str, ...]:
@@ -65,6 +73,7 @@ def measure(
     shows: Iterable[Kind] = (),
     only_named: bool = False,
     changed: str = "",
+    library: str = "",
 ) -> Callable[[Function], Function]:
     """Register a function as the measure ``name``.
 
@@ -75,7 +84,7 @@ def measure(
 
     def mark(function: Function) -> Function:
         declared = tuple(needs), tuple(metrics), tuple(gives), tuple(shows)
-        _register(Measure(name, function, version, *declared, only_named, changed))
+        _register(Measure(name, function, version, *declared, only_named, changed, library))
         return function
 
     return mark

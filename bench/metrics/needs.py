@@ -137,6 +137,12 @@ def wanted(run: RunSettings, corpus: Mapping[str, Any]) -> dict[str, Any]:
     return {one.name: _version(one, run, corpus) for one in applicable(run, corpus)}
 
 
+def wanted_here(run: RunSettings, corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of them that can be made on this machine, by the libraries that are installed."""
+    found = wanted(run, corpus)
+    return {name: version for name, version in found.items() if find_measure(name).can_be_made}
+
+
 def asked(run: RunSettings) -> dict[str, Any]:
     """The same of every measure that may apply to a run, as far as it is known before its corpus is prepared."""
     declared = run.evaluation.evaluators

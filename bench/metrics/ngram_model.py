@@ -118,6 +118,7 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
 @measure(
     "sample-ppl",
     needs=("prior", "evaluator ngram"),
+    library="kenlm",
     metrics=(
         Metric("sample_ppl", "forward PPL", 1, place=134),
         Metric("held_out_ppl", "PPL of test texts, n-gram model", 1, place=135),

@@ -65,6 +65,7 @@ class KneserNeyOfText(KneserNey):
 @measure(
     "sample-ppl-of-text",
     needs=("prior", "evaluator text"),
+    library="kenlm",
     gives=[
         Definition(
             metric,

@@ -52,6 +52,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
     "released-ngrams",
     needs=("prior",),
     only_named=True,
+    library="kenlm",
     metrics=(
         Metric("fwd_ppl", "forward PPL, 5-grams", 1, place=136),
         Metric("rev_ppl", "reverse PPL, 5-grams", 1, place=137),
@@ -102,4 +103,5 @@ def released_ngrams(context: Context, record: Record) -> None:
     record.add("fwd_ppl", "as-released", perplexity_of_words(forward, samples), texts=len(samples))
     reverse = model_of(with_words(without(samples, UNK), vocabulary), vocabulary)
     record.add("rev_ppl", "as-released", perplexity_of_words(reverse, train), texts=len(train))
-    record.add_summary("rev_ppl", "held-out", perplexity(model_of(samples, vocabulary), test))
+    held_out = model_of(without(context.reverse_texts, EOS), vocabulary)
+    record.add_summary("rev_ppl", "held-out", perplexity(held_out, test))

@@ -64,6 +64,7 @@ def one_sentence(context: Context, record: Record) -> None:
 @measure(
     "midway",
     needs=("posterior", "evaluator ngram"),
+    library="kenlm",
     metrics=(Metric("midway_ppl", "PPL midway", 1, place=138),),
     gives=(
         Definition(

@@ -15,7 +15,10 @@ from bench.models.noise import Noise
 
 
 class Encoder(Protocol):
-    """A network that maps texts to encoded texts e, one vector each."""
+    """A network that maps texts to encoded texts e, one vector each.
+
+    It may have ``symbols``, which are read with the words, and a ``table`` of embeddings that are its own.
+    """
 
     features: int
 

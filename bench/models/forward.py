@@ -115,8 +115,11 @@ class Forward:
             self._source = self.needed_noise().source("latent", self.texts)
         return self._source
 
+    @cached_property
     def prior_codes(self) -> Tensor:
         """As many codes (batch, d) of the prior as there are texts; in a part of a batch, those of its texts.
+
+        They are drawn once: what is compared with codes of the prior is compared with the same.
 
         Raises TypeError for a prior that depends on a condition in a part of a batch, where not all are known.
         """

@@ -47,18 +47,25 @@ class LSTMEncoder(RecurrentEncoder):
     """One LSTM layer over the words; e is the last hidden state, of both directions if there are two.
 
     ``readout``: e is the ``hidden`` state, or [h; c] with the cell ``and-cell`` (Wang & Wang 2019, released code).
+    ``symbols``: it reads the words with ``none`` of the symbols around them, after the one of the ``begin``, or between
+    ``both``, so that e is the state at the end symbol (Fang et al. 2019, released code). ``own_table``: its embeddings
+    are its own and not those of the decoder.
     """
 
     def __init__(
         self,
         embedding: int,
+        words: int = 0,
         *,
         hidden: Annotated[int, Field(ge=1)],
         bidirectional: bool = False,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         readout: Literal["hidden", "and-cell"] = "hidden",
+        symbols: Literal["none", "begin", "both"] = "none",
+        own_table: bool = False,
     ) -> None:
         super().__init__(nn.LSTM, embedding, hidden, bidirectional=bidirectional, dropout=dropout)
+        self.symbols, self.table = symbols, nn.Embedding(words, embedding) if own_table else None
         self.cells = self.reads_device = (
             readout == "and-cell"
         )  # lengths are read, to stop each text at its end
@@ -80,9 +87,9 @@ class LSTMDecoder(nn.Module):
 
     ``first``: it begins with a ``cell`` c = W h and the hidden state tanh(c) (He et al. 2019, released code), with
     a ``state`` W h + b and a cell of zeros (Kim et al. 2018, released code), with ``both`` halves of tanh(W h + b)
-    (Wang & Wang 2019, released code), or with ``zeros`` (Bahuleyan et al. 2019). ``each_step``: h is read at each
-    step, not only to begin with. Without a signal (``signal`` 0) it is a plain language model: words only, zero
-    initial state.
+    (Wang & Wang 2019, released code), or of the ``affine`` map itself (Shao et al. 2020, released code), or with
+    ``zeros`` (Bahuleyan et al. 2019). ``each_step``: h is read at each step, not only to begin with. Without a signal
+    (``signal`` 0) it is a plain language model: words only, zero initial state.
     """
 
     def __init__(
@@ -92,18 +99,19 @@ class LSTMDecoder(nn.Module):
         *,
         hidden: Annotated[int, Field(ge=1)],
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-        first: Literal["cell", "state", "both", "zeros"] = "cell",
+        first: Literal["cell", "state", "both", "affine", "zeros"] = "cell",
         each_step: bool = True,
     ) -> None:
         super().__init__()
         self.dropout, self.features, self.each_step = dropout, hidden, each_step
         self.lstm = nn.LSTM(embedding + signal if each_step else embedding, hidden)
         self.first_cell = self.first_state = self.first_both = None
+        self.bounded = first == "both"
         if signal and first == "cell":
             self.first_cell = nn.Linear(signal, hidden, bias=False)
         elif signal and first == "state":
             self.first_state = nn.Linear(signal, hidden)
-        elif signal and first == "both":
+        elif signal and first in ("both", "affine"):
             self.first_both = nn.Linear(signal, 2 * hidden)
 
     def forward(
@@ -141,7 +149,8 @@ class LSTMDecoder(nn.Module):
             state = self.first_state(signal).to(signal.dtype)
             return torch.cat([state, torch.zeros_like(state)], dim=-1)
         if signal is not None and self.first_both is not None:
-            return torch.tanh(self.first_both(signal)).to(signal.dtype)
+            both = self.first_both(signal)
+            return (torch.tanh(both) if self.bounded else both).to(signal.dtype)
         return next(self.lstm.parameters()).new_zeros(batch, 2 * self.features)
 
     def step(self, embedded: Tensor, signal: Tensor | None, state: Tensor) -> tuple[Tensor, Tensor]:

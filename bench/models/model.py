@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bench.base.registry import NONE, build
 from bench.base.seeds import derive_seed
-from bench.corpora.batches import Batch
+from bench.corpora.batches import Batch, Symbols
 from bench.models.contracts import Space
 from bench.models.distributions import Latent
 from bench.models.noise import Noise
@@ -135,6 +135,10 @@ class TextModel(nn.Module):
         self.embeddings = nn.ModuleDict(own)
         self.reads = reads
         self.encoder: Any = _built(parts, "encoder", sizes)
+        if own and getattr(self.encoder, "table", None) is not None:
+            raise ValueError(
+                "a field with a vocabulary of its own has embeddings of its own: no others are read"
+            )
         self.condition: Any = _built(parts, "condition", sizes)
         known, given = (0, 0) if self.condition is None else (self.condition.features, self.condition.size)
         features = self.encoder.features + known if self.encoder is not None else 0
@@ -163,25 +167,31 @@ class TextModel(nn.Module):
         """
         if self.encoder is None:
             raise TypeError("a language model has no encoder")
-        field = self.field_read(batch)
-        encoded: Tensor = self.encoder(*self._read(batch, field), noise).float()
+        read = self._read(batch, self.field_read(batch), self.encoder)
+        encoded: Tensor = self.encoder(*read, noise).float()
         return encoded if condition is None else torch.cat([encoded, condition], dim=-1)
 
     def encode_condition(self, batch: Batch, noise: Noise | None = None) -> Tensor | None:
         """The encoded conditions e_y (batch, features of the condition), in float32; None without a condition."""
         if self.condition is None:
             return None
-        encoded: Tensor = self.condition(*self._read(batch, self.condition.field), noise).float()
+        read = self._read(batch, self.condition.field, self.condition)
+        encoded: Tensor = self.condition(*read, noise).float()
         return encoded
 
     def field_read(self, batch: Batch) -> str:
         """The field of which the codes of a batch are."""
         return self.reads or batch.encodes
 
-    def _read(self, batch: Batch, field: str) -> tuple[Tensor, Tensor]:
-        """The embedded words (time, batch, E) of a field, and their lengths (batch,)."""
-        read = batch.fields[field]
-        embedding = dict(self.embeddings.items()).get(field, self.embedding)
+    def _read(self, batch: Batch, field: str, reader: nn.Module) -> tuple[Tensor, Tensor]:
+        """The embedded words (time, batch, E) of a field and their lengths (batch,), as the ``reader`` reads them.
+
+        It may ask for ``symbols`` around the words, and have a ``table`` of embeddings of its own.
+        """
+        symbols: Symbols = getattr(reader, "symbols", "none")
+        table = getattr(reader, "table", None)
+        read = batch.fields[field].within(symbols)
+        embedding = dict(self.embeddings.items()).get(field, self.embedding if table is None else table)
         return embedding(read.words), read.lengths
 
     def given(self, condition: Tensor | None) -> Tensor | None:

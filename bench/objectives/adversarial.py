@@ -46,7 +46,7 @@ class Discrimination(nn.Module):
         """Per text (batch,), in nats."""
         z = forward.main.z.detach()
         with in_float32(z):
-            prior, texts = self.network(forward.prior_codes()), self.network(z)
+            prior, texts = self.network(forward.prior_codes), self.network(z)
         loss: Tensor = softplus(-prior) + softplus(texts)
         return loss.squeeze(-1)
 

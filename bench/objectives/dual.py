@@ -26,6 +26,7 @@ from bench.objectives.contracts import Term
 @part(
     "term",
     "density-ratio",
+    version=2,  # two networks of an objective see the same codes of the prior
     needs={
         "prior": "it compares codes of texts with codes of the prior",
         "stochastic": "a point has no density",
@@ -58,7 +59,7 @@ class DensityRatio(nn.Module):
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,), in nats."""
         z, encoded = forward.main.z.detach(), forward.encoded.detach()
-        return self.value(forward.prior_codes().detach(), encoded).exp() - self.value(z, encoded)
+        return self.value(forward.prior_codes.detach(), encoded).exp() - self.value(z, encoded)
 
     def value(self, z: Tensor, encoded: Tensor) -> Tensor:
         """nu (batch,) of codes (batch, d) and encoded texts (batch, features)."""
@@ -125,7 +126,7 @@ class DualPrior:
     def __call__(self, forward: Forward) -> Tensor:
         """Per text (batch,)."""
         network = _network(self.others, self.ratio, "dual-prior")
-        return self.sign * network.judged(forward.prior_codes(), forward.encoded).exp()
+        return self.sign * network.judged(forward.prior_codes, forward.encoded).exp()
 
 
 def _network(others: Mapping[str, Term], name: str, term: str) -> DensityRatio:

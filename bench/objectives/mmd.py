@@ -42,7 +42,7 @@ class MMD:
 
     def __call__(self, forward: Forward) -> Tensor:
         """One value () of the batch, from one code of each text and as many codes of the prior."""
-        return self.between(forward.main.z, forward.prior_codes())
+        return self.between(forward.main.z, forward.prior_codes)
 
     def between(self, z: Tensor, prior: Tensor) -> Tensor:
         """The estimate () from codes (batch, d) of texts and as many of the prior.

@@ -27,7 +27,7 @@ from bench.base.files import cannot_write
 from bench.base.locks import locked
 from bench.base.outputs import RESULTS, claim
 from bench.catalog.catalog import Catalog
-from bench.metrics.needs import wanted
+from bench.metrics.needs import wanted_here
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import passes
 from bench.store.costs import Records, recorded_cost
@@ -148,7 +148,7 @@ class _Pack:
 
     def _stage(self, name: str) -> Stage | None:
         """What is left of a run; of one that was not asked for, its training while another still needs it."""
-        stage = next_stage(self.plan.runs[name], self.out, wanted, self.corpora)
+        stage = next_stage(self.plan.runs[name], self.out, wanted_here, self.corpora)
         if name in self.asked.runs:
             return stage
         needed = any(self.plan.runs[n].start == name and found == "train" for n, found in self.stages.items())

@@ -7,7 +7,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,21 +33,30 @@ class Taken:
     reason: str = ""
 
 
-def archive(results: Path, names: Iterable[str], file: Path, *, weights: bool = False) -> None:
+def archive(
+    results: Path,
+    names: Iterable[str],
+    file: Path,
+    *,
+    weights: bool = False,
+    unfinished: Collection[str] = (),
+) -> None:
     """Write the files of measured runs as ``runs/NAME/FILE`` to a compressed tar archive.
+
+    With ``weights`` those too; of ``unfinished`` runs they are always there, since more is measured of them elsewhere.
 
     In the order in which they are made: extracted one after the other with the time of then, as ``tar -xzmf``
     does, none looks older to the workflow than what it was made from.
     """
     names = _begun_first(results, names)
-    kinds = (*((WEIGHTS,) if weights else ()), *TRAINING, "run.json", *EVALUATION, "measurements.json")
+    kinds = (*TRAINING, "run.json", *EVALUATION, "measurements.json")
     with replacing(file) as part, tarfile.open(part, "w:gz") as tar:
         listed = json.dumps(names).encode()
         entry = tarfile.TarInfo(FIRST)
         entry.size = len(listed)
         tar.addfile(entry, io.BytesIO(listed))
         for name in names:
-            for kind in kinds:
+            for kind in (*((WEIGHTS,) if weights or name in unfinished else ()), *kinds):
                 source = results / "runs" / name / kind
                 if source.exists():  # a run that diverged has few, one that others begin with no measurements
                     tar.add(source, f"runs/{name}/{kind}", recursive=False)

@@ -263,8 +263,9 @@ class Trainer:
         epoch, position = divmod(step - 1, self.batches)
         if self._epoch[0] != epoch:
             names = (self.settings.corpus, self.settings.seed, epoch)
-            pool, equal = training.pool, training.equal_lengths
-            self._epoch = (epoch, epoch_order(lengths, training.batch, *names, pool=pool, equal=equal))
+            pool, equal, fixed = training.pool, training.equal_lengths, training.same_batches
+            order = epoch_order(lengths, training.batch, *names, pool=pool, equal=equal, fixed=fixed)
+            self._epoch = (epoch, order)
         batch = self.texts["train"](self._epoch[1][position])
         if training.word_dropout is None:
             return batch

@@ -186,6 +186,8 @@ def give_vectors(
     folder = evaluators / settings.paper / settings.corpus / name
     vectors: WordVectors = load_evaluator(declared, corpus, folder, wiring)
     _fill(model.embedding.weight, corpus.vocabulary, vectors)
+    if (own := getattr(model.encoder, "table", None)) is not None:
+        _fill(own.weight, corpus.vocabulary, vectors)
     for field, embedding in model.embeddings.items():
         _fill(embedding.get_parameter("weight"), corpus.vocabularies[field], vectors)
     return {"evaluator": name, "files": read_json(folder / RECORD)["files"]}

@@ -81,6 +81,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "batch": 32,
         "pool": 50,
         "equal_lengths": False,
+        "same_batches": False,
         "ends": "all",
         "keep": "best",
         "validate_every": 1000,

@@ -41,7 +41,7 @@ ABLE = tiny_settings(
     "coupled-vae",
     optimiser={"learning_rate": 0.03, "decay_after": 1000},
     training={"steps": 60, "validate_every": 60, "gradient_texts": 0},
-    evaluation={"gradient_batch": 4, "longest": 2},
+    evaluation={"gradient_batch": 4, "longest": 2, "also": ["released-ngrams"]},
 )
 
 # A run whose rate is so high that it decays on plateaus of the validation, until it may no more.
@@ -106,6 +106,7 @@ TRAINING: dict[str, Any] = {
     "training.batch": 16,
     "training.pool": 1,
     "training.equal_lengths": True,
+    "training.same_batches": True,
     "training.validate_every": 6,
     "training.validation_samples": 3,
     "training.log_every": 3,
@@ -133,6 +134,7 @@ EVALUATION: dict[str, Any] = {
     "evaluation.information_block": 50,
     "evaluation.reconstructions": 3,
     "evaluation.prior_samples": 17,
+    "evaluation.reverse_samples": 19,
     "evaluation.gradient_batch": 5,
     "evaluation.gradient_texts": 9,
     "evaluation.longest": 3,

@@ -54,6 +54,15 @@ def test_batches_of_equal_length_have_no_padding_and_are_as_many_as_the_lengths_
     assert batches_of_epoch(LENGTHS, 32) == len(epoch_order(LENGTHS, 32, "c", 0, 0))
 
 
+def test_batches_that_stay_are_the_same_in_each_epoch_and_come_in_another_order() -> None:
+    first, second = (epoch_order(LENGTHS, 32, "c", 0, epoch, equal=True, fixed=True) for epoch in (0, 1))
+    kept = [sorted(map(tuple, each)) for each in (first, second)]
+    assert kept[0] == kept[1]
+    assert [b.tolist() for b in first] != [b.tolist() for b in second]
+    anew = epoch_order(LENGTHS, 32, "c", 0, 1, equal=True)
+    assert sorted(map(tuple, anew)) != kept[0]
+
+
 def test_the_order_of_the_batches_is_not_that_of_the_lengths() -> None:
     batches = epoch_order(LENGTHS, 32, "c", 0, 0)
     first = [LENGTHS[b].mean() for b in batches[:POOL]]

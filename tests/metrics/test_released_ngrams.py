@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from bench.corpora.vocabulary import SPECIALS, UNK, Vocabulary
+from bench.metrics.measures import measures
+from bench.metrics.ngram_model import perplexity
 from bench.metrics.ngrams import without
+from bench.metrics.record import Record
 from bench.metrics.released_ngrams import model_of, perplexity_of_words, with_words
+from bench.metrics.reverse_budget import COUNTS, reverse_budget
 
 A, B, C = range(len(SPECIALS), len(SPECIALS) + 3)
 WORDS = Vocabulary([*SPECIALS, "a", "b", "c"])
@@ -35,3 +43,27 @@ def test_each_word_stands_once_before_the_samples() -> None:
     assert made == [[], [], [], [], [A], [B], [C], [A, B]]
     alone = model_of([[A, B]], WORDS, 3)
     assert model_of(made, WORDS, 3).loss([C], end=False) < alone.loss([C], end=False)
+
+
+def test_reverse_perplexities_rest_on_the_first_texts_of_each_number() -> None:
+    """Of 500 samples there are the first 320 and all; training texts have numbers of their own, samples lack c."""
+    random = np.random.default_rng(0)
+    train = [random.choice([A, B, C], size=1 + length % 4).tolist() for length in range(700)]
+    samples, test = [[A, B, A], [B, A]] * 250, train[:50]
+    splits = {"train": [torch.tensor(text) for text in train], "test": [torch.tensor(text) for text in test]}
+    corpus = SimpleNamespace(splits=splits, vocabulary=WORDS)
+    record = Record(measures()["reverse-budget"], "test", np.array([len(text) for text in test]), 0)
+    given: Any = SimpleNamespace(corpus=corpus, reverse_texts=samples)
+    reverse_budget(given, record)
+    found = {(one["estimator"], one["part"]): one["value"] for one in record.measurements}
+    assert COUNTS[0] == 320
+    assert set(found) == {
+        ("first-samples", "320"),
+        ("first-samples", "500"),
+        ("first-training-texts", "320"),
+        ("first-training-texts", "700"),
+    }
+    for estimator, texts in (("first-samples", samples), ("first-training-texts", train)):
+        expected = perplexity(model_of(texts[:320], WORDS), test).value
+        assert found[estimator, "320"] == pytest.approx(expected)
+    assert found["first-training-texts", "700"] < found["first-samples", "500"]

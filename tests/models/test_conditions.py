@@ -169,7 +169,7 @@ def test_codes_of_the_prior_and_repeated_texts_are_given_the_same_posts(
     assert forward.condition is not None
     given = model.prior.given(forward.condition)
     drawn = model.prior.sample(6, Noise("posts").generator("prior"), forward.condition)
-    torch.testing.assert_close(forward.prior_codes(), drawn)
+    torch.testing.assert_close(forward.prior_codes, drawn)
     assert given.mean.shape == drawn.shape
     many = Forward.repeated(model, batch, Noise("posts"), 3)
     once = Forward(model, batch, Noise("posts"))

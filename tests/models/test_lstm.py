@@ -22,8 +22,8 @@ REAL = torch.arange(TIME)[:, None] < LENGTHS
 SIGNALS = [SIZE, 3, 0]  # sizes: as large as a word, another one, none
 
 
-First = Literal["cell", "state", "both", "zeros"]
-FIRST: list[First] = ["cell", "state", "both", "zeros"]
+First = Literal["cell", "state", "both", "affine", "zeros"]
+FIRST: list[First] = ["cell", "state", "both", "affine", "zeros"]
 
 
 def decoder(signal: int = SIZE, first: First = "cell") -> LSTMDecoder:
@@ -55,7 +55,7 @@ def cell_by_cell(lstm: nn.LSTM, inputs: Tensor, hidden: Tensor, cell: Tensor) ->
     return torch.stack(states)
 
 
-def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
+def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None, first: First = "cell") -> Tensor:
     if signal is None:
         zero = words.new_zeros(BATCH, HIDDEN)
         return cell_by_cell(ours.lstm, words, zero, zero)
@@ -64,7 +64,8 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
         cell = signal @ ours.first_cell.weight.t()
         return cell_by_cell(ours.lstm, inputs, torch.tanh(cell), cell)
     if ours.first_both is not None:
-        both = torch.tanh(signal @ ours.first_both.weight.t() + ours.first_both.bias)
+        both = signal @ ours.first_both.weight.t() + ours.first_both.bias
+        both = torch.tanh(both) if first == "both" else both
         return cell_by_cell(ours.lstm, inputs, both[:, :HIDDEN], both[:, HIDDEN:])
     if ours.first_state is None:
         return cell_by_cell(ours.lstm, inputs, words.new_zeros(BATCH, HIDDEN), words.new_zeros(BATCH, HIDDEN))
@@ -76,7 +77,7 @@ def plain(ours: LSTMDecoder, words: Tensor, signal: Tensor | None) -> Tensor:
 @pytest.mark.parametrize("size", SIGNALS)
 def test_values_and_gradients_are_those_of_the_equations(first: First, size: int, words: Tensor) -> None:
     ours, h = decoder(size, first), signal_of(size)
-    expected, found = plain(ours, words, h), ours(words, h, REAL, None, "decoder")
+    expected, found = plain(ours, words, h, first), ours(words, h, REAL, None, "decoder")
     torch.testing.assert_close(found, expected)
     weights = torch.randn_like(expected)
     names, parameters = zip(*ours.named_parameters(), strict=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from bench.catalog.catalog import load_catalog
+from bench.corpora.vocabulary import EOS, GO
+from bench.models.lstm import run
 from bench.models.model import TextModel, initialise
 from bench.models.noise import Noise
 from bench.planning.resolve import resolve
 from bench.training.composition import build_model
+from tests.conftest import tiny_settings
 from tests.plain import WORDS, Plain, collator, small_model
 
 TEXTS = [[4, 5, 6, 7, 8], [8], [5, 5, 3], [6, 4]]
@@ -29,6 +34,31 @@ def test_encoded_texts_and_signals_equal_the_model_written_again() -> None:
         torch.testing.assert_close(
             model.branch.decoding_signal(latent.center())[number].double(), h, rtol=1e-4, atol=1e-6
         )
+
+
+READING = {"none": ([], []), "begin": ([GO], []), "both": ([GO], [EOS])}
+
+
+@pytest.mark.parametrize("symbols", READING)
+@pytest.mark.parametrize("own", [False, True])
+def test_an_encoder_reads_symbols_around_the_words_and_its_own_embeddings(symbols: str, own: bool) -> None:
+    lstm: dict[str, Any] = {"kind": "lstm", "hidden": 8, "bidirectional": False}
+    model = small_model("vae", encoder={**lstm, "symbols": symbols, "own_table": own})
+    encoded, (before, after) = model.encode(collator(TEXTS)(range(4))), READING[symbols]
+    table = model.encoder.table if own else model.embedding
+    for number, text in enumerate(TEXTS):
+        ids = torch.tensor([*before, *text, *after])
+        torch.testing.assert_close(
+            encoded[number], run(model.encoder.forwards, table(ids)[:, None])[0][-1, 0]
+        )
+    encoded.sum().backward()
+    assert (model.embedding.weight.grad is None) == own
+
+
+def test_an_encoder_with_its_own_embeddings_is_refused_where_its_field_has_some() -> None:
+    parts = tiny_settings("vae", encoder={"kind": "lstm", "hidden": 8, "own_table": True}).parts()
+    with pytest.raises(ValueError, match="embeddings of its own"):
+        TextModel(parts, words=WORDS, embedding=8, latent=4, reads="context", others={"context": 5})
 
 
 def test_dropout_comes_with_noise_alone() -> None:

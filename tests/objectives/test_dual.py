@@ -92,7 +92,7 @@ def test_the_best_network_gives_the_kl(forward: Forward, monkeypatch: pytest.Mon
     network = ratio()
     monkeypatch.setattr(network, "value", lambda z, _: best(z).flatten())
     main = SimpleNamespace(z=codes.flatten(0, 1))
-    many: Any = SimpleNamespace(main=main, encoded=forward.encoded, prior_codes=lambda: drawn)
+    many: Any = SimpleNamespace(main=main, encoded=forward.encoded, prior_codes=drawn)
     loss = network(many).view(4, copies).mean(1)
     error = best(drawn).exp().std(1) / math.sqrt(copies) + best(codes).std(1) / math.sqrt(copies)
     assert ((loss - (1 - KL()(forward))).abs() < 5 * error).all()
@@ -124,7 +124,7 @@ def test_a_learned_prior_moves_where_its_sign_says_and_the_network_leaves_it_alo
     assert gradients(prior) == []
     network.zero_grad()
     known = Forward(model, BATCH, noise.anew("prior", 1))
-    drawn = Forward(model, BATCH, noise.anew("prior", 1)).prior_codes()
+    drawn = Forward(model, BATCH, noise.anew("prior", 1)).prior_codes
     term = DualPrior({"nu_xz": network}, ascent=ascent)
     values = term(known)
     expected = written_out(network, drawn, known.encoded).exp() * (1 if ascent else -1)

@@ -237,9 +237,11 @@ def test_one_step_of_ivae_is_its_algorithm() -> None:
     inner = torch.optim.Adam([*nu_xz.parameters(), *nu_z.parameters()], lr=0.02)
     for number in range(1, 6):
         prior = Noise("step").anew("prior", number).generator("prior")
-        loss = torch.zeros(())
+        drawn, loss = (
+            model.prior.sample(4, prior),
+            torch.zeros(()),
+        )  # both networks see the same codes of the prior
         for network in (nu_xz, nu_z):
-            drawn = model.prior.sample(4, prior)
             values = network.value(drawn, h.detach()).exp() - network.value(z.detach(), h.detach())
             loss = loss + values.mean()
         inner.zero_grad()

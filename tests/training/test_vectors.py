@@ -110,6 +110,14 @@ def test_a_field_with_a_vocabulary_of_its_own_has_the_same_vectors(
     assert not torch.isclose(both[0][: len(SPECIALS)], both[1][: len(SPECIALS)]).any()
 
 
+def test_an_encoder_with_embeddings_of_its_own_has_the_same_vectors(corpus: Prepared, tmp_path: Path) -> None:
+    settings = with_vectors(WORD2VEC, encoder={"kind": "lstm", "hidden": 8, "own_table": True})
+    model = build_model(settings, len(corpus.vocabulary))
+    give_vectors(model, settings, corpus, tmp_path)
+    both = model.embedding.weight[len(SPECIALS) :], model.encoder.table.weight[len(SPECIALS) :]
+    assert torch.equal(*both)
+
+
 def test_the_released_protocol_freezes_them_and_one_setting_trains_them(corpus: Prepared) -> None:
     """In a corpus of one vocabulary too, where no field has an embedding of its own."""
     for changes, trained in (({}, False), ({"groups": {"words": {"frozen": False}}}, True)):
