@@ -80,7 +80,7 @@ class Network:
 
 def forward(encoded: Tensor, z: Tensor, drawn: Tensor) -> Any:
     """What the terms read of a forward pass."""
-    return SimpleNamespace(encoded=encoded, main=SimpleNamespace(z=z), prior_codes=lambda: drawn)
+    return SimpleNamespace(encoded=encoded, main=SimpleNamespace(z=z), prior_codes=drawn)
 
 
 def kl(latent: FactorGaussian) -> Tensor:

@@ -136,9 +136,9 @@ def test_a_new_part_is_a_class_in_a_file(checkout: Path, printed: str) -> None:
     folder = checkout / "results/runs/demo/coupled-vae/generated-tiny/cosine-vae/seed0"
     settings = read_json(folder / "run.json")["settings"]
     weight = settings["objective"]["kl"]["weight"]
-    assert weight == {"kind": "cosine", "options": {"length": 133, "ceiling": 1.0}}
+    assert weight == {"kind": "cosine", "options": {"length": 117, "ceiling": 1.0}}
     weights = pandas.read_parquet(folder / "training.parquet").set_index("step")["kl_weight"]
-    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 133)) / 2)
+    assert weights[40] == pytest.approx((1 - math.cos(math.pi * 40 / 117)) / 2)
     rows = reported(checkout, 1, "generated-tiny")
     assert set(rows["system"]) == {"unannealed-vae", "cosine-vae"}
 

@@ -24,7 +24,12 @@ class Deviation:
         return gaussian(forward).log_std.detach().exp().mean(-1)
 
 
-@part("term", "deviation_gradient", needs={"gaussian": "it is with respect to their standard deviations"})
+@part(
+    "term",
+    "deviation_gradient",
+    version=2,  # it sees the codes of the prior that the term sees
+    needs={"gaussian": "it is with respect to their standard deviations"},
+)
 class DeviationGradient:
     """The gradient dJ/ds = dJ/dz e of another term J at a code z = m + s e, averaged over dimensions.
 

@@ -81,15 +81,12 @@ def _columns(table: pandas.DataFrame | None) -> Iterator[tuple[str, Values]]:
             yield name, table.sort_values("index")[column].to_numpy(dtype=float)
 
 
-def _resampled(table: pandas.DataFrame | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Means over the resamples of the texts that all intervals of differences rest on, as 16-bit numbers."""
+def _resampled(table: pandas.DataFrame | None) -> Iterator[tuple[str, str]]:
+    """Means over the resamples of the texts that all intervals of differences rest on, as 32-bit numbers."""
     for name, values in _columns(table):
         if len(values) and np.isfinite(values).all():
             means = resampled_sums(values[:, None])[:, 0] / len(values)
-            mean = float(values.mean())
-            scale = float(np.abs(means - mean).max()) / (2**15 - 1) or 1.0
-            steps = np.round((means - mean) / scale).astype("<i2")
-            yield name, {"mean": mean, "scale": scale, "draws": b64encode(steps.tobytes()).decode()}
+            yield name, b64encode(means.astype("<f4").tobytes()).decode()
 
 
 def _words(table: pandas.DataFrame | None) -> list[int]:

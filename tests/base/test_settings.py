@@ -96,6 +96,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "information_block": 513,
         "reconstructions": 10,
         "prior_samples": 3200,
+        "reverse_samples": None,
         "gradient_batch": 16,
         "gradient_texts": None,
         "longest": 200,

@@ -39,7 +39,7 @@ REFUSED = [command for command in FOLDERS if command != "supersedes"]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports of few files: what they hold does not matter here."""
 
-    def build(self: Site) -> None:
+    def build(self: Site, workers: int) -> None:
         for name in ("index.html", "methods.html", "papers/a.html", "figures/a.svg"):
             write_text(self.folder / name, f"{name} <!-- {time.time_ns()} -->")
         write_json(self.folder / "data" / "dictionary.json", dictionary())

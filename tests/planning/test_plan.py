@@ -141,7 +141,7 @@ def test_the_layers_come_in_their_order(catalog: Catalog) -> None:
     [
         ("paper", (60_000, 1_000, 2_000, 40_000, 30_000, 2_000)),
         ("quick", (3_000, 250, 100, 2_000, 1_500, 100)),
-        ("demo", (400, 50, 60, 267, 280, 20)),
+        ("demo", (350, 50, 60, 233, 280, 20)),
     ],
 )
 def test_a_tier_scales_every_schedule(tier: str, numbers: tuple[int, ...], catalog: Catalog) -> None:

@@ -156,11 +156,11 @@ function scatter(found, index, quantity) {
   );
 }
 
-/** Means over resampled texts, the same resamples for every run: 16-bit numbers in units of `scale` around `mean`. */
-function resampled({ mean, scale, draws }) {
+/** Means over resampled texts, the same resamples for every run: 32-bit numbers. */
+function resampled(draws) {
   const bytes = Uint8Array.from(atob(draws), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  return Array.from({ length: bytes.length / 2 }, (_, i) => mean + scale * view.getInt16(2 * i, true));
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
 
 /** The quantile of sorted values, between neighbours by a straight line. */
