@@ -106,6 +106,8 @@ def compare_reports(before: Path, after: Path) -> Comparison:
 
 def _read(report: Path, file: Path) -> Rows:
     folder = report.parent if report.name == "index.html" else report
+    if not folder.is_dir():
+        raise BenchError("there is no such report", where=folder, remedy="name the folder of a report")
     if not (folder / file).is_file():
         raise BenchError(
             "this report exports no data",

@@ -33,7 +33,10 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("train", RUN.replace("coupled-vae/", "coupled/")), ("unknown paper 'coupled'",)),
     (("train", RUN.replace(CORPUS, "generated-tny")), ("unknown corpus", "did you mean 'generated-tiny'")),
     (("train", RUN.replace("/vae/", "/vea/")), ("unknown system 'vea'", "did you mean 'vae'")),
-    (("train", RUN.replace(CORPUS, "ptb"), *CPU), ("file not found", "ptb/corpus.json")),
+    (
+        ("train", RUN.replace(CORPUS, "ptb"), *CPU),
+        ("file not found", "ptb/corpus.json", "bench prepare coupled-vae ptb --sources"),
+    ),
     (("train", RUN, "--device", "tpu"), ("unknown device 'tpu'", "allowed: auto, cpu, cuda")),
     ((*TRAIN, "{steps: 1}"), ("--settings is not JSON", "where:   {steps: 1}", 'for example {"training"')),
     ((*TRAIN, "[1]"), ("--settings is not a mapping", "where:   [1]")),

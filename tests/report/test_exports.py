@@ -232,6 +232,8 @@ def test_a_run_that_is_gone_is_told(reports: Path, tmp_path: Path) -> None:
 def test_a_report_without_data_is_named(reports: Path, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="exports no data"):
         compare_reports(reports / "before", tmp_path)
+    with pytest.raises(BenchError, match="there is no such report"):
+        compare_reports(tmp_path / "never", reports / "before")
     (tmp_path / "data").mkdir()
     (tmp_path / MEASUREMENTS).write_text("no parquet")
     with pytest.raises(BenchError, match="damaged data file"):
