@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # at these sizes threads, here and in what is started, only wait
+# At these sizes threads, here and in what is started, wait for one another more than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

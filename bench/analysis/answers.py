@@ -39,15 +39,12 @@ class Answer:
 
 def answers(claims: Sequence[Judged]) -> list[Answer]:
     """One answer for each source that judges any of these claims, in the order of the rulings."""
-    tested = (ruling for claim in claims for ruling in claim.rulings if ruling.word != "not run")
-    sources = dict.fromkeys(ruling.source for ruling in tested)
+    sources = dict.fromkeys(ruling.source for claim in claims for ruling in claim.tested)
     return [_answer(source, claims) for source in sources]
 
 
 def _answer(source: Source, claims: Sequence[Judged]) -> Answer:
-    ruled = [
-        (claim, r) for claim in claims for r in claim.rulings if r.source == source and r.word != "not run"
-    ]
+    ruled = [(claim, r) for claim in claims for r in claim.tested if r.source == source]
     waiting = [(claim, ruling) for claim, ruling in ruled if ruling.word == "undecided"]
     lacks = Counter(lack for _, ruling in waiting for lack in _lacks(ruling))
     return Answer(

@@ -110,7 +110,10 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its rulings, that of the most expensive tier first; none where nothing was run."""
+    """A claim with its rulings, that of the most expensive tier first; none where nothing was run.
+
+    A ruling whose word is ``not run`` has differences on other corpora than those of which the claim speaks.
+    """
 
     key: str
     claim: Claim
@@ -118,9 +121,14 @@ class Judged:
     rulings: tuple[Ruling, ...]
 
     @property
+    def tested(self) -> tuple[Ruling, ...]:
+        """The rulings by runs on a corpus of which the claim speaks."""
+        return tuple(ruling for ruling in self.rulings if ruling.word != "not run")
+
+    @property
     def word(self) -> Word:
-        """The verdict of the most expensive tier."""
-        return self.rulings[0].word if self.rulings else "not run"
+        """The verdict of the most expensive tier that tests it."""
+        return self.tested[0].word if self.tested else "not run"
 
 
 def judge_claims(catalog: Catalog, paper: str, pairings: Mapping[Setting, Pairing]) -> list[Judged]:

@@ -100,7 +100,7 @@ class Share:
     def __str__(self) -> str:
         low, high = self.interval
         share = f"{100 * self.towards / self.of:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
-        return f"{self.towards} of {self.of} comparisons of other trainings on the claimed side: {share}"
+        return f"{self.towards} of {self.of} comparisons of different trainings on the claimed side: {share}"
 
 
 def share_of(findings: Sequence[Finding]) -> Share | None:

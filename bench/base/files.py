@@ -80,12 +80,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; raises :class:`BenchError` naming the file when it is absent or damaged."""
+def read_json(path: Path, *, absent: str = "run the step that makes it first") -> Any:
+    """Read JSON; raises :class:`BenchError` naming the file when it is damaged or ``absent``, for which that helps."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BenchError("file not found", where=path, remedy="run the step that makes it first") from error
+        raise BenchError("file not found", where=path, remedy=absent) from error
     except (ValueError, UnicodeDecodeError) as error:
         raise BenchError(
             f"damaged JSON file: {error}", where=path, remedy="delete it and run the step that makes it again"

@@ -95,14 +95,9 @@ class Prepared:
         """Open a prepared folder. Raises :class:`BenchError` naming the file that is absent or damaged."""
         folder = Path(folder)
         summary: dict[str, Any] = {"fields": [TEXT], "decodes": TEXT, "encodes": TEXT, "labels": {}}
-        if not (folder / "corpus.json").exists():
-            corpus, paper = folder.name, folder.parent.name
-            fetched = f"bench fetch {corpus} --out sources.json"
-            prepared = f"bench prepare {paper} {corpus} --sources sources.json --out {folder}"
-            raise BenchError(
-                "file not found", where=folder / "corpus.json", remedy=f"{fetched} && {prepared}"
-            )
-        summary |= read_json(folder / "corpus.json")
+        fetch = f"bench fetch {folder.name} --out sources.json"
+        prepare = f"bench prepare {folder.parent.name} {folder.name} --sources sources.json --out {folder}"
+        summary |= read_json(folder / "corpus.json", absent=f"{fetch} && {prepare}")
         try:
             rules, vocabularies = _load_vocabularies(folder / "vocabulary.json", summary)
             return cls(

@@ -219,15 +219,16 @@ class Context:
         """Greedy texts of codes of the prior; where it or the decoder has a condition, those of the texts in turn."""
         return self._of_prior(self.wanted.prior_samples, "prior")
 
-    @property
+    @cached_property
     def prior_texts_with_unknown(self) -> list[Ids]:
         """The same texts where the unknown word may be written."""
         return self._of_prior(self.wanted.prior_samples, "prior", unknown=True)
 
     @cached_property
     def reverse_texts(self) -> list[Ids]:
-        """The texts from which n-gram models of the samples are estimated: the same, or more of them."""
-        return self._of_prior(self.wanted.reverse_samples or self.wanted.prior_samples, "prior", unknown=True)
+        """The texts from which n-gram models of the samples are estimated: the same, or as many as were asked for."""
+        count = self.wanted.reverse_samples
+        return self._of_prior(count, "prior", unknown=True) if count else self.prior_texts_with_unknown
 
     @cached_property
     def responses(self) -> list[Ids]:

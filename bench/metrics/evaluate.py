@@ -67,7 +67,9 @@ def evaluate_run(
     """
     prepare_process(threads)
     folder = runs / settings.name
-    read_json(folder / "run.json")  # without a run there is no folder to lock
+    read_json(
+        folder / "run.json", absent=f"bench train {settings.name}"
+    )  # without a run there is no folder to lock
     corpus = Prepared.load(corpora / settings.paper / settings.corpus)
     claim(runs, RUNS)
     evaluators = evaluators or runs.parent / "evaluators"
@@ -167,7 +169,7 @@ class _Evaluation:
     def _say_what_is_left(self) -> None:
         """Name the measures whose library is not installed: `bench evaluate` makes them alone where it is."""
         every = wanted(self.settings, read_json(self.corpus.folder / "corpus.json")) if self.wanted else {}
-        for name in every.keys() - self.wanted.keys():
+        for name in (name for name in every if name not in self.wanted):
             library = find_measure(name).library
             what = f"is not measured by {name} here: {library} is not installed"
             print(f"{self.settings.name} {what}; where it is, bench evaluate goes on", file=sys.stderr)

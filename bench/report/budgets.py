@@ -39,7 +39,7 @@ class InShort:
 def in_short(material: Material) -> InShort:
     """The answer of the whole report in numbers."""
     largest = [
-        replace(claim, rulings=tuple(r for r in claim.rulings if r.word != "not run")[:1])
+        replace(claim, rulings=claim.tested[:1])
         for paper in material.papers
         for claim in material.claims[paper]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bench.analysis.answers import LACKS, answers
@@ -51,3 +52,26 @@ def test_an_answer_says_what_is_decided_what_leans_and_what_would_decide() -> No
 
 def test_no_runs_no_answer() -> None:
     assert answers([claim("untested")]) == []
+
+
+def test_what_was_measured_on_another_corpus_answers_nothing() -> None:
+    """It stands in the ledger, and the verdict is that of a cheaper tier whose corpus the claim names."""
+    beside = replace(finding("does not hold", False, 3, 0.01), decides=False)
+    rulings = (
+        Ruling(("own", "paper"), (finding("not run"), beside)),
+        Ruling(("own", "quick"), (finding("holds", True, 3),)),
+    )
+    judged = replace(claim("elsewhere"), rulings=rulings)
+    assert [ruling.word for ruling in rulings] == ["not run", "holds"]
+    assert rulings[0].share is None
+    assert judged.word == "holds"
+    assert judged.tested == rulings[1:]
+    assert [answer.source for answer in answers([judged])] == [("own", "quick")]
+    assert replace(judged, rulings=rulings[:1]).word == "not run"
+
+
+def test_a_refuted_claim_names_what_refutes_it() -> None:
+    against, towards = finding("does not hold", False, 3, 0.001), finding("holds", True, 3, 0.9)
+    (told,) = Ruling(("own", "paper"), (against, towards)).failing
+    assert told == f"{against.what}: {against.effect}"
+    assert Ruling(("own", "paper"), (towards,)).failing == ()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from bench.analysis.audits import Audited, audited, differences_of, meaning, values_of
-from bench.analysis.checks import MEASURED, PRINTED
+from bench.analysis.checks import MEASURED, PRINTED, value_cell
 from bench.analysis.pairs import Pairing
 from bench.analysis.statistics import Difference
 from bench.catalog.audits import CheckName
 from bench.catalog.catalog import CATALOG, Catalog
+from bench.catalog.quantities import Quantity
 from tests.analysis.synthetic import measured, pairing, run
 
 PAPER = "coupled-vae"
@@ -29,6 +30,16 @@ def audit(catalog: Catalog, key: str, *found: Pairing) -> Audited:
 
 def test_every_check_that_may_be_declared_is_known() -> None:
     assert set(get_args(CheckName)) == set(PRINTED) == set(MEASURED)
+
+
+def test_a_value_of_one_seed_says_of_how_many_and_that_its_interval_is_over_texts(catalog: Catalog) -> None:
+    alone = measured("dist2", "prior-samples", 4.0, low=3.5, high=4.5)
+    runs = [run("vae", seed, values={"nll": 100.0 + seed}, more=[alone] if seed else []) for seed in (0, 1)]
+    found, dist = pairing(catalog, *runs), Quantity(metric="dist2")
+    assert value_cell(found, "vae", dist).interval == "[3.500, 4.500] over texts, 1 of 2 seeds"
+    nll = Quantity(metric="nll")
+    assert value_cell(found, "vae", nll).interval == "\u00b1 0.71 over 2 seeds"
+    assert value_cell(pairing(catalog, runs[1]), "vae", dist).interval == "[3.500, 4.500] over texts"
 
 
 def test_each_audit_has_systems_that_can_be_run_and_says_all_that_it_must(catalog: Catalog) -> None:

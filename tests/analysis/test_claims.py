@@ -373,5 +373,5 @@ def test_the_share_counts_the_same_trainings_once() -> None:
     assert found is not None
     assert (found.towards, found.of) == (3, 4)
     assert found.interval == pytest.approx((0.1941, 0.9937), abs=1e-4)
-    assert str(found) == "3 of 4 comparisons of other trainings on the claimed side: 75 % [19, 99]"
+    assert str(found) == "3 of 4 comparisons of different trainings on the claimed side: 75 % [19, 99]"
     assert share_of(same) is None

@@ -52,7 +52,7 @@ MISTAKES: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     ((*TRAIN, '{"posterior": "point"}'), ("term 'kl' needs the property 'density'",)),
     ((*TRAIN, '{"optimiser": {"learning_rate": NaN}}'), ("learning_rate is nan", "a finite number")),
     ((*TRAIN, '{"seed": 3}'), ("seed is not a setting: it is part of the run's name",)),
-    (("evaluate", RUN.replace("seed0", "seed1")), ("file not found", "seed1/run.json")),
+    (("evaluate", RUN.replace("seed0", "seed1")), ("file not found", "seed1/run.json", "bench train demo/")),
     (
         ("evaluate", RUN, *CPU),
         ("trained under another configuration (", "give the --settings that", "train the run again"),

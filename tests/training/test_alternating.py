@@ -237,10 +237,8 @@ def test_one_step_of_ivae_is_its_algorithm() -> None:
     inner = torch.optim.Adam([*nu_xz.parameters(), *nu_z.parameters()], lr=0.02)
     for number in range(1, 6):
         prior = Noise("step").anew("prior", number).generator("prior")
-        drawn, loss = (
-            model.prior.sample(4, prior),
-            torch.zeros(()),
-        )  # both networks see the same codes of the prior
+        drawn = model.prior.sample(4, prior)  # seen by both networks
+        loss = torch.zeros(())
         for network in (nu_xz, nu_z):
             values = network.value(drawn, h.detach()).exp() - network.value(z.detach(), h.detach())
             loss = loss + values.mean()
