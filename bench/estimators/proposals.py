@@ -132,6 +132,11 @@ def external(model: TextModel, infer: Infer, *names: object) -> Infer:
     return defensive(model, lambda batch: isotropic(infer(batch).center()), *names)
 
 
+def with_prior(model: TextModel, infer: Infer, *names: object) -> Infer:
+    """Mixtures of the prior and of the posterior itself; ``names`` seed the codes of the prior."""
+    return defensive(model, lambda batch: (infer(batch),), *names)
+
+
 def defensive(model: TextModel, near: Callable[[Batch], tuple[Latent, ...]], *names: object) -> Infer:
     """Mixtures of the prior and of what is ``near`` the codes of each text; ``names`` seed the codes of the prior."""
 

@@ -183,6 +183,48 @@ def proposal(context: Context, record: Record) -> None:
 
 
 @measure(
+    "defensive-proposal",
+    needs=("density", "prior", "own text"),
+    gives=(
+        Definition(
+            "nll",
+            "defensive",
+            NATS,
+            "consistent",
+            "-ln of the mean importance weight over codes of a mixture, half of them each: of q(z|x) and of the prior; end"
+            " symbol counted.",
+            "Too high in expectation for any number of codes, but by little where z says nothing of x, however far q is"
+            " from the prior.",
+            "lower",
+            cost="one pass of the decoder over each text for each sample",
+            over=Mean("nll_defensive"),
+            compared="NLL, half of the codes of the prior",
+        ),
+        Definition(
+            "ppl",
+            "defensive",
+            "none",
+            "consistent",
+            "exp(sum of NLL / sum of targets), end symbol counted, from that NLL.",
+            "Too high in expectation, with the NLL.",
+            "lower",
+            cost=NO_MORE,
+            over=Perplexity("nll_defensive"),
+        ),
+    ),
+    only_named=True,
+)
+def defensive_proposal(context: Context, record: Record) -> None:
+    """The NLL by codes of which half come from the prior, for posteriors that training did not keep near it."""
+    from bench.estimators.proposals import with_prior
+
+    infer = with_prior(context.model, context.infer, *context.noise("defensive"))
+    record.columns["nll_defensive"] = context.likelihoods_by(infer)["nll"]
+    for metric in ("nll", "ppl"):
+        record.add(metric, "defensive", samples=context.wanted.samples)
+
+
+@measure(
     "semi-implicit",
     needs=(
         "implicit",

@@ -20,6 +20,7 @@ from bench.estimators.proposals import (
     matched,
     moment_matched,
     smoothed,
+    with_prior,
 )
 from bench.models.distributions import Latent
 from bench.models.forward import Forward
@@ -39,7 +40,7 @@ def implicit(factor: Tensor) -> Implicit:
     return Implicit(MODEL.mean, lambda e, noise: e + noise @ factor.t(), 3)
 
 
-def with_prior(*near: Latent) -> Defensive:
+def mixture(*near: Latent) -> Defensive:
     """A mixture of these and of the prior."""
     generator = torch.Generator().manual_seed(1)
     return Defensive(near, PRIOR, lambda samples: torch.randn(40, samples, 3, generator=generator))
@@ -48,7 +49,7 @@ def with_prior(*near: Latent) -> Defensive:
 def defensive(narrow: float) -> Defensive:
     """What is proposed for posteriors with the right mean and deviations ``narrow`` times too small."""
     codes = implicit(narrow * torch.linalg.cholesky(MODEL.covariance)).sample(numbers(40), 1024)[0]
-    return with_prior(*(matched(codes, 1.5, added) for added in (0.0, 0.01, 0.1)))
+    return mixture(*(matched(codes, 1.5, added) for added in (0.0, 0.01, 0.1)))
 
 
 @pytest.mark.parametrize("narrow", [1.0, 0.1, 0.001])
@@ -113,7 +114,7 @@ def test_the_external_proposal_bounds_the_likelihood_and_nears_it_with_more_code
     """Around a deterministic code that is off the mean of the posterior."""
     proposed = isotropic(MODEL.mean + off)
     found = [
-        float((MODEL.sampled(with_prior(*proposed), codes)[0] - MODEL.nll).mean()) for codes in (6, 60, 6_000)
+        float((MODEL.sampled(mixture(*proposed), codes)[0] - MODEL.nll).mean()) for codes in (6, 60, 6_000)
     ]
     assert found[0] > found[1] > found[2] > -0.01
     assert found[2] < 0.03
@@ -141,3 +142,20 @@ def test_the_external_proposal_bounds_the_likelihood_of_a_text_model() -> None:
     assert np.mean([one["nll"] - exact for one in few]) > many.mean() + 0.03
     assert np.abs(many).max() < 0.1
     assert np.all(few[0]["effective_samples"] <= 6)
+
+
+@pytest.mark.parametrize("far", [0.0, 5.0])
+def test_half_of_the_codes_from_the_prior_bound_what_a_posterior_away_from_it_costs(far: float) -> None:
+    """Where the decoder does not read the code, the NLL is the reconstruction, wherever the posterior is."""
+    made = Composition(ivae_settings("ivae"), WORDS)
+    weights = dict(made.model.named_parameters())
+    with torch.no_grad():
+        weights["branch.decoder.first_state.weight"].zero_()
+        weights["branch.decoder.lstm.weight_ih_l0"][:, -4:].zero_()
+        weights["branch.posterior.map.bias"].add_(far)
+    texts, infer = collator([[4, 5, 6], [8], [5, 5, 3, 4]]), amortised(made.model)
+    half = with_prior(made.model, infer, "seed")
+    found = text_likelihoods(made.model, texts, 400, "codes", infer=half)
+    alone = text_likelihoods(made.model, texts, 400, "codes")
+    np.testing.assert_allclose(found["nll"], found["reconstruction"], atol=0.1)
+    assert (alone["nll"] > alone["reconstruction"] + 1).all() == (far > 0)
