@@ -191,8 +191,8 @@ def proposal(context: Context, record: Record) -> None:
             "defensive",
             NATS,
             "consistent",
-            "-ln of the mean importance weight over codes of a mixture, half of them each of q(z|x) and of the prior; end"
-            " symbol counted.",
+            "-ln of the mean importance weight over codes of a mixture, half of them each of q(z|x) and of the prior;"
+            " end symbol counted.",
             "Too high in expectation for any number of codes, but by little where z says nothing of x, however far q is"
             " from the prior.",
             "lower",
