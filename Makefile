@@ -50,6 +50,10 @@ $(INSTALLED_TEST): $(INSTALLED)
 	@touch $@
 
 test: $(INSTALLED_TEST)
+	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m mypy
+	MYPYPATH=benchmarks "$(BIN)/python" -m mypy benchmarks
+	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
 	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \

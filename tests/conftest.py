@@ -39,7 +39,6 @@ pytest_plugins = ["tests.made_up"]  # fixtures of a results folder
 LONGEST = (
     "golden/test_runs.py",
     "workflow/test_demo.py",
-    "test_static.py",
     "workflow/test_run.py",
     "workflow/test_pack.py",
     "workflow/test_slurm.py",
