@@ -13,6 +13,7 @@ from bench.corpora.batches import Batch, Collator
 from bench.models.forward import Forward
 from bench.models.model import TWIN, TextModel
 from bench.models.noise import Noise
+from bench.models.precision import in_float32
 from bench.objectives.objective import KL, Objective
 
 NAMES = (
@@ -82,13 +83,15 @@ def _gradient(loss: Tensor, encoded: Tensor) -> Tensor:
     """d loss / d e (batch, features); texts do not mix, so each row is the gradient of its own text."""
     if not loss.requires_grad:  # a constant, as the KL of a fixed concentration is
         return torch.zeros_like(encoded)
-    return torch.autograd.grad(loss, encoded, retain_graph=True)[0]
+    with in_float32(encoded):
+        return torch.autograd.grad(loss, encoded, retain_graph=True)[0]
 
 
 def _sensitivity(signal: Tensor, encoded: Tensor) -> Tensor:
     """||dh/de||_F / ||h||_2 per text (batch,)."""
     size = signal.shape[1]
     directions = torch.eye(size, device=signal.device)[:, None].expand(-1, len(signal), -1)
-    rows = torch.autograd.grad(signal, encoded, directions, retain_graph=True, is_grads_batched=True)[0]
+    with in_float32(encoded):
+        rows = torch.autograd.grad(signal, encoded, directions, retain_graph=True, is_grads_batched=True)[0]
     sensitivity: Tensor = rows.square().sum((0, 2)).sqrt() / signal.detach().norm(dim=1)
     return sensitivity

@@ -31,6 +31,15 @@ def in_float32(values: Tensor) -> torch.autocast:
     return torch.autocast(kind, enabled=False)
 
 
+def add_gradients(loss: Tensor) -> None:
+    """Add the gradients of a ``loss`` () to those of the parameters, each product in the type that it had forwards.
+
+    Inside autocast those of maps that are kept in float32 would be narrow.
+    """
+    with in_float32(loss):
+        loss.backward()
+
+
 def in_words(model: nn.Module, dtype: torch.dtype) -> str:
     """In which types the products of a model run where ``dtype`` is asked for, as a run records it."""
     asked = f"{str(dtype).removeprefix('torch.')} products"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.base.registry import part
 from bench.models.forward import Forward
+from bench.models.precision import in_float32
 from bench.objectives.contracts import Term
 from bench.objectives.divergences import gaussian
 
@@ -55,6 +56,7 @@ class DeviationGradient:
         value = value.mean() if value.dim() else value
         if not value.requires_grad:  # a penalty of one text alone has no gradient
             return z.new_zeros(len(z))
-        (gradient,) = torch.autograd.grad(value, z, retain_graph=True)
+        with in_float32(z):
+            (gradient,) = torch.autograd.grad(value, z, retain_graph=True)
         standard = (z - latent.mean).detach() / latent.log_std.detach().exp()
         return len(z) * (gradient * standard).mean(-1)

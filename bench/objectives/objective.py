@@ -16,6 +16,7 @@ from bench.corpora.batches import Batch
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Noise
+from bench.models.precision import add_gradients
 from bench.objectives.contracts import Observed, Term, Weight
 
 TOTAL = "total"
@@ -62,7 +63,7 @@ class Objective:
         """
         if parts == 1:
             terms = self(Forward.repeated(model, batch, noise, self.codes), weights)
-            terms[TOTAL].backward()
+            add_gradients(terms[TOTAL])
             return {**terms, TOTAL: terms[TOTAL].detach()}
         texts, sums = len(batch.lengths), Terms()
         size = -(-texts // parts)
@@ -71,7 +72,7 @@ class Objective:
             share = (rows.stop - rows.start) / texts
             pieces = batch.part(rows), noise.part(rows, texts)
             terms = self(Forward.repeated(model, *pieces, self.codes), weights)
-            (share * terms[TOTAL]).backward()
+            add_gradients(share * terms[TOTAL])
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + share * value.detach()
         return sums

@@ -18,6 +18,7 @@ from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import TextSource
+from bench.models.precision import add_gradients, in_float32
 from bench.models.second_order import twice_differentiable
 from bench.objectives.divergences import KL
 from bench.objectives.objective import TOTAL, Objective, Terms
@@ -87,15 +88,13 @@ class SemiAmortised(Standard):
         def loss(latent: DiagonalGaussian) -> Tensor:
             return refined(Forward(model, batch, noise, latent=latent), step.weights)[TOTAL]
 
-        device = start.mean.device
-        with twice_differentiable(device):
+        with twice_differentiable(start.mean.device):
             latent = self.refine(start, loss, through=True)
         forward = Forward(
             model, batch, noise, encoded=first.encoded, condition=first.condition, latent=latent
         )
         terms = objective(forward, step.weights)
-        with torch.autocast(device.type, enabled=False):  # it would round the second derivatives
-            terms[TOTAL].backward()
+        add_gradients(terms[TOTAL])
         return {**terms, TOTAL: terms[TOTAL].detach()}, stepper.step()
 
     def inference(self, model: TextModel) -> Infer:
@@ -129,7 +128,8 @@ class SemiAmortised(Standard):
                 values = [value.detach().requires_grad_() for value in values]
             with torch.enable_grad():
                 mean = loss(DiagonalGaussian(values[0], values[1] / 2)) * (count / self.batch)
-                gradients = torch.autograd.grad(mean, values, create_graph=through)
+                with in_float32(mean):
+                    gradients = torch.autograd.grad(mean, values, create_graph=through)
             clipped = [_clipped(gradient, limit, by_row=not through) for gradient in gradients]
             speeds = [self.momentum * v - g for v, g in zip(speeds, clipped, strict=True)]
             values = [x + self.rate * v for x, v in zip(values, speeds, strict=True)]
