@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from bench.base.identity import STAGES
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import load_catalog
 from bench.metrics.evaluate import evaluate_run
-from bench.metrics.measures import measures
 from bench.metrics.needs import asked, wanted
 from bench.planning.resolve import find_run
 from bench.store.freshness import (
@@ -190,13 +190,15 @@ def test_what_cannot_be_read_any_more_is_measured_anew(results: Path, corpora: P
     assert after["earlier"] == []
 
 
-def test_the_published_runs_are_current() -> None:
-    """Of today's catalog, trained by today's versions, with all measures that they were asked for.
+# Of how many published runs a measure has been raised since: they are shown with a mark, and no more may join them
+# unseen. Their weights were not published, so that they can only be trained and measured anew.
+RAISED_SINCE = {"likelihood": 42, "bleu": 40, "gradients": 40, "information": 39, "released-sampler": 2}
 
-    Some of these have been raised since; the report says so of each number.
-    """
+
+def test_the_published_runs_are_current() -> None:
+    """Of today's catalog, trained by today's versions, with all measures that they were asked for."""
     assert len(PUBLISHED) == 43
-    raised = {name for name, measure in measures().items() if measure.version > 1}
+    raised: Counter[str] = Counter()
     for path in PUBLISHED:
         record, measured = read_json(path), read_json(path.with_name("measurements.json"))
         run = find_run(CATALOG, record["name"])
@@ -204,12 +206,13 @@ def test_the_published_runs_are_current() -> None:
         summary = read_json(
             ROOT / "results" / "published" / "corpora" / run.paper / run.corpus / "corpus.json"
         )
-        assert set(to_measure(measured, wanted(run, summary))) <= raised, path
+        raised.update(to_measure(measured, wanted(run, summary)))
+    assert raised == RAISED_SINCE
     shown = load_records(ROOT / "results", {}).runs
     assert len(shown) == len(PUBLISHED)
     assert [run.name for run in shown if run.faults or run.state != "finished"] == []
     assert {(age.stage, age.name) for run in shown for age in ages(run)} <= {
-        ("evaluate", name) for name in raised
+        ("evaluate", name) for name in RAISED_SINCE
     }
 
 
