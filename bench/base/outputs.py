@@ -119,7 +119,7 @@ def claim_file(path: Path, said: str, ours: Callable[[Path], bool]) -> None:
 
 
 def is_json(fits: Callable[[Any], bool]) -> Callable[[Path], bool]:
-    """Whether a file is JSON whose content fits."""
+    """A check of files: whether one is JSON whose content passes ``fits``."""
 
     def check(path: Path) -> bool:
         try:

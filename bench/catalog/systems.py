@@ -141,7 +141,7 @@ def _ancestry(systems: Systems, key: Key) -> Sequence[Key]:
 
 
 def read_systems(files: Iterable[tuple[str, Path]]) -> Systems:
-    """The systems of those of ``files`` (scope and path) that exist; their parents are known.
+    """Read the systems of ``files`` (scope and path), leaving out files that do not exist, and resolve their parents.
 
     Raises :class:`BenchError` for a name declared twice, an unknown parent or a circle.
     """

@@ -183,9 +183,9 @@ def _batch_likelihoods(
 
 
 def of_fewer(log_weights: Tensor) -> dict[str, Tensor]:
-    """Columns (batch,): the NLL with each share of the samples in :data:`FEWER`, one at least.
+    """The NLL with each share of the samples in :data:`FEWER`, at least one: columns (batch,) of ln w (batch, samples).
 
-    The mean over all groups of so many of ln w (batch, samples): what fewer samples give in expectation.
+    It is the mean over all groups of that many samples, hence what so few samples give in expectation.
     """
     found = {}
     for name, share in FEWER.items():

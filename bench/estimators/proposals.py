@@ -113,7 +113,8 @@ class Smoothed(Drawn):
 def moment_matched(model: TextModel, infer: Infer, *names: object, draws: int = DRAWS) -> Infer:
     """Mixtures of the prior and of Gaussians with the mean of ``draws`` codes of each text.
 
-    Their covariances are :data:`WIDER` times that of the codes, and that with each of :data:`ADDED` on its diagonal.
+    Of the Gaussians, one has :data:`WIDER` times the covariance of the codes; each other one has this covariance with
+    one of :data:`ADDED` added to its diagonal.
     ``names`` seed the codes, which are not those of a likelihood. Of codes that are wrapped around a ball, the tangent
     vectors are matched.
     """

@@ -55,10 +55,9 @@ class Linear(Stateless):
 
 @part("weight", "falling")
 class Falling(Stateless):
-    """A ramp down from ``first``, by 1/``length`` a step after ``start``, and in all by ``depth``.
+    """A weight that is ``first`` until ``start``, then falls by 1/``length`` a step until it has fallen by ``depth``.
 
-    What is left of ``first`` beside the weight of a linear ramp that ends at ``depth``, as the lambda = 10 - alpha of
-    Wang & Wang 2019 (section 5.2) is.
+    So it is ``first`` minus the weight of a linear ramp up to ``depth``: lambda = 10 - alpha of Wang & Wang 2019 (5.2).
     """
 
     def __init__(

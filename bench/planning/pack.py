@@ -83,8 +83,8 @@ def pack(catalog: Catalog, plan: Plan, corpora: Path, out: Path, workers: Worker
 def in_order(catalog: Catalog, plan: Plan, seconds: Mapping[str, float]) -> list[str]:
     """The runs of ``plan`` in the order in which they are begun.
 
-    A baseline and its twins follow one another, so that an early end leaves whole pairs; those come first
-    with which others begin, then those with the longest run by ``seconds``.
+    A baseline and its twins are one group, so that an early end leaves whole pairs. First come the groups with a run
+    that another one starts from, then those whose longest run, by ``seconds``, takes longest.
     """
     starts = {run.start for run in plan.runs.values()}
     groups: dict[tuple[str, str, str, str, int], list[str]] = {}

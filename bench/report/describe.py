@@ -56,7 +56,7 @@ def _value(value: Any) -> str:
 
 
 def departures(catalog: Catalog, record: RunRecord) -> tuple[list[dict[str, Any]], str]:
-    """Where a run departs from the paper's own protocol, and why that could not be said if it could not."""
+    """Where a run departs from the paper's own protocol; if that cannot be known, nothing and the reason why."""
     assert record.settings is not None
     _, paper, corpus, system, seed = record.parts
     try:

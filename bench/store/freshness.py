@@ -173,7 +173,7 @@ def mark_of(run: RunSettings, asked: Mapping[str, Any]) -> str:
 
 
 def corpus_mark(entry: CorpusEntry, rules: TextRules, folder: Path) -> str:
-    """The same of the preparation of a corpus into ``folder``."""
+    """The mark of a preparation of a corpus into ``folder`` that is made today; of a current one, the recorded mark."""
     if is_prepared(entry, rules, folder):
         return str(_content(folder / "corpus.json")["identity"])
     return corpus_identity(stable_hash(entry.content()), rules, versions_of(entry))

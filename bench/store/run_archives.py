@@ -81,7 +81,7 @@ def unpack(file: Path, results: Path, find: Callable[[str], RunSettings]) -> lis
 
 
 def is_archive(file: Path) -> bool:
-    """Whether it is an archive of runs, by the name of what it begins with."""
+    """Whether ``file`` is an archive of runs, by the name of its first member."""
     try:
         with tarfile.open(file) as tar:
             first = tar.next()

@@ -1,4 +1,4 @@
-"""What the report reads of a run's files, as typed objects: a file that is not so is damaged, and is told by name.
+"""What the report reads of a run's files, as typed objects; a file of another form is damaged and named in the error.
 
 Only what is read is declared. A key may be absent (older runs have fewer), but none may be of another kind, and no
 number may be infinite or not a number.

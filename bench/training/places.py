@@ -23,9 +23,9 @@ MANY = 64  # places of a device that several may use at once
 
 
 def workers_of(name: str) -> tuple[int, str]:
-    """How many processes may compute at once on what a name stands for, and what speaks against more where any does.
+    """How many processes may compute at once on the devices of a ``name``, and why no more, or an empty text.
 
-    Makes the self-check of the devices of which none is kept.
+    A device without a kept self-check is checked first.
     """
     devices = devices_of(name)
     checked = [ensured(str(device)) for device in devices]

@@ -62,8 +62,8 @@ class Step:
 class Update:
     """Clipped gradients of the terms of a turn for a batch, and steps of optimisers, with products in ``dtype``.
 
-    ``multiple`` is that of the places of its batches, ``replays`` counts updates that came from a recording,
-    and ``fell_back`` says why there are none where there should be.
+    The number of real targets of its batches is rounded up to a multiple of ``multiple``. ``replays`` counts the
+    updates that came from a recording; ``fell_back`` is the reason why recordings were given up.
     """
 
     multiple = 1

@@ -47,7 +47,7 @@ class WordVectors:
 
     @classmethod
     def load(cls, folder: Path) -> WordVectors:
-        """Those in the folder of an evaluator."""
+        """Read the word vectors in the ``folder`` of an evaluator."""
         words: list[str] = read_json(folder / WORDS)
         values = torch.from_numpy(load_file(folder / VECTORS)["vectors"])
         return cls({word: number for number, word in enumerate(words)}, values)
