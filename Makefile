@@ -18,6 +18,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := "$(BIN)/python" -m pip --disable-pip-version-check install
 LOCKED := $(PIP) -qq --require-hashes --no-build-isolation --requirement
 
+TESTS = "$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
 # An installation is finished when its stamp is there; other locks, another torch or another folder need another.
 KEY := $(shell (cat requirements.lock requirements-test.lock; echo "$(TORCH) $(CURDIR)") | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/.installed-$(KEY)
@@ -49,12 +51,12 @@ $(INSTALLED_TEST): $(INSTALLED)
 	$(LOCKED) requirements-test.lock
 	@touch $@
 
+# The types are checked beside the tests, which take longer, and told last; a fault of either is one of the whole.
 test: $(INSTALLED_TEST)
 	"$(BIN)/python" -m ruff check .
-	"$(BIN)/python" -m mypy
-	MYPYPATH=benchmarks "$(BIN)/python" -m mypy benchmarks
 	"$(BIN)/snakefmt" --check --compact-diff Snakefile workflow
-	"$(BIN)/python" -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@{ "$(BIN)/python" -m mypy && MYPYPATH=benchmarks "$(BIN)/python" -m mypy benchmarks; } > $(VENV)/types.log 2>&1 & \
+		types=$$!; $(TESTS); tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.log; exit $$((tests | types))
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-package torch \
 	--no-annotate --quiet --custom-compile-command "make lock"

@@ -30,6 +30,7 @@ from bench.corpora.prepare import prepare
 from bench.corpora.prepared import Prepared
 from bench.metrics.measures import _MARKED, _known, measures
 from bench.planning.resolve import resolve, text_rules
+from tests.forked import Forked
 
 torch.set_num_threads(1)
 
@@ -164,6 +165,15 @@ def runs(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for system in TRAINED:
         train_run(tiny_settings(system), corpora, folder / "runs", folder / "state", device="cpu", threads=1)
     return folder / "runs"
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    """``forked(arguments, folder, environment)``: Snakemake, which is imported once for all of its calls."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_", "PYTHONPATH"))}
+    calls = Forked(tmp_path_factory.mktemp("printed"), kept)
+    yield calls
+    calls.close()
 
 
 @pytest.fixture

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.main import parser
+from bench.cli.main import main, parser
 from bench.cli.options import RESULTS
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
 READING = ("show", "compare", "samples", "list", "settings")
+KEPT = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_"))}
+ENVIRONMENT = KEPT | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 CALL = r"(?:bench|snakemake|make|python benchmarks/\w+\.py)(?: |$)"
 
 
@@ -73,40 +76,53 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(folder: Path, *words: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_"))}
-    environment = kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+def called(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command of bench prints, which ends well."""
+    try:
+        status = main(words)
+    except SystemExit as done:  # of --help
+        status = int(done.code or 0)
+    printed = capsys.readouterr()
+    assert status == 0, printed.out + printed.err
+    return printed.out + printed.err
 
 
 @pytest.mark.parametrize("command", of("bench "))
-def test_a_command_of_bench(command: str, clone: Path) -> None:
+def test_a_command_of_bench(
+    command: str, clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = shlex.split(command)[1:]
     options = parser().parse_args(words)
     if options.name in READING and getattr(options, "results", RESULTS) == RESULTS:
-        assert call(clone, sys.executable, "-m", "bench", *words).strip()
+        monkeypatch.chdir(clone)
+        assert called(capsys, *words).strip()
 
 
 @pytest.mark.parametrize("command", [m for m in MENTIONED if m.startswith("bench ")])
-def test_a_mentioned_command_has_the_options_that_are_named(command: str) -> None:
+def test_a_mentioned_command_has_the_options_that_are_named(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     name, *words = shlex.split(command)[1:]
-    usage = call(ROOT, sys.executable, "-m", "bench", name, "--help")
+    usage = called(capsys, name, "--help")
     for option in (word for word in words if word.startswith("--")):
         assert re.search(rf"{option}\b", usage), option
 
 
 @pytest.mark.parametrize("command", of("snakemake "))
-def test_a_command_of_snakemake_plans(command: str, clone: Path) -> None:
+def test_a_command_of_snakemake_plans(command: str, clone: Path, forked: Forked) -> None:
     words = shlex.split(command)[1:]
     if "slurm" in command:
         pytest.importorskip("snakemake_executor_plugin_slurm")
     plain = [] if {"-n", "--list"} & set(words) else ["--dry-run"]
-    listed = call(
-        clone, sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), *words, *plain, "--quiet"
-    )
-    assert "rror" not in listed
+    done = forked(["-s", str(ROOT / "Snakefile"), *words, *plain, "--quiet"], clone, ENVIRONMENT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rror" not in done.stdout + done.stderr
+
+
+def call(folder: Path, *words: str) -> str:
+    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("command", of("make "))

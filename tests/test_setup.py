@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -226,8 +227,12 @@ def test_a_new_environment_is_marked_and_a_file_is_not_removed(tmp_path: Path) -
 OF_MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "CORES", "WORKERS", "TORCH"}
 
 
-def test_make_works_below_a_path_with_blanks(tmp_path: Path) -> None:
-    """With a Python that only notes what it is asked, in a folder and at a path of that kind."""
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``made(target, fault)``: make at a path with blanks, with a Python that only notes what it is asked.
+
+    A call whose words hold ``fault`` says so and fails.
+    """
     tree, tools = tmp_path / "a tree", tmp_path / "my tools"
     (tree / "workflow").mkdir(parents=True)
     tools.mkdir()
@@ -239,27 +244,52 @@ def test_make_works_below_a_path_with_blanks(tmp_path: Path) -> None:
     make = (
         'case "$2" in venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/snakefmt";; esac'
     )
+    fails = '[ -z "$FAULT" ] || case "$*" in *"$FAULT"*) echo "a fault of $FAULT"; exit 1;; esac'
     for name in ("python", "cmake", "g++"):
-        command(tools, name, f"{note}\n{make}" if name == "python" else "exit 0")
+        command(tools, name, f"{note}\n{make}\n{fails}" if name == "python" else "exit 0")
     ours = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     environment = ours | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": str(tools / "python")}
-    for target in ("all", "test"):
-        done = subprocess.run(
-            ["make", target], cwd=tree, capture_output=True, text=True, check=False, env=environment
+
+    def run(target: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+        faulty = environment | {"FAULT": fault}
+        return subprocess.run(
+            ["make", target], cwd=tree, capture_output=True, text=True, check=False, env=faulty
         )
+
+    return run
+
+
+def test_make_works_below_a_path_with_blanks(
+    made: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    for target in ("all", "test"):
+        done = made(target)
         assert done.returncode == 0, done.stdout + done.stderr
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert ["-m", "venv", ".venv"] in asked
     assert ["-m", "snakemake", "--cores", "all", "all"] in asked
+    for check in (["-m", "ruff", "check", "."], ["-m", "mypy"], ["-m", "mypy", "benchmarks"]):
+        assert check in asked
+    assert any(words[:2] == ["-m", "pytest"] for words in asked)
     assert any(words[:3] == ["-m", "pip", "--disable-pip-version-check"] for words in asked)
     assert {path.name for path in tmp_path.iterdir()} == {"a tree", "my tools", "asked"}
-    assert {path.name for path in tree.iterdir()} == {
+    assert {path.name for path in (tmp_path / "a tree").iterdir()} == {
         ".venv",
         "Makefile",
         "requirements.lock",
         "requirements-test.lock",
         "workflow",
     }
+
+
+@pytest.mark.parametrize("check", ["-m ruff", "--compact-diff", "-m mypy", "-m mypy benchmarks", "-m pytest"])
+def test_a_fault_of_any_check_is_told_and_fails_the_whole(
+    check: str, made: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Also one of the types, which are checked beside the tests."""
+    done = made("test", check)
+    assert done.returncode == 2
+    assert f"a fault of {check}\n" in done.stdout
 
 
 def test_the_commands_say_what_they_do() -> None:

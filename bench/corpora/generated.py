@@ -127,11 +127,13 @@ def sample(size: str, count: int, seed: int) -> tuple[list[Plan], list[list[str]
     return plans, sentences
 
 
+@lru_cache
 def exact_facts(size: str) -> dict[str, Any]:
     """Entropy, lowest perplexity, information per attribute: see :mod:`bench.corpora.grammar.exact`."""
     return exact.exact_facts(_machine(size).grammar)
 
 
+@lru_cache
 def exact_pair_facts(size: str) -> dict[str, Any]:
     """The facts of replies, the information of an utterance about its reply, H(reply | utterance), in nats."""
     machine = _machine(size)
@@ -140,6 +142,7 @@ def exact_pair_facts(size: str) -> dict[str, Any]:
     return pairs.pair_facts(exact.facts_of(machine.grammar, expected, skeleton, beliefs), told)
 
 
+@lru_cache
 def exact_style_facts(size: str) -> dict[str, Any]:
     """The facts of sentences with a style, which stands among the attributes as ``style``, and H(text | style)."""
     grammar = _machine(size, styled=True).grammar

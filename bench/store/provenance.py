@@ -70,6 +70,7 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+@functools.cache  # each has to be read from the files of its package
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)

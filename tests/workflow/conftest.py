@@ -6,25 +6,25 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Snakemake:
+def snakemake(forked: Forked) -> Snakemake:
     """``snakemake(folder, *arguments, tree=ROOT)``: the workflow of ``tree``, run in ``folder``."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCH_", "SNAKEMAKE_", "PYTHONPATH"))}
 
     def call(folder: Path, *arguments: str, tree: Path = ROOT) -> subprocess.CompletedProcess[str]:
         where = ["-s", str(tree / "Snakefile"), "-d", str(folder)]
-        command = [sys.executable, "-m", "snakemake", *where, "--cores", "2", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=kept, check=False)
+        return forked([*where, "--cores", "2", *arguments], folder, kept)
 
     return call
 
