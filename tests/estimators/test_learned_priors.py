@@ -63,7 +63,7 @@ def model_with(prior: dict[str, Any], posterior: Any) -> TextModel:
     with torch.no_grad():
         model.branch.get_parameter("signal.outer.weight").mul_(6)
         model.branch.get_parameter("posterior.mean.bias").fill_(0.4)
-        for parameter in model.prior.parameters():  # type: ignore[attr-defined]
+        for parameter in model.prior.parameters():
             parameter.add_(0.4 * torch.randn(parameter.shape, generator=generator))
     return model.requires_grad_(False)
 

@@ -43,7 +43,7 @@ def test_the_perplexity_of_the_reconstruction_is_that_of_all_losses_and_all_targ
     over = definitions()["reconstruction_ppl", "without-kl"].over
     assert isinstance(over, Perplexity)
     table = record.columns | {"words": np.array([len(text) for text in TEXTS])}
-    assert over.summary(over.per_text(table), 0).value == pytest.approx(by_hand, rel=1e-5)  # type: ignore[arg-type]
+    assert over.summary(over.per_text(table), 0).value == pytest.approx(by_hand, rel=1e-5)
     mean = float(np.exp(columns["reconstruction"] / [6, 2, 4]).mean())
     assert abs(mean - by_hand) > 1e-3 * by_hand  # not the mean of the texts' own
 
@@ -53,9 +53,12 @@ def test_texts_between_two_are_of_codes_on_the_geodesic() -> None:
     model = small_model("vae", latent=2, posterior=curved, prior="wrapped-normal")
     ends = torch.tensor([[0.8, 0.1], [-0.1, 0.7]])
     asked: list[Tensor] = []
-    own: Any = SimpleNamespace(
-        device="cpu", model=model, decoded=lambda codes, rows: asked.append(codes) or [str(rows)]
-    )
+
+    def decoded(codes: Tensor, rows: list[int]) -> list[str]:
+        asked.append(codes)
+        return [str(rows)]
+
+    own: Any = SimpleNamespace(device="cpu", model=model, decoded=decoded)
     latent: Any = SimpleNamespace(center=lambda: ends)
     assert Context.interpolated(own, latent, 0, 1, 3) == ["[0]"]
     (codes,) = asked

@@ -56,7 +56,7 @@ def moved(vae: TextModel) -> TextModel:
     """The model with a prior that is no longer the N(0, I) as which it begins."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in vae.prior.parameters():  # type: ignore[attr-defined]
+        for parameter in vae.prior.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     return vae
 
@@ -97,8 +97,10 @@ def test_equation_seven_of_flow_prior_is_the_sum_of_its_terms_at_the_same_codes(
     for way in ("terms", "written out"):
         vae = moved(model(prior=prior))
         if way == "terms":
-            terms = {"reconstruction": Reconstruction(), "kl": KL(), "bound": ImportanceBound(codes=codes)}
-            value = Objective(terms).backward(vae, BATCH, Noise("step"), {})["total"]
+            objective = Objective(
+                {"reconstruction": Reconstruction(), "kl": KL(), "bound": ImportanceBound(codes=codes)}
+            )
+            value = objective.backward(vae, BATCH, Noise("step"), {})["total"]
         else:
             likelihood, ratio = logarithms(vae, codes)
             first = (likelihood - ratio).exp().mean(0).log()
