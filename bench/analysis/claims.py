@@ -25,7 +25,7 @@ from bench.analysis.pairs import Contrast, Pairing, Setting, of_differences, ter
 from bench.analysis.shapes import shape_findings
 from bench.analysis.statistics import Values
 from bench.catalog.catalog import Catalog
-from bench.catalog.claims import Claim, Differences, Interaction, Sensitivity, Trend
+from bench.catalog.claims import Claim, Differences, Interaction, Near, Sensitivity, Trend
 from bench.catalog.quantities import Pair, Quantity
 from bench.store.records import Source
 
@@ -200,6 +200,8 @@ def findings_on(claim: Claim, pairing: Pairing, pairs: Sequence[Pair] = ()) -> I
         yield _sensitivity(claim.sensitivity, pairing)
     if claim.interaction:
         yield from _interaction(claim.interaction, pairing)
+    if claim.near:
+        yield from _near(claim.near, pairing)
     for shape in claim.shapes:
         yield from shape_findings(shape, pairing)
 
@@ -276,6 +278,18 @@ def _interaction(asked: Interaction, pairing: Pairing) -> Iterator[Finding]:
         first, other = (_minus(pairing, *compared) for compared in (asked.first, pair))
         what = f"{metric_name(asked.metric.name)}: ({first}) {MINUS} ({other})"
         yield _finding(pairing, pairing.contrast(terms, of_differences), what, None)
+
+
+def _near(asked: Near, pairing: Pairing) -> Iterator[Finding]:
+    """The tolerance minus the distance, by seed: seeds on both sides of the number do not make up for each other."""
+    for system, number in asked.numbers.items():
+
+        def left(values: Values, number: float = number) -> Values:
+            return np.asarray(asked.within - np.abs(values[0] - number), dtype=np.float64)
+
+        distance = f"|{metric_name(asked.metric.name)} {MINUS} {number:g}|"
+        what = f"{pairing.title(system)}: {asked.within:g} {MINUS} {distance}"
+        yield _finding(pairing, pairing.contrast([term_of(system, asked.metric)], left), what, True)
 
 
 COLUMNS = ("claim", "where", "statement", "verdict")  # of every row of the ledger

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.checks import value_cell
+from bench.analysis.flips import printed_turning, turning
 from bench.analysis.grids import GridCell
-from bench.analysis.numbers import DASH, MINUS, fixed
+from bench.analysis.numbers import DASH, MINUS, fixed, metric_name
 from bench.analysis.pairs import Contrast, Pairing, Setting, term_of
 from bench.catalog.catalog import Catalog
 from bench.catalog.papers import Paper
@@ -21,15 +22,36 @@ ONE_SEED = "With one seed that is of these runs, not of the systems."
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The printed numbers of a difference: of both systems, or of the one; none where one of them is not printed."""
+
+    values: tuple[float, ...] = ()
+    decimals: int = 0
+
+    @property
+    def change(self) -> float | None:
+        """The second minus the first, of two systems."""
+        return self.values[1] - self.values[0] if len(self.values) == 2 else None
+
+    def __str__(self) -> str:
+        texts = ", ".join(fixed(value, self.decimals) for value in self.values)
+        return texts if self.change is None else f"{fixed(self.change, self.decimals, signed=True)} ({texts})"
+
+
+@dataclass(frozen=True)
 class Line:
-    """One difference: of which systems, both numbers, what the paper printed, and what it comes to."""
+    """One difference: of which systems, both numbers, what the paper printed, and what it comes to.
+
+    ``samples``: of how many samples both numbers are, where the question asks what that decides.
+    """
 
     who: str
     column: Compared
     first: GridCell
     second: GridCell
-    printed: str
+    printed: Printed
     contrast: Contrast
+    samples: int | None
 
     @property
     def ran(self) -> bool:
@@ -43,6 +65,11 @@ class Line:
         return 0 if d is None or not d.excludes_zero else 1 if d.mean > 0 else -1
 
     @property
+    def label(self) -> str:
+        """That of its column, with the number of samples where the question asks for it."""
+        return self.column.label if self.samples is None else f"{self.column.label} ({self.samples})"
+
+    @property
     def of_two_runs(self) -> bool:
         """Whether it is of two systems by a single seed, which cannot tell whether the systems differ."""
         d, terms = self.contrast.difference, self.contrast.terms
@@ -51,11 +78,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """What the runs of one (origin, tier, paper, corpus) say."""
+    """What the runs of one (origin, tier, paper, corpus) say.
+
+    ``sentences``: one for each column. ``turns``: for each pair that was run, whether its order turns with the number
+    of samples, where that is asked.
+    """
 
     setting: Setting
     lines: tuple[Line, ...]
     sentences: tuple[str, ...]
+    turns: tuple[str, ...]
     files: tuple[Path, ...]
 
     @property
@@ -112,7 +144,7 @@ def _of_paper(
 
 def _corpora(paper: Paper, asked: Asked) -> list[str]:
     """Those on which the paper printed a number that is asked for."""
-    named = [(system, column.printed) for system in asked.systems for column in asked.columns]
+    named = [(s, name) for s in asked.systems for column in asked.columns for name in column.printed]
     return [c for c in paper.corpora if any(_reported(paper, *one, c) is not None for one in named)]
 
 
@@ -121,7 +153,30 @@ def _group(question: Question, asked: Asked, pairing: Pairing) -> Group:
     labels = dict.fromkeys(line.column.label for line in lines)
     sentences = tuple(_sentence(question, label, lines) for label in labels)
     runs = [run for system in asked.systems for run in pairing.runs.get(system, ())]
-    return Group(pairing.setting, lines, sentences, tuple(run.folder / "measurements.json" for run in runs))
+    files = tuple(run.folder / "measurements.json" for run in runs)
+    return Group(pairing.setting, lines, sentences, tuple(_turns(lines)), files)
+
+
+def _turns(lines: tuple[Line, ...]) -> Iterator[str]:
+    """For each pair of which a run says anything, whether its order turns with the number of samples."""
+    asked = [line for line in lines if line.column.samples]
+    for who in dict.fromkeys(line.who for line in asked if line.ran):
+        mine = [line for line in asked if line.who == who and line.samples and line.contrast.effect]
+        # Of two columns with the same number of samples the first counts.
+        sides = {line.samples: line.side for line in reversed(mine) if line.samples}
+        said = turning(sides)
+        parts = [f"{who}: {said}.", printed_turning(_changes(lines, who))]
+        parts += [f" {ONE_SEED}"] if any(line.of_two_runs for line in mine) else []
+        yield "".join(parts)
+
+
+def _changes(lines: tuple[Line, ...], who: str) -> dict[str, tuple[float, int]]:
+    """The printed differences of a pair with their decimals, by the names of their quantities."""
+    return {
+        metric_name(line.column.first.name): (line.printed.change, line.printed.decimals)
+        for line in lines
+        if line.who == who and line.printed.change is not None
+    }
 
 
 def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
@@ -134,6 +189,7 @@ def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
         _value(pairing, second, column.second),
         _printed(pairing.paper, pair, column.printed, pairing.corpus),
         pairing.contrast([term_of(first, column.first), term_of(second, column.second)]),
+        _samples(pair, column, pairing),
     )
 
 
@@ -141,22 +197,37 @@ def _value(pairing: Pairing, system: str, quantity: Quantity) -> GridCell:
     return value_cell(pairing, system, quantity) if system in pairing.runs else GridCell(DASH, None)
 
 
-def _printed(paper: Paper, pair: Pair, metric: str | None, corpus: str) -> str:
-    """The printed number of the first system, and of two systems their difference too."""
-    values = [_reported(paper, system, metric, corpus) for system in dict.fromkeys(pair)]
-    known = [value for value in values if value is not None]
-    if metric is None or len(known) < len(values):
-        return ""
-    tables = (table for table in paper.tables if table.printed == known[0].table and metric in table.columns)
-    declared = (paper.quantity(table, metric) for table in tables)
-    decimals = next(quantity.decimals for quantity in declared if quantity is not None)
-    texts = [fixed(number.value, decimals) for number in known]
-    if len(known) == 1:
-        return texts[0]
-    return f"{fixed(known[1].value - known[0].value, decimals, signed=True)} ({', '.join(texts)})"
+def _samples(pair: Pair, column: Compared, pairing: Pairing) -> int | None:
+    """Of how many samples both numbers are; None where that is not asked, not known, or not one number."""
+    if column.samples != "recorded":
+        return 1 if column.samples == "one" else None
+    both = zip(pair, (column.first, column.second), strict=True)
+    found = {
+        measured.samples
+        for system, quantity in both
+        for run in pairing.runs.get(system, ())
+        if (measured := pairing.find(run, quantity.metric, quantity.estimator, quantity.part)) is not None
+    }
+    return found.pop() if len(found) == 1 else None
 
 
-def _reported(paper: Paper, system: str, metric: str | None, corpus: str) -> PrintedNumber | None:
+def _printed(paper: Paper, pair: Pair, metrics: Sequence[str], corpus: str) -> Printed:
+    """The printed sums of these columns, of the first system, and of two systems of both."""
+    rows = [[_reported(paper, s, metric, corpus) for metric in metrics] for s in dict.fromkeys(pair)]
+    known = [[number for number in row if number is not None] for row in rows]
+    if not metrics or any(len(row) < len(metrics) for row in known):
+        return Printed()
+    decimals = max(_decimals(paper, number) for number in known[0])
+    return Printed(tuple(sum(number.value for number in row) for row in known), decimals)
+
+
+def _decimals(paper: Paper, number: PrintedNumber) -> int:
+    tables = (t for t in paper.tables if t.printed == number.table and number.metric in t.columns)
+    declared = (paper.quantity(table, number.metric) for table in tables)
+    return next(quantity.decimals for quantity in declared if quantity is not None)
+
+
+def _reported(paper: Paper, system: str, metric: str, corpus: str) -> PrintedNumber | None:
     rows = {(t.printed, r.label, r.setting) for t in paper.tables for r in t.rows if r.system == system}
     found = (n for n in paper.reported if (n.metric, n.corpus) == (metric, corpus))
     return next((n for n in found if (n.table, n.label, n.setting) in rows), None)
@@ -171,11 +242,12 @@ def _sentence(question: Question, label: str, lines: tuple[Line, ...]) -> str:
         found = [f"{line.who} {line.contrast.effect}" for line in measured if line.side == side]
         parts += [f"{said}: {'; '.join(found)}."] if found else []
     lacking = [line.who for line in mine if not line.contrast.effect]
+    shown = next((line.label for line in measured), label)
     if not parts:
         return f"{label}: not measured."
     parts += [ONE_SEED] if any(line.of_two_runs for line in measured) else []
     parts += [f"Not measured: {', '.join(lacking)}."] if lacking else []
-    return f"{label}. {' '.join(parts)}"
+    return f"{shown}. {' '.join(parts)}"
 
 
 def rows_of(found: Answered) -> Iterator[dict[str, object]]:
@@ -195,8 +267,9 @@ def _row(line: Line) -> dict[str, object]:
         "column": line.column.label,
         "first": line.first.number,
         "second": line.second.number,
+        "samples": line.samples,
         "estimators": line.contrast.estimator,
-        "printed": line.printed,
+        "printed": str(line.printed),
         "difference": d.mean if d else None,
         "low": d.low if d else None,
         "high": d.high if d else None,

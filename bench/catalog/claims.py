@@ -66,6 +66,14 @@ class Interaction(Model):
     others: tuple[Pair, ...] = Field(min_length=1)
 
 
+class Near(Model):
+    """The metric of each system is ``within`` so much of its number, in the unit of the metric."""
+
+    metric: QuantityField
+    numbers: dict[Name, float] = Field(min_length=1)
+    within: float = Field(gt=0)
+
+
 class Shape(Model):
     """How a curve of a system runs over training, or while the weight of the regulariser rises."""
 
@@ -77,7 +85,7 @@ class Shape(Model):
     during: Literal["training", "annealing"] = "training"
 
 
-PREDICATES = ("differences", "trend", "sensitivity", "interaction", "shapes")
+PREDICATES = ("differences", "trend", "sensitivity", "interaction", "near", "shapes")
 
 
 class Claim(Model):
@@ -90,6 +98,7 @@ class Claim(Model):
     trend: Trend | None = None
     sensitivity: Sensitivity | None = None
     interaction: Interaction | None = None
+    near: Near | None = None
     shapes: tuple[Shape, ...] = ()
 
     @model_validator(mode="after")
@@ -108,6 +117,7 @@ class Claim(Model):
             yield from (*self.sensitivity.more, *self.sensitivity.less)
         if self.interaction:
             yield from (*self.interaction.first, *(s for pair in self.interaction.others for s in pair))
+        yield from self.near.numbers if self.near else ()
         yield from (shape.system for shape in self.shapes)
 
 

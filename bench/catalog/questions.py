@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, RootModel
+from pydantic import BeforeValidator, Field, RootModel
 
 from bench.base.errors import BenchError, unknown
 from bench.base.settings import Model, Name
@@ -17,17 +18,24 @@ from bench.catalog.systems import Systems
 FILE = "questions.yaml"
 
 
+def _alone(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class Compared(Model):
     """A column of differences: the second quantity, of the second system, minus the first of the first.
 
-    ``printed`` is the column of the paper's tables that holds the first one, and the second where systems differ;
-    ``of`` the systems whose pairs alone have these quantities (null: all).
+    ``printed`` is the column of the paper's tables that holds the first one, and the second where systems differ, or
+    several, of which it is the sum. ``samples``: of how many samples the quantity is, where columns are the same
+    quantity by ever fewer, so that their signs are compared: as many as were recorded with it, or one, which is what
+    minus the ELBO is in expectation. ``of``: the systems whose pairs alone have these quantities (null: all).
     """
 
     label: str
     first: QuantityField
     second: QuantityField
-    printed: str | None = None
+    printed: Annotated[tuple[str, ...], BeforeValidator(_alone)] = ()
+    samples: Literal["recorded", "one"] | None = None
     of: tuple[str, ...] | None = Field(None, min_length=1)
 
 
@@ -94,5 +102,6 @@ def _check(asked: Asked, where: str, papers: Mapping[str, Paper], systems: Syste
                 raise unknown("system of a column", system, asked.systems, where=where)
         if not any(column is one for _, one in asked.compared):
             raise BenchError(f"no pair has the column {column.label!r}", where=where, allowed=asked.systems)
-        if column.printed is not None and column.printed not in printed:
-            raise unknown("printed column", column.printed, sorted(printed), where=where)
+        for name in column.printed:
+            if name not in printed:
+                raise unknown("printed column", name, sorted(printed), where=where)

@@ -329,6 +329,28 @@ def test_the_ledger_of_the_paper(catalog: Catalog) -> None:
     assert len(finding["files"]) == 6  # type: ignore[arg-type]
 
 
+def test_a_metric_is_near_its_number_by_seed(catalog: Catalog) -> None:
+    asked = claim(
+        near={"metric": "kl", "numbers": {"vae": 3.0, "dae": 3.0, "coupled-vae": 3.0}, "within": 0.5}
+    )
+    by_system = {"vae": (2.9, 3.0, 3.1), "dae": (1.9, 3.0, 4.1), "coupled-vae": (0.9, 1.0, 1.1)}
+    found = [
+        run(system, seed, values={"kl": value})
+        for system, values in by_system.items()
+        for seed, value in enumerate(values)
+    ]
+    findings = list(findings_on(asked, pairing(catalog, *found)))
+    assert words(findings) == [
+        "holds",
+        "undecided",
+        "does not hold",
+    ]  # that the mean is at its number is not enough
+    assert findings[0].difference is not None
+    assert findings[0].difference.by_seed == pytest.approx((0.4, 0.5, 0.4))
+    assert findings[0].what == f"VAE: 0.5 {MINUS} |KL {MINUS} 3|"
+    assert list(asked.named()) == list(by_system)
+
+
 def finding(mean: float, half: float, above: bool = True, seeds: int = 3, **fields: Any) -> Finding:
     found = Difference((mean,) * seeds, mean - half, mean + half, None)
     decision = decide(found, above)

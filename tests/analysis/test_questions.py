@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.flips import printed_turning, turning
 from bench.analysis.pairs import Pairing
 from bench.analysis.questions import ONE_SEED, _printed, answered, rows_of
 from bench.base.errors import BenchError
@@ -68,7 +69,7 @@ def test_a_difference_within_a_system_is_paired_text_by_text(catalog: Catalog) -
         for n in known.paper("coupled-vae").reported
         if (n.label, n.metric, n.corpus) == ("VAE", "nll", "ptb")
     )
-    assert line.printed == str(next(printed).value)
+    assert str(line.printed) == str(next(printed).value)
     assert [one.ran for one in group.lines] == [True, False]
     assert group.first == group.sentences[0]
     assert group.sentences == (f"NLL. Too low: VAE {line.contrast.effect}. Not measured: DAE.",)
@@ -92,7 +93,7 @@ def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None
     (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
     line = answer.papers[0].groups[0].lines[0]
     assert line.who == "Coupled-VAE \u2212 VAE"
-    assert line.printed.startswith("\u2212")
+    assert str(line.printed).startswith("\u2212")
     assert not line.contrast.effect
     assert answer.papers[0].groups[0].sentences == ("NLL: not measured.",)
 
@@ -132,8 +133,8 @@ def test_printed_numbers_keep_their_decimals(catalog: Catalog) -> None:
     """FlowPrior prints perplexities with two, the VAE's as 101.40."""
     asked = next(one for one in catalog.questions["learned-priors"].asked if one.paper == "flow-prior")
     column, paper = asked.columns[0], catalog.paper("flow-prior")
-    assert column.printed == "ppl"
-    shown = _printed(paper, ("vae-anneal", "flow-prior"), column.printed, "ptb")
+    assert column.printed == ("ppl",)
+    shown = str(_printed(paper, ("vae-anneal", "flow-prior"), column.printed, "ptb"))
     values = {n.label: n.value for n in paper.reported if (n.table, n.metric) == ("Table 1", "ppl")}
     vae, flow = values["VAE"], values["FlowPrior"]
     assert shown == f"{flow - vae:+.2f} ({vae:.2f}, {flow:.2f})".replace("-", "\u2212")
@@ -146,3 +147,79 @@ def test_the_declared_questions_know_their_names(catalog: Catalog, tmp_path: Pat
     (tmp_path / "questions.yaml").write_text(f'{{"typo": {given}}}', encoding="utf-8")
     with pytest.raises(BenchError, match="wae-nf"):
         read_questions([tmp_path], catalog.papers, catalog.systems)
+
+
+COUNTS = {
+    ("nll", "importance-sampling"): 500,
+    ("nll", "importance-sampling-tenth"): 50,
+    ("nll", "importance-sampling-hundredth"): 5,
+    ("neg_elbo", "one-bound"): 500,  # of so many codes, but it is what one gives
+}
+
+
+def by_samples(catalog: Catalog, system: str, gaps: list[float]) -> Pairing:
+    """A run whose NLL with ever fewer samples is that of the texts plus ``gaps``."""
+    columns = {f"c{i}": 90 + 10 * NOISE + gap for i, gap in enumerate(gaps)}
+    more = [
+        measured(*name, float(columns[f"c{i}"].mean()), column=f"c{i}", texts=TEXTS, samples=count)
+        for i, (name, count) in enumerate(COUNTS.items())
+    ]
+    wobble = {
+        name: column + 0.1 * np.cos(np.arange(TEXTS)) * (system != "vae") for name, column in columns.items()
+    }
+    return pairing(catalog, run(system, per_text=wobble, more=more))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said"),
+    [
+        ([-2, -1, 1, 2], "turns between 50 and 5 samples (below zero with 500, 50, above zero with 5, 1)."),
+        ([-2, -1, -1, -2], "the same at each number of samples (below zero with 500, 50, 5, 1)."),
+        (
+            [-2, 0, 1, 2],
+            "turns between 500 and 5 samples; undecided with 50: intervals hold 0 (below zero with 500, ",
+        ),
+        ([0, 0, 0, 0], "undecided with 500, 50, 5, 1: intervals hold 0."),
+    ],
+)
+def test_an_order_turns_between_two_numbers_of_samples(
+    catalog: Catalog, gaps: list[float], said: str
+) -> None:
+    columns = [
+        {"label": name[1], "first": (one := {"metric": name[0], "estimator": name[1]}), "second": one}
+        | {"samples": "one" if name[0] == "neg_elbo" else "recorded"}
+        for name in COUNTS
+    ]
+    pairs = [("vae", "coupled-vae"), ("vae", "dae")]
+    given = {"paper": "coupled-vae", "pairs": pairs, "columns": columns}
+    known = made_up(catalog)
+    question = known.questions["made-up"].model_copy(update={"asked": (Asked.model_validate(given),)})
+    known = Catalog.model_construct(**(dict(known) | {"questions": {"made-up": question}}))
+    found = by_samples(known, "vae", [0, 0, 0, 0])
+    found.runs |= by_samples(known, "coupled-vae", gaps).runs
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    (group,) = answer.papers[0].groups
+    assert group.turns[0].startswith(f"Coupled-VAE \u2212 VAE: {said}")
+    assert group.turns[0].endswith(ONE_SEED)
+    assert group.sentences[1].startswith("importance-sampling-tenth (50). ")
+
+
+def test_a_sign_may_turn_twice_and_one_number_of_samples_tells_nothing() -> None:
+    assert turning({1: 1, 10: -1, 100: 1}).startswith(
+        "turns between 100 and 10 samples and between 10 and 1 samples"
+    )
+    assert turning({10: 0, 1: 1}) == "undecided with 10: intervals hold 0 (above zero with 1)"
+    assert turning({500: 1}) == "measured with one number of samples alone (500)"
+
+
+def test_the_print_of_flow_prior_turns_between_perplexity_and_bound(catalog: Catalog) -> None:
+    """Its perplexity is 6.68 below that of the VAE; reconstruction and KL add up to 101.74 against 101.28."""
+    asked = next(one for one in catalog.questions["learned-priors"].asked if one.paper == "flow-prior")
+    paper, pair = catalog.paper("flow-prior"), ("vae-anneal", "flow-prior")
+    shown = {column.label: _printed(paper, pair, column.printed, "ptb") for column in asked.columns}
+    bound = shown["\u2212ELBO"]
+    assert str(bound) == "+0.46 (101.28, 101.74)"
+    assert not shown["NLL, all samples"].values
+    ppl = shown["PPL, all samples"]
+    changes = {"PPL": (ppl.change or 0, 2), "bound": (bound.change or 0, 2)}
+    assert printed_turning(changes) == " Printed: PPL \u22126.68, bound +0.46: the sign turns."
