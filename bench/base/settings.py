@@ -181,6 +181,11 @@ class Training(Model):
     keep: Literal["best", "last"] = Field(
         "best", description="the weights of the best validation, or those of the last step: no selection"
     )
+    criterion: Literal["auto", "reconstruction"] = Field(
+        "auto",
+        description="validation loss by which weights are chosen and the rate decays on plateaus; auto: the NLL, or the"
+        " reconstruction where the system has no density",
+    )
     validation_samples: Positive = Field(10, description="importance samples per text")
     log_every: Positive = 100
     gradient_texts: Annotated[int, Field(ge=0)] = Field(

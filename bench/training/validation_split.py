@@ -44,7 +44,8 @@ class ValidationSplit:
             "elbo": _mean(columns, "elbo"),
             "reconstruction": _mean(columns, "reconstruction"),
         }
-        return row, "nll" if "nll" in columns else "reconstruction"
+        by_density = training.criterion == "auto" and "nll" in columns
+        return row, "nll" if by_density else "reconstruction"
 
     @torch.no_grad()
     def information(self, block: int) -> float:

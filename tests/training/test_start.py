@@ -12,7 +12,9 @@ from safetensors.torch import load_file, save_file
 from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file, write_json
 from bench.base.settings import RunSettings, Start
+from bench.catalog.catalog import load_catalog
 from bench.corpora.prepared import Prepared
+from bench.planning.resolve import resolve
 from bench.store.freshness import state_folder, trained_record
 from bench.training.composition import build_model
 from bench.training.loop import Trainer
@@ -60,6 +62,26 @@ def test_the_named_modules_are_taken_and_all_others_are_fresh(
         torch.testing.assert_close(value, (first if taken else fresh)[name], rtol=0, atol=1e-12, msg=name)
         if taken:
             assert not torch.allclose(value, fresh[name]), name
+
+
+@pytest.mark.parametrize(("paper", "name"), [("prefb", "prefb-8"), ("flow-prior", "pre-vae-fb")])
+def test_a_decoder_begins_anew_with_its_embedding(
+    paper: str, name: str, corpora: Path, corpus: Prepared, tmp_path: Path
+) -> None:
+    changes = {"training": {"steps": 4, "validate_every": 2, "validation_samples": 1, "gradient_texts": 0}}
+    first, settings = (
+        resolve(load_catalog(), "demo", paper, "generated-tiny", one, 0, changes)
+        for one in ("autoencoder", name)
+    )
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / paper).symlink_to(corpora / "coupled-vae")
+    train(first, tmp_path / "corpora", tmp_path / "runs")
+    trainer = Trainer(settings, corpus, tmp_path / "state", torch.device("cpu"))
+    fresh = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    _begin(trainer, tmp_path / "runs")
+    taken = {key for key, value in trainer.model.state_dict().items() if not torch.equal(value, fresh[key])}
+    assert taken == {key for key in fresh if key.startswith(("encoder.", "branch.posterior."))}
+    assert "encoder.table.weight" in taken  # and not "embedding.weight", which is the decoder's
 
 
 def test_it_changes_what_is_trained(corpora: Path, runs: Path) -> None:
