@@ -72,12 +72,22 @@ def unpack(file: Path, results: Path, find: Callable[[str], RunSettings]) -> lis
     with tempfile.TemporaryDirectory() as folder:
         try:
             with tarfile.open(file) as tar:
-                tar.extractall(folder, filter="data")
+                _extract(tar, Path(folder))
             names = read_json(Path(folder) / FIRST)
         except (tarfile.TarError, EOFError, BenchError) as error:
             what = f"not an archive of runs: {error}"
             raise BenchError(what, where=file, remedy="write it again: bench pack --archive") from error
         return [_take(str(name), Path(folder), results, find) for name in names]
+
+
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    for member in tar:  # Python before 3.11.4
+        if not member.isfile() or not (folder / member.name).resolve().is_relative_to(folder.resolve()):
+            raise tarfile.ExtractError(f"{member.name} is no file below the folder of an archive")
+        tar.extract(member, folder)
 
 
 def is_archive(file: Path) -> bool:

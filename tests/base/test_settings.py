@@ -84,6 +84,7 @@ VAE_ON_PTB: dict[str, Any] = {
         "same_batches": False,
         "ends": "all",
         "keep": "best",
+        "criterion": "auto",
         "validate_every": 1000,
         "validation_samples": 10,
         "log_every": 100,

@@ -113,6 +113,7 @@ TRAINING: dict[str, Any] = {
     "training.gradient_texts": 9,
     "training.word_dropout": {"rise": 0.5, "every": 5, "most": 0.5},
     "training.ends": "short",
+    "training.criterion": "reconstruction",
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}

@@ -13,7 +13,7 @@ from bench.base.run_names import parse_name
 from bench.base.settings import RunSettings
 from bench.catalog.catalog import Catalog, load_catalog
 from bench.planning.layers import merge
-from bench.planning.plan import Plan, Request, make_plan, systems_of
+from bench.planning.plan import Plan, Request, _suits, make_plan, systems_of
 from bench.planning.resolve import find_run, resolve, text_rules
 
 PAPER = "coupled-vae"
@@ -288,6 +288,14 @@ def test_nothing_is_run_twice(values: dict[str, Any], catalog: Catalog) -> None:
     assert list(asked(catalog, **values).runs) == list(asked(catalog, **once).runs)
     identities = [run.identity for run in asked(catalog, **values).runs.values()]
     assert len(identities) == len(set(identities))
+
+
+@pytest.mark.parametrize("tier", ["demo", "quick", "paper"])
+def test_every_planned_run_is_on_a_corpus_with_its_fields(tier: str, catalog: Catalog) -> None:
+    """Another would be refused when it is trained."""
+    planned = asked(catalog, tier=tier, papers=tuple(catalog.papers)).runs.values()
+    assert planned
+    assert [run.name for run in planned if not _suits(run, catalog)] == []
 
 
 def test_what_cannot_be_built_is_left_out_unless_it_is_asked_for(catalog: Catalog) -> None:
