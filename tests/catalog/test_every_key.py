@@ -113,11 +113,11 @@ TRAINING: dict[str, Any] = {
     "training.gradient_texts": 9,
     "training.word_dropout": {"rise": 0.5, "every": 5, "most": 0.5},
     "training.ends": "short",
-    "training.criterion": "reconstruction",
     "training.precision": "bfloat16",
 }
 PLATEAU: dict[str, Any] = {"optimiser.patience": 3, "optimiser.most_decays": 1}
-UNSELECTED: dict[str, Any] = {"training.keep": "last"}
+# What is chosen of a training, and not how it goes on: test_the_last_weights_are_kept_or_the_best, test_criterion.py.
+UNSELECTED: dict[str, Any] = {"training.keep": "last", "training.criterion": "reconstruction"}
 RMSPROP: dict[str, Any] = {"optimiser.smoothing": 0.9}
 TREATMENT: dict[str, Any] = {
     "text.min_count": 2,

@@ -223,12 +223,18 @@ def test_a_tier_has_exceptions_for_a_system_and_those_that_build_on_it(catalog: 
 
 
 CHOSEN = ["gru-lm", "dae", "vae", "coupled-vae", "coupled-vae-rq-10", "prefb-vae"]
+OF_PAIRS = [
+    "gru-encoder-decoder",
+    "cvae",
+    "coupled-cvae",
+    *(f"coupled-cvae-{weight}" for weight in ("0.5", "1", "2")),
+]
 COUNTS = [
     ({}, {"generated-clear": CHOSEN}, 3),
     ({"seeds": "3"}, {"generated-clear": CHOSEN}, 1),
     ({"every_system": True}, {"generated-clear": [*BUILT, "coupled-vae-rq-10"]}, 1),
-    ({"tier": "quick"}, {"ptb": BUILT}, 1),
-    ({"tier": "quick", "seeds": (0, 1, 2)}, {"ptb": BUILT}, 3),
+    ({"tier": "quick"}, {"ptb": BUILT, "swda-pairs": OF_PAIRS}, 1),
+    ({"tier": "quick", "seeds": (0, 1, 2)}, {"ptb": BUILT, "swda-pairs": OF_PAIRS}, 3),
     (
         {"tier": "paper", "tables": "table5"},
         {key: ["dae", "vae", "coupled-vae"] for key in ("ptb", "yelp13", "yahoo")},
