@@ -43,13 +43,15 @@ def test_what_is_in_float32_forwards_is_so_backwards(settings: RunSettings) -> N
     """A narrow product reads a copy of the weight, one in float32 the weight itself."""
     made = Composition(settings, WORDS)
     batch = collator([[4, 5, 6], [8, 4], [5, 5, 3, 4]])(np.arange(3))
-    weights = made.objective.weights_at(1, {})
+    weights = made.objective.weights_at(1, dict)
     read = {}
     for dtype in (torch.float32, torch.bfloat16):
         with Seen() as seen, products(CPU, dtype):
             made.objective.backward(made.model, batch, Noise("a test", device=CPU), weights)
         read[dtype] = seen.products
-    kept = [m.weight for m in made.model.branch.posterior.modules() if isinstance(m, nn.Linear)]
+    posterior = made.model.branch.posterior
+    assert posterior is not None
+    kept = [m.weight for m in posterior.modules() if isinstance(m, nn.Linear)]
     assert kept
     for weight in kept:
         place = weight.untyped_storage().data_ptr()
