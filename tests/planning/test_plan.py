@@ -223,12 +223,7 @@ def test_a_tier_has_exceptions_for_a_system_and_those_that_build_on_it(catalog: 
 
 
 CHOSEN = ["gru-lm", "dae", "vae", "coupled-vae", "coupled-vae-rq-10", "prefb-vae"]
-OF_PAIRS = [
-    "gru-encoder-decoder",
-    "cvae",
-    "coupled-cvae",
-    *(f"coupled-cvae-{weight}" for weight in ("0.5", "1", "2")),
-]
+OF_PAIRS = ["gru-encoder-decoder", "cvae", "coupled-cvae", *(f"coupled-cvae-{w}" for w in ("0.5", "1", "2"))]
 COUNTS = [
     ({}, {"generated-clear": CHOSEN}, 3),
     ({"seeds": "3"}, {"generated-clear": CHOSEN}, 1),
