@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.metrics.combine import Mean, Perplexity
 from bench.metrics.definitions import NATS, Definition, Metric
-from bench.metrics.likelihood import NO_MORE
+from bench.metrics.likelihood import NO_MORE, true_log_probability
 from bench.metrics.measures import measure
 
 if TYPE_CHECKING:
@@ -211,6 +211,18 @@ def proposal(context: Context, record: Record) -> None:
             cost=NO_MORE,
             over=Perplexity("nll_defensive"),
         ),
+        Definition(
+            "excess_nll",
+            "defensive",
+            NATS,
+            "upper bound",
+            "Mean of that NLL + ln p(x) with the true probability.",
+            "Too high in expectation, with the NLL.",
+            "lower",
+            cost=NO_MORE,
+            over=Mean("excess_defensive"),
+            needs=("exact corpus",),
+        ),
     ),
     only_named=True,
 )
@@ -219,8 +231,12 @@ def defensive_proposal(context: Context, record: Record) -> None:
     from bench.estimators.proposals import with_prior
 
     infer = with_prior(context.model, context.infer, *context.noise("defensive"))
-    record.columns["nll_defensive"] = context.likelihoods_by(infer)["nll"]
-    for metric in ("nll", "ppl"):
+    nll = record.columns["nll_defensive"] = context.likelihoods_by(infer)["nll"]
+    metrics = ["nll", "ppl"]
+    if context.corpus.exact is not None:
+        record.columns["excess_defensive"] = nll + true_log_probability(context, record)
+        metrics.append("excess_nll")
+    for metric in metrics:
         record.add(metric, "defensive", samples=context.wanted.samples)
 
 

@@ -9,6 +9,8 @@ from bench.metrics.definitions import NATS, Definition, Metric
 from bench.metrics.measures import measure
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.metrics.context import Context
     from bench.metrics.record import Record
 
@@ -211,11 +213,17 @@ def given_code(context: Context, record: Record) -> None:
 )
 def excess(context: Context, record: Record) -> None:
     """How far the NLL is above the entropy of a generated corpus."""
+    record.columns["true_log_probability"] = true_log_probability(context, record)
+    record.columns["excess_nll"] = context.likelihoods["nll"] + record.columns["true_log_probability"]
+    samples = context.wanted.samples if "elbo" in context.likelihoods else None
+    record.add("excess_nll", "over-true-probability", samples=samples)
+
+
+def true_log_probability(context: Context, record: Record) -> np.ndarray:
+    """ln p(x) (texts,) by the grammar of a generated corpus; of pairs that given the context."""
     truth = context.corpus.attributes(record.split)
     if truth is None:
         raise TypeError("a corpus whose true probabilities are known has a table of them")
     given = "conditional_log_probability" if "conditional_log_probability" in truth else "log_probability"
-    record.columns["true_log_probability"] = truth[given].to_numpy(dtype=float)
-    record.columns["excess_nll"] = context.likelihoods["nll"] + record.columns["true_log_probability"]
-    samples = context.wanted.samples if "elbo" in context.likelihoods else None
-    record.add("excess_nll", "over-true-probability", samples=samples)
+    found: np.ndarray = truth[given].to_numpy(dtype=float)
+    return found

@@ -81,13 +81,11 @@ def unpack(file: Path, results: Path, find: Callable[[str], RunSettings]) -> lis
 
 
 def _extract(tar: tarfile.TarFile, folder: Path) -> None:
-    if hasattr(tarfile, "data_filter"):
-        tar.extractall(folder, filter="data")
-        return
-    for member in tar:  # Python before 3.11.4
+    """Write the members, which have to be files below ``folder``; Python has a filter for that only since 3.11.4."""
+    for member in tar:
         if not member.isfile() or not (folder / member.name).resolve().is_relative_to(folder.resolve()):
             raise tarfile.ExtractError(f"{member.name} is no file below the folder of an archive")
-        tar.extract(member, folder)
+        tar.extract(member, folder, set_attrs=False)
 
 
 def is_archive(file: Path) -> bool:
