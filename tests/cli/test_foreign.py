@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_read_is_not_empty(here: Path, refused: Refused)
 
 
 REMOVES = re.compile(
-    r"\brmtree\(|\.rmdir\(|os\.replace\(|\.rename\((?!columns=)|\.extractall\(|os\.remove\(|shutil\.move\(|\brm -"
+    r"\brmtree\(|\.rmdir\(|os\.replace\(|\.rename\((?!columns=)|\.extract(?:all)?\(|os\.remove\(|shutil\.move\(|\brm -"
 )
 MAY = {
     "files.py": 1,
