@@ -26,12 +26,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.base.files import read_json, write_text
+from bench.base.identity import training_identity
 from bench.base.settings import RunSettings
 from bench.base.validation import read_yaml
 from bench.catalog.catalog import Catalog
 from bench.catalog.tiers import PaperTier, Tier
 from bench.corpora.prepare import prepare
 from bench.metrics.evaluate import evaluate_run
+from bench.metrics.needs import asked
 from bench.planning.resolve import resolve, text_rules
 from bench.store.freshness import WEIGHTS
 from bench.training.loop import Trainer
@@ -41,7 +43,7 @@ from tests.conftest import CORPUS
 
 HERE = Path(__file__).parent
 VALUES = HERE / "values"
-MADE = "made"  # the key of where values were made; all others are terms
+MADE, OF = "made", "of"  # the keys of where values were made, and of what run; all others are terms
 TIER = "golden"
 SHOWN = 12  # terms of a message; what moved first is what moved the rest
 CLOCKED = {"seconds", "tokens_per_second", "step_time"}  # no two runs have the same
@@ -209,12 +211,25 @@ def path_of(paper: str, system: str) -> Path:
 def read(paper: str, system: str) -> tuple[dict[str, str], Values]:
     """Where the golden values of a system were made, and the values; raises :class:`BenchError` if there are none."""
     content = read_json(path_of(paper, system))
+    content.pop(OF)
     return content.pop(MADE), content
+
+
+def read_of(paper: str, system: str) -> dict[str, Any]:
+    """The run that the golden values of a system are of, as :func:`of_run` told it then."""
+    found: dict[str, Any] = read_json(path_of(paper, system))[OF]
+    return found
+
+
+def of_run(settings: RunSettings) -> dict[str, Any]:
+    """What golden values are of: the identity of the trained weights, and the version of each measure."""
+    versions = {name: version[0] for name, version in sorted(asked(settings).items())}
+    return {"training": training_identity(settings), "measures": versions}
 
 
 def write(paper: str, system: str, values: Values) -> None:
     """Keep values as golden, a term a line."""
-    content = {MADE: made_here()} | values
+    content = {MADE: made_here(), OF: of_run(settings_of(paper, system))} | values
     lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
     write_text(path_of(paper, system), "{\n" + ",\n".join(lines) + "\n}\n")
 

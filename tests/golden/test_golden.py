@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from bench.base.errors import BenchError
 from bench.base.files import read_json
+from tests.conftest import raise_version
 from tests.declared import RUNS
-from tests.golden import golden
+from tests.golden import golden, make
 from tests.golden.golden import (
     VALUES,
     Moved,
@@ -29,6 +31,12 @@ COUNTS = ("bleu2 cumulative", "bleu sacrebleu", "dist2 prior-samples", "active_u
 
 def test_every_system_has_golden_values_and_no_other() -> None:
     assert {(path.parent.name, path.stem) for path in VALUES.rglob("*.json")} == set(RUNS)
+
+
+@pytest.mark.parametrize(("paper", "system"), RUNS)
+def test_golden_values_are_of_the_run_of_today(paper: str, system: str) -> None:
+    """Else settings or versions are others than when the values were made: make them again."""
+    assert golden.read_of(paper, system) == golden.of_run(settings_of(paper, system))
 
 
 def test_systems_whose_settings_differ_have_other_golden_values() -> None:
@@ -93,6 +101,44 @@ def test_the_message_names_the_system_the_terms_and_both_values() -> None:
 def test_golden_values_are_read_as_they_were_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(golden, "VALUES", tmp_path)
     values: golden.Values = {"training kl": [0.1 + 0.2, None, 5e-324], "digest": ["a"]}
-    golden.write("paper", "system", values)
-    assert read("paper", "system") == (made_here(), values)
-    assert read_json(tmp_path / "paper" / "system.json")["training kl"][0].hex() == (0.1 + 0.2).hex()
+    golden.write("coupled-vae", "vae", values)
+    assert read("coupled-vae", "vae") == (made_here(), values)
+    assert read_json(tmp_path / "coupled-vae" / "vae.json")["training kl"][0].hex() == (0.1 + 0.2).hex()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The list of what moved; the values that are kept are of the VAE's run of today."""
+    monkeypatch.setattr(golden, "VALUES", tmp_path)
+    monkeypatch.setattr(make, "LIST", tmp_path / "moved.csv")
+    golden.write("coupled-vae", "vae", GOLDEN)
+    return tmp_path / "moved.csv"
+
+
+TRAINED = moved(GOLDEN, GOLDEN | {"training kl": [1.0, 3.0]}, exactly=False)
+
+
+def test_numbers_that_moved_are_not_kept_while_no_version_rose(kept: Path) -> None:
+    with pytest.raises(
+        BenchError, match=r"runs made before .* as today's[\s\S]*raise the version of a part of it"
+    ):
+        make.allow("coupled-vae", "vae", TRAINED, "a fault")
+    assert not kept.exists()
+
+
+def test_numbers_that_moved_need_a_reason_and_are_listed_with_both_values(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raise_version(monkeypatch, "posterior", "gaussian")
+    with pytest.raises(BenchError, match="without a reason"):
+        make.allow("coupled-vae", "vae", TRAINED, None)
+    make.allow("coupled-vae", "vae", TRAINED, "a fault, mended")
+    row = kept.read_text(encoding="utf-8").split(",", 1)[1]
+    assert row == '"a fault, mended",coupled-vae/vae,1,training kl,2,3\n'
+
+
+def test_new_terms_are_no_moved_numbers(kept: Path) -> None:
+    make.allow(
+        "coupled-vae", "vae", moved(GOLDEN, GOLDEN | {"measured mi aggregate": [0.5]}, exactly=False), None
+    )
+    assert not kept.exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import tiny_settings
 from tests.declared import RUNS
 from tests.golden.golden import settings_of
-from tests.golden.versions import Run, advice, candidates, parts_of
+from tests.golden.versions import Run, advice, candidates, parts_of, unversioned
 
 PARTS: dict[Run, frozenset[str]] = {
     ("p", "lm"): frozenset({"decoder gru"}),
@@ -58,3 +60,31 @@ def test_numbers_that_only_measuring_moved_train_nothing() -> None:
     text = advice({("p", "vae"): ["measured nll importance-sampling-100", "column nll"]}, PARTS, [])
     assert "measure likelihood: measured again alone" in text
     assert "stage" not in text
+
+
+def test_columns_that_moved_alone_name_themselves() -> None:
+    text = advice({("p", "vae"): ["column nll", "column mi_aggregate"]}, PARTS, [])
+    assert "the measure that writes mi_aggregate, nll: measured again alone" in text
+
+
+@pytest.mark.parametrize(
+    ("moved", "change", "faults"),
+    [
+        (["training kl"], {}, ["a part of it, or of the stage train"]),
+        (["training kl", "measured nll importance-sampling-4"], {"training": "other"}, []),
+        (["measured nll importance-sampling-4", "column nll"], {}, ["the measure likelihood"]),
+        (["measured nll importance-sampling-4"], {"measures": {"likelihood": 2, "flow": 1}}, []),
+        (
+            ["measured nll importance-sampling-4"],
+            {"measures": {"likelihood": 1, "flow": 2}},
+            ["the measure likelihood"],
+        ),
+        (["column nll"], {}, ["a measure of it"]),
+        (["column nll"], {"measures": {"likelihood": 1, "flow": 2}}, []),
+    ],
+)
+def test_numbers_that_no_version_tells_from_those_before(
+    moved: list[str], change: dict[str, Any], faults: list[str]
+) -> None:
+    before = {"training": "one", "measures": {"likelihood": 1, "flow": 1}}
+    assert unversioned(moved, before, before | change) == faults
