@@ -31,9 +31,6 @@ ROOMS = (  # each may import those before it
 )
 LINES = 400  # of a file, at most
 MEDIAN, NINTH_DECILE = 12, 40  # lines of a function
-LONG = {  # files that are longer, each with the reason why
-    "tests/models/test_von_mises_fisher.py": "one distribution, most of it tables of known values",
-}
 PLOTTING = {"matplotlib", "jinja2"}
 
 
@@ -121,10 +118,16 @@ def test_no_file_is_too_long_to_read() -> None:
     files = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
     files += [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
-    assert {name: length for name, length in lengths.items() if length > LINES and name not in LONG} == {}
-    assert {
-        name for name in LONG if lengths.get(name, 0) <= LINES
-    } == set()  # short now: take it off the list
+    assert {name: length for name, length in lengths.items() if length > LINES} == {}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    found: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def test_functions_are_short() -> None:

@@ -11,9 +11,9 @@ from bench.analysis.grids import Grid
 from bench.analysis.numbers import MINUS, fixed, metric_name, significant
 from bench.analysis.pairs import (
     Contrast,
+    MeasuredTerm,
     Pairing,
     Setting,
-    Term,
     first_of_differences,
     of_differences,
     second_of_differences,
@@ -26,7 +26,7 @@ from bench.catalog.quantities import Quantity
 
 
 @dataclass(frozen=True)
-class Line:
+class AuditLine:
     """One comparison, or contrast of two, in one metric."""
 
     label: str
@@ -84,13 +84,13 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Group:
+class AuditGroup:
     """What the runs of one (origin, tier, paper, corpus) show."""
 
     setting: Setting
     ran: tuple[Ran, ...]
     grids: tuple[Grid, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[AuditLine, ...]
     files: tuple[Path, ...]
 
     @property
@@ -99,7 +99,7 @@ class Group:
         return [grid.summary for grid in self.grids if grid.summary]
 
     @property
-    def shown(self) -> list[Line]:
+    def shown(self) -> list[AuditLine]:
         """The lines of a table: of a comparison of which nothing is known, the first alone."""
         known = {line.label for line in self.lines if line.contrast.difference}
         first = {line.label: line for line in reversed(self.lines)}
@@ -119,7 +119,7 @@ class Audited:
     key: str
     audit: Audit
     printed: tuple[Grid, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[AuditGroup, ...]
     missing: tuple[str, ...]
 
     @property
@@ -176,11 +176,11 @@ def _speaks(audit: Audit, pairing: Pairing) -> bool:
     return any(system in pairing.runs for system in audit.systems)
 
 
-def _group(audit: Audit, pairing: Pairing) -> Group:
+def _group(audit: Audit, pairing: Pairing) -> AuditGroup:
     grids = [_values(audit, pairing)] if audit.values else []
     grids += [grid for check in audit.checks for grid in MEASURED[check](audit, pairing)]
     runs = [run for system in audit.systems for run in pairing.runs.get(system, ())]
-    return Group(
+    return AuditGroup(
         setting=pairing.setting,
         ran=tuple(_ran(pairing, system) for system in audit.systems),
         grids=tuple(grids),
@@ -212,12 +212,12 @@ def _quantity_name(quantity: Quantity) -> str:
     return f"{name}, {quantity.estimator}" if quantity.estimator else name
 
 
-def _lines(audit: Audit, pairing: Pairing) -> Iterator[Line]:
+def _lines(audit: Audit, pairing: Pairing) -> Iterator[AuditLine]:
     asked = {c.label: c for c in audit.comparisons if c.corpora is None or pairing.corpus in c.corpora}
     for label, comparison in asked.items():
         what = f"{pairing.title(comparison.other)} {MINUS} {pairing.title(comparison.baseline)}"
         for quantity in comparison.metrics:
-            yield Line(label, what, quantity, pairing.contrast(_terms(comparison, quantity)))
+            yield AuditLine(label, what, quantity, pairing.contrast(_terms(comparison, quantity)))
     for contrast in audit.contrasts:
         if contrast.first in asked and contrast.second in asked:
             first, second = asked[contrast.first], asked[contrast.second]
@@ -226,10 +226,12 @@ def _lines(audit: Audit, pairing: Pairing) -> Iterator[Line]:
                 terms = [*_terms(first, quantity), *_terms(second, quantity)]
                 parts = (first_of_differences, second_of_differences)
                 share = _share(*(pairing.contrast(terms, part) for part in parts))
-                yield Line(contrast.label, what, quantity, pairing.contrast(terms, of_differences), share)
+                yield AuditLine(
+                    contrast.label, what, quantity, pairing.contrast(terms, of_differences), share
+                )
 
 
-def _terms(comparison: Comparison, quantity: Quantity) -> list[Term]:
+def _terms(comparison: Comparison, quantity: Quantity) -> list[MeasuredTerm]:
     return [term_of(system, quantity) for system in (comparison.baseline, comparison.other)]
 
 

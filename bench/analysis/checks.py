@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from bench.analysis.grids import Grid, GridCell
 from bench.analysis.logged import clipped_steps, deviation_gradients
 from bench.analysis.numbers import DASH, fixed, metric_name, significant
-from bench.analysis.pairs import Pairing, Term
+from bench.analysis.pairs import MeasuredTerm, Pairing
 from bench.analysis.tables import row_name
 from bench.catalog.audits import Audit, CheckName
 from bench.catalog.catalog import Catalog
@@ -85,7 +85,9 @@ def _measured_information(audit: Audit, pairing: Pairing) -> Iterator[Grid]:
         cells = [value_cell(pairing, system, Quantity(metric="kl", estimator=kl))]
         for estimator in MI_ESTIMATORS:
             cell = value_cell(pairing, system, Quantity(metric="mi", estimator=estimator))
-            excess = pairing.contrast([Term(system, "kl", kl), Term(system, "mi", estimator)]).difference
+            excess = pairing.contrast(
+                [MeasuredTerm(system, "kl", kl), MeasuredTerm(system, "mi", estimator)]
+            ).difference
             if excess is not None:
                 total[estimator] += 1
                 beyond = excess.low is not None and excess.low > 0
@@ -201,7 +203,7 @@ def _fate(
         return "tied"
     quantity = pairing.paper.quantities[metric]
     found = pairing.contrast(
-        [Term(system, quantity.metric, quantity.estimator) for system in pair]
+        [MeasuredTerm(system, quantity.metric, quantity.estimator) for system in pair]
     ).difference
     if found is None:
         return "not run"

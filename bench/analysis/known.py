@@ -12,7 +12,7 @@ import numpy as np
 from bench.analysis.compare import EXCESS
 from bench.analysis.findings import SEEDS
 from bench.analysis.numbers import fixed
-from bench.analysis.pairs import Pairing, Term
+from bench.analysis.pairs import MeasuredTerm, Pairing
 
 UNUSED = 0.1  # nats: a code that tells less of its text is called unused
 ATTRIBUTE, KL, MI = "attribute_information", "kl", "mi"  # the first of each attribute, on generated corpora
@@ -22,7 +22,7 @@ ESTIMATED = "monte-carlo"  # of a KL without a closed form
 
 
 @dataclass(frozen=True)
-class Standing:
+class SystemMeans:
     """One system, its means over seeds; null is what it does not have.
 
     ``excess``: NLL above the entropy, ``kl``, ``mi``, the mutual information of code and text, and ``told``, that of a
@@ -48,7 +48,7 @@ class Known:
     corpus: str
     entropy: float
     carried: float
-    rows: tuple[Standing, ...]
+    rows: tuple[SystemMeans, ...]
     sentences: tuple[str, ...]
 
 
@@ -61,7 +61,7 @@ def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
     return Known(tier, corpus, float(exact["entropy"]), carried, tuple(rows), tuple(said))
 
 
-def _standing(pairing: Pairing, system: str) -> Standing:
+def _standing(pairing: Pairing, system: str) -> SystemMeans:
     runs = pairing.runs[system]
 
     def mean(metric: str, part: str | None = None, estimator: str | None = None) -> float | None:
@@ -74,7 +74,7 @@ def _standing(pairing: Pairing, system: str) -> Standing:
     # Each is too high in expectation, so that the least is the nearest to the truth.
     excess = [value for one in (None, "defensive") if (value := mean(EXCESS, estimator=one)) is not None]
     told = [max(value, 0.0) for part in parts if (value := mean(ATTRIBUTE, part)) is not None]
-    return Standing(
+    return SystemMeans(
         pairing.setting[2],
         system,
         pairing.title(system),
@@ -87,7 +87,7 @@ def _standing(pairing: Pairing, system: str) -> Standing:
     )
 
 
-def _told_apart(rows: Sequence[Standing], pairings: Sequence[Pairing]) -> list[Standing]:
+def _told_apart(rows: Sequence[SystemMeans], pairings: Sequence[Pairing]) -> list[SystemMeans]:
     """The rows, where a title stands for systems of several papers with the short name of the paper behind it."""
     papers = {pairing.setting[2]: pairing.paper.short for pairing in pairings}
     count = Counter(row.title for row in rows)
@@ -109,7 +109,7 @@ def _limit(exact: Mapping[str, Any], carried: float) -> str:
     return f"A sentence of this corpus has an entropy of {fixed(exact['entropy'], 2)} nats, {lowest}{about}."
 
 
-def _use(rows: Sequence[Standing]) -> list[str]:
+def _use(rows: Sequence[SystemMeans]) -> list[str]:
     """Which codes tell their texts apart; a KL alone may be that of all codes together, and tell nothing."""
     codes = sorted((row for row in rows if row.mi is not None), key=lambda row: -(row.mi or 0.0))
     used = [f"{row.title} ({_of_kl(row)})" for row in codes if (row.mi or 0.0) >= UNUSED]
@@ -122,7 +122,7 @@ def _use(rows: Sequence[Standing]) -> list[str]:
     return said
 
 
-def _of_kl(row: Standing) -> str:
+def _of_kl(row: SystemMeans) -> str:
     told = fixed(row.mi, 2)
     return told if row.kl is None else f"{told} of {fixed(row.kl, 2)}"
 
@@ -136,7 +136,7 @@ def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
         alike: list[str] = []
         single: list[str] = []
         for system in others:
-            found = pairing.contrast([Term(reference, KL), Term(system, KL)])
+            found = pairing.contrast([MeasuredTerm(reference, KL), MeasuredTerm(system, KL)])
             if (change := found.difference) is not None and change.low is not None:
                 said = f"{pairing.title(system)} {found.effect}"
                 (single if change.seeds < SEEDS else apart if change.excludes_zero else alike).append(said)
@@ -149,7 +149,7 @@ def _apart(pairings: Sequence[Pairing]) -> Iterator[str]:
             yield f"KL beside that of {name}, by one seed each, which tells runs apart alone: {'; '.join(single)}."
 
 
-def _told(rows: Sequence[Standing], carried: float) -> list[str]:
+def _told(rows: Sequence[SystemMeans], carried: float) -> list[str]:
     told = sorted((row for row in rows if row.told is not None), key=lambda row: -(row.told or 0.0))
     if not told or not carried:
         return []
@@ -159,7 +159,7 @@ def _told(rows: Sequence[Standing], carried: float) -> list[str]:
     return [f"Of those {fixed(carried, 1)} nats the code tells most in {_listed(named)}{least}."]
 
 
-def _nearest(rows: Sequence[Standing]) -> list[str]:
+def _nearest(rows: Sequence[SystemMeans]) -> list[str]:
     found = sorted((row for row in rows if row.excess is not None), key=lambda row: row.excess or 0.0)
     if not found:
         return []

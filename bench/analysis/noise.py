@@ -40,7 +40,7 @@ class Floor:
     kinds: tuple[str, ...]
 
 
-class Noise:
+class NoiseFloors:
     """The repeated runs, and the floors that follow from them."""
 
     def __init__(self, repeats: Sequence[Repeat] = (), unlike: Sequence[tuple[str, str]] = ()) -> None:
@@ -63,7 +63,7 @@ def _floors(repeats: Sequence[Repeat]) -> list[Floor]:
     return floors
 
 
-def noise_of(records: Records) -> Noise:
+def noise_of(records: Records) -> NoiseFloors:
     """All repetitions among the runs of a report."""
     finished = {(run.origin, run.name): run for run in records.runs if run.state == "finished"}
     repeats, unlike = [], []
@@ -75,7 +75,7 @@ def noise_of(records: Records) -> Noise:
             unlike.append((name, reason))
         else:
             repeats.append(_repeat(own, published))
-    return Noise(repeats, unlike)
+    return NoiseFloors(repeats, unlike)
 
 
 def _difference(own: RunRecord, other: RunRecord) -> str:

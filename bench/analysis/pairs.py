@@ -28,7 +28,7 @@ Combination = Callable[[Values], Values]  # from values (terms, ...) to one (...
 
 
 @dataclass(frozen=True)
-class Term:
+class MeasuredTerm:
     """One measured quantity of one system; a null estimator is the one that repeats the paper's, or the main."""
 
     system: str
@@ -42,9 +42,9 @@ class Term:
         return f"{self.metric}:{self.part}" if self.part else self.metric
 
 
-def term_of(system: str, quantity: Quantity) -> Term:
+def term_of(system: str, quantity: Quantity) -> MeasuredTerm:
     """A quantity of a system."""
-    return Term(system, quantity.metric, quantity.estimator, quantity.part)
+    return MeasuredTerm(system, quantity.metric, quantity.estimator, quantity.part)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Contrast:
     ``seeds``: those that all terms share; none where each term was averaged over its own.
     """
 
-    terms: tuple[Term, ...]
+    terms: tuple[MeasuredTerm, ...]
     difference: Difference | None
     reason: str = ""
     unit: str = ""
@@ -144,7 +144,7 @@ class Pairing:
         """The measurement of a run that is meant, if it gave a number."""
         return find(self.paper, run, metric, estimator, part)
 
-    def contrast(self, terms: Sequence[Term], combine: Combination = second_minus_first) -> Contrast:
+    def contrast(self, terms: Sequence[MeasuredTerm], combine: Combination = second_minus_first) -> Contrast:
         """``combine`` of the terms, for each seed that all systems share.
 
         If they share none, each term is averaged over its seeds and counts as one.
@@ -299,7 +299,7 @@ def paired(pairing: Pairing, metrics: Sequence[str] | None = None) -> list[Pair]
     for other in pairing.runs:
         for baseline in (first for first, second in compared if second == other and first in pairing.runs):
             for metric in metrics:
-                contrast = pairing.contrast([Term(baseline, metric), Term(other, metric)])
+                contrast = pairing.contrast([MeasuredTerm(baseline, metric), MeasuredTerm(other, metric)])
                 if contrast.unit:
                     pairs.append(Pair(baseline, other, metric, contrast))
     return pairs

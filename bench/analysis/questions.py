@@ -22,7 +22,7 @@ ONE_SEED = "With one seed that is of these runs, not of the systems."
 
 
 @dataclass(frozen=True)
-class Printed:
+class PrintedDifference:
     """The printed numbers of a difference: of both systems, or of the one; none where one of them is not printed."""
 
     values: tuple[float, ...] = ()
@@ -39,7 +39,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Line:
+class AnswerLine:
     """One difference: of which systems, both numbers, what the paper printed, and what it comes to.
 
     ``samples``: of how many samples both numbers are, where the question asks what that decides.
@@ -49,7 +49,7 @@ class Line:
     column: Compared
     first: GridCell
     second: GridCell
-    printed: Printed
+    printed: PrintedDifference
     contrast: Contrast
     samples: int | None
 
@@ -77,7 +77,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Group:
+class AnswerGroup:
     """What the runs of one (origin, tier, paper, corpus) say.
 
     ``sentences``: one for each column. ``turns``: for each pair that was run, whether its order turns with the number
@@ -85,7 +85,7 @@ class Group:
     """
 
     setting: Setting
-    lines: tuple[Line, ...]
+    lines: tuple[AnswerLine, ...]
     sentences: tuple[str, ...]
     turns: tuple[str, ...]
     files: tuple[Path, ...]
@@ -104,7 +104,7 @@ class OfPaper:
     """What one paper's runs say: groups, the most expensive tier first, and printed corpora without any."""
 
     asked: Asked
-    groups: tuple[Group, ...]
+    groups: tuple[AnswerGroup, ...]
     unmeasured: tuple[str, ...]
 
 
@@ -148,16 +148,16 @@ def _corpora(paper: Paper, asked: Asked) -> list[str]:
     return [c for c in paper.corpora if any(_reported(paper, *one, c) is not None for one in named)]
 
 
-def _group(question: Question, asked: Asked, pairing: Pairing) -> Group:
+def _group(question: Question, asked: Asked, pairing: Pairing) -> AnswerGroup:
     lines = tuple(_line(*both, pairing) for both in asked.compared)
     labels = dict.fromkeys(line.column.label for line in lines)
     sentences = tuple(_sentence(question, label, lines) for label in labels)
     runs = [run for system in asked.systems for run in pairing.runs.get(system, ())]
     files = tuple(run.folder / "measurements.json" for run in runs)
-    return Group(pairing.setting, lines, sentences, tuple(_turns(lines)), files)
+    return AnswerGroup(pairing.setting, lines, sentences, tuple(_turns(lines)), files)
 
 
-def _turns(lines: tuple[Line, ...]) -> Iterator[str]:
+def _turns(lines: tuple[AnswerLine, ...]) -> Iterator[str]:
     """For each pair of which a run says anything, whether its order turns with the number of samples."""
     asked = [line for line in lines if line.column.samples]
     for who in dict.fromkeys(line.who for line in asked if line.ran):
@@ -170,7 +170,7 @@ def _turns(lines: tuple[Line, ...]) -> Iterator[str]:
         yield "".join(parts)
 
 
-def _changes(lines: tuple[Line, ...], who: str) -> dict[str, tuple[float, int]]:
+def _changes(lines: tuple[AnswerLine, ...], who: str) -> dict[str, tuple[float, int]]:
     """The printed differences of a pair with their decimals, by the names of their quantities."""
     return {
         metric_name(line.column.first.name): (line.printed.change, line.printed.decimals)
@@ -179,10 +179,10 @@ def _changes(lines: tuple[Line, ...], who: str) -> dict[str, tuple[float, int]]:
     }
 
 
-def _line(pair: Pair, column: Compared, pairing: Pairing) -> Line:
+def _line(pair: Pair, column: Compared, pairing: Pairing) -> AnswerLine:
     first, second = pair
     names = list(dict.fromkeys(pairing.title(system) for system in (second, first)))
-    return Line(
+    return AnswerLine(
         f" {MINUS} ".join(names),
         column,
         _value(pairing, first, column.first),
@@ -211,14 +211,14 @@ def _samples(pair: Pair, column: Compared, pairing: Pairing) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _printed(paper: Paper, pair: Pair, metrics: Sequence[str], corpus: str) -> Printed:
+def _printed(paper: Paper, pair: Pair, metrics: Sequence[str], corpus: str) -> PrintedDifference:
     """The printed sums of these columns, of the first system, and of two systems of both."""
     rows = [[_reported(paper, s, metric, corpus) for metric in metrics] for s in dict.fromkeys(pair)]
     known = [[number for number in row if number is not None] for row in rows]
     if not metrics or any(len(row) < len(metrics) for row in known):
-        return Printed()
+        return PrintedDifference()
     decimals = max(_decimals(paper, number) for number in known[0])
-    return Printed(tuple(sum(number.value for number in row) for row in known), decimals)
+    return PrintedDifference(tuple(sum(number.value for number in row) for row in known), decimals)
 
 
 def _decimals(paper: Paper, number: PrintedNumber) -> int:
@@ -233,7 +233,7 @@ def _reported(paper: Paper, system: str, metric: str, corpus: str) -> PrintedNum
     return next((n for n in found if (n.table, n.label, n.setting) in rows), None)
 
 
-def _sentence(question: Question, label: str, lines: tuple[Line, ...]) -> str:
+def _sentence(question: Question, label: str, lines: tuple[AnswerLine, ...]) -> str:
     """What the differences of one column say: those above zero, below, not told apart, not measured."""
     mine = [line for line in lines if line.column.label == label]
     measured = [line for line in mine if line.contrast.effect]
@@ -260,7 +260,7 @@ def rows_of(found: Answered) -> Iterator[dict[str, object]]:
                 yield about | _row(line)
 
 
-def _row(line: Line) -> dict[str, object]:
+def _row(line: AnswerLine) -> dict[str, object]:
     d = line.contrast.difference
     return {
         "systems": line.who,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from bench.analysis.pairs import Pairing, Setting, Term, printed_pairs
+from bench.analysis.pairs import MeasuredTerm, Pairing, Setting, printed_pairs
 from bench.analysis.statistics import holm
 
 
@@ -75,7 +75,7 @@ def _counts(metric: str, pairings: Sequence[Pairing]) -> _Counts | None:
     corpora, seeds, texts = [], [], []
     for pairing in pairings:
         for pair in printed_pairs(pairing.catalog, pairing.setting[2]).items():
-            terms = [Term(system, metric) for system in pair]
+            terms = [MeasuredTerm(system, metric) for system in pair]
             if (difference := pairing.contrast(terms).difference) is not None:
                 witness = (*pairing.setting, *pairing.witness(pair))
                 found.setdefault(witness, []).append(difference.mean)

@@ -25,7 +25,7 @@ STAGES = {"prepare": 1, "train": 1, "evaluate": 1, "report": 2}
 Versions = Mapping[str, int]
 
 
-class Run(Protocol):
+class IdentifiedRun(Protocol):
     """What is asked here of :class:`bench.base.settings.RunSettings`, which has its identity from this module."""
 
     @property
@@ -48,7 +48,7 @@ class Run(Protocol):
         """The settings as JSON."""
 
 
-def training_identity(run: Run, versions: Versions | None = None) -> str:
+def training_identity(run: IdentifiedRun, versions: Versions | None = None) -> str:
     """Hash of what can change the trained weights: everything but how they are measured afterwards.
 
     ``versions`` are those of today by default; a record gives those that it was made with.
@@ -58,7 +58,7 @@ def training_identity(run: Run, versions: Versions | None = None) -> str:
     return _hash(settings, training_versions(run) if versions is None else versions)
 
 
-def identity(run: Run) -> str:
+def identity(run: IdentifiedRun) -> str:
     """Hash of what can change the weights or the measurements of a run; each measure counts by itself."""
     return _hash(without_defaults(run), training_versions(run) | evaluation_versions())
 
@@ -68,7 +68,7 @@ def corpus_identity(entry: str, rules: TextRules, versions: Versions) -> str:
     return _hash({"entry": entry, "rules": rules.model_dump(mode="json", exclude_defaults=True)}, versions)
 
 
-def training_versions(run: Run) -> dict[str, int]:
+def training_versions(run: IdentifiedRun) -> dict[str, int]:
     """Versions other than 1 of the parts of a run (``prior mixture``) and of the stage ``train``."""
     found = {f"{choice} {kind}": lookup(choice, kind).version for choice, kind in run.used()}
     return raised({"train": STAGES["train"], **found})
@@ -89,7 +89,7 @@ def raised(versions: Versions) -> dict[str, int]:
     return {name: version for name, version in versions.items() if version != 1}
 
 
-def without_defaults(run: Run) -> dict[str, Any]:
+def without_defaults(run: IdentifiedRun) -> dict[str, Any]:
     """The settings that do not have their default value, as JSON."""
     found = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluation"})
     found["evaluation"] = run.evaluation.numbers()

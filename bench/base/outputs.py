@@ -26,7 +26,7 @@ Sign = tuple[str, Callable[[Any], bool]]  # the pattern of a JSON file, and what
 
 
 @dataclass(frozen=True)
-class Kind:
+class FolderKind:
     """What a folder of ours is; ``place``: where it lies in a results folder; ``signs``: of earlier versions."""
 
     name: str
@@ -51,24 +51,28 @@ def is_listing(content: Any) -> bool:
     )
 
 
-def _below(folder: str, kind: Kind) -> tuple[Sign, ...]:
+def _below(folder: str, kind: FolderKind) -> tuple[Sign, ...]:
     return tuple((f"{folder}/{pattern}", fits) for pattern, fits in kind.signs)
 
 
 _MADE = _with("identity", "data_hash")
 _RUN = "*/*/*/*/seed*"
-REPORT = Kind(
+REPORT = FolderKind(
     "report", "a report", None, (("data/dictionary.json", _with("measurements.parquet", "cells.parquet")),)
 )
-CORPUS = Kind(
+CORPUS = FolderKind(
     "corpus", "a prepared corpus", "corpora/*/*", (("corpus.json", _with("data_hash", "sizes", "rules")),)
 )
-RUNS = Kind(
+RUNS = FolderKind(
     "runs", "a folder of runs", "runs", ((f"{_RUN}/run.json", _MADE), (f"{_RUN}/measurements.json", _MADE))
 )
-EVALUATORS = Kind("evaluators", "a folder of evaluators", "evaluators", (("*/*/*/evaluator.json", _MADE),))
-STATE = Kind("state", "a folder of resumable states", "state", (("*/status.json", _with("name", "state")),))
-RESULTS = Kind(
+EVALUATORS = FolderKind(
+    "evaluators", "a folder of evaluators", "evaluators", (("*/*/*/evaluator.json", _MADE),)
+)
+STATE = FolderKind(
+    "state", "a folder of resumable states", "state", (("*/status.json", _with("name", "state")),)
+)
+RESULTS = FolderKind(
     "results",
     "a results folder",
     None,
@@ -78,11 +82,11 @@ RESULTS = Kind(
         ("sources/*.json", is_listing),
     ),
 )
-TRACKED = Kind("tracked", "a folder of a tracker", None, ())
+TRACKED = FolderKind("tracked", "a folder of a tracker", None, ())
 KINDS = (REPORT, CORPUS, RUNS, EVALUATORS, STATE, RESULTS, TRACKED)
 
 
-def claim(folder: Path, kind: Kind) -> Path:
+def claim(folder: Path, kind: FolderKind) -> Path:
     """The folder to write into, without links, made where it is absent, and marked.
 
     Raises :class:`BenchError` for a file, for a folder that holds what is not ours, for one of another kind, and
@@ -102,7 +106,7 @@ def claim(folder: Path, kind: Kind) -> Path:
     return folder
 
 
-def require_ours(folder: Path, kind: Kind) -> None:
+def require_ours(folder: Path, kind: FolderKind) -> None:
     """Raise :class:`BenchError` for a folder with content that :func:`claim` would refuse; nothing is made."""
     place = Path(os.path.realpath(folder))
     if place.is_dir() and not _is_ours(place, folder.absolute(), kind):
@@ -140,7 +144,7 @@ def set_aside(path: Path) -> Path | None:
     return aside
 
 
-def _is_ours(folder: Path, named: Path, kind: Kind) -> bool:
+def _is_ours(folder: Path, named: Path, kind: FolderKind) -> bool:
     """Whether it carries the mark of ``kind``, or was ``named`` as lying at its place in a results folder of ours."""
     if (folder / kind.mark).is_file():
         return True
@@ -151,7 +155,7 @@ def _is_ours(folder: Path, named: Path, kind: Kind) -> bool:
     return (results / RESULTS.mark).is_file() and named.relative_to(results).match(str(kind.place))
 
 
-def _refuse(folder: Path, kind: Kind, named: Path) -> None:
+def _refuse(folder: Path, kind: FolderKind, named: Path) -> None:
     """Raise :class:`BenchError` unless the folder is empty or of ``kind``, made by an earlier version."""
     remedy = "name an empty folder or a new one"
     for other in KINDS:
@@ -163,7 +167,7 @@ def _refuse(folder: Path, kind: Kind, named: Path) -> None:
         raise BenchError(what, where=named, remedy=remedy)
 
 
-def _is_signed(folder: Path, kind: Kind) -> bool:
+def _is_signed(folder: Path, kind: FolderKind) -> bool:
     return any(is_json(fits)(path) for pattern, fits in kind.signs for path in folder.glob(pattern))
 
 
@@ -185,7 +189,7 @@ def _listed(names: list[str]) -> str:
 Written = set[tuple[str, str]]  # path below the folder, sha256; a path twice while it is being replaced
 
 
-def check(folder: Path, kind: Kind) -> None:
+def check(folder: Path, kind: FolderKind) -> None:
     """Raise :class:`BenchError` where :func:`renewing` would, as far as can be known before it has its files."""
     target = claim(folder, kind)
     with locked(target, f"{kind.said} in {folder}", wait=True):
@@ -194,7 +198,7 @@ def check(folder: Path, kind: Kind) -> None:
 
 
 @contextlib.contextmanager
-def renewing(folder: Path, kind: Kind) -> Iterator[Path]:
+def renewing(folder: Path, kind: FolderKind) -> Iterator[Path]:
     """Yield an empty folder; once the body is through, its files take the place of those that we wrote before.
 
     If the body fails or is killed, ``folder`` stays as it was. After a kill while files are put in place, each is
@@ -223,7 +227,7 @@ def renewing(folder: Path, kind: Kind) -> Iterator[Path]:
         shutil.rmtree(building)
 
 
-def discard(folder: Path, kind: Kind) -> None:
+def discard(folder: Path, kind: FolderKind) -> None:
     """Remove the files that we wrote into ``folder``, and the folders that this leaves empty."""
     target = Path(os.path.realpath(folder))
     if not (target / kind.mark).is_file():

@@ -41,7 +41,7 @@ class Part(Model):
         return self.kind, self.options
 
 
-class Term(Part):
+class WeightedPart(Part):
     """A term of an objective, and the part that gives its weight at each step."""
 
     weight: Part
@@ -62,7 +62,7 @@ def _evaluator(value: Any) -> Any:
 
 
 PartField = Annotated[Part, BeforeValidator(_mapping)]
-TermField = Annotated[Term, BeforeValidator(_mapping)]
+TermField = Annotated[WeightedPart, BeforeValidator(_mapping)]
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EvaluatorField = Annotated[Part, BeforeValidator(_evaluator)]
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -108,7 +108,7 @@ class Optimiser(Model):
         return self.learning_rate * self.decay_factor**decays
 
 
-class Group(Model):
+class GroupSettings(Model):
     """The parameters of some modules, which are trained otherwise than the rest, or not at all.
 
     ``modules`` are names of modules of the model (``encoder``, ``branch.posterior``), or of the networks that a term
@@ -287,7 +287,7 @@ class RunSettings(Model):
     initial: Initial = Initial()
     starts_from: Start | None = None
     optimiser: Optimiser
-    groups: dict[GroupName, Group] = Field(default_factory=dict)
+    groups: dict[GroupName, GroupSettings] = Field(default_factory=dict)
     training: Training
     evaluation: Evaluation
 

@@ -21,7 +21,7 @@ class Comparison(Model):
     corpora: tuple[Name, ...] | None = None
 
 
-class Contrast(Model):
+class DeclaredContrast(Model):
     """The effect of one comparison minus that of another, both named by their labels."""
 
     label: str
@@ -44,7 +44,7 @@ class Audit(Model):
     systems: tuple[Name, ...] = Field(min_length=1)
     values: tuple[QuantityField, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    contrasts: tuple[Contrast, ...] = ()
+    contrasts: tuple[DeclaredContrast, ...] = ()
     checks: tuple[CheckName, ...] = ()
 
     @model_validator(mode="after")

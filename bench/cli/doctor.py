@@ -36,7 +36,7 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at. ``remedy`` says what to do; None where there is nothing to do."""
 
     name: str
@@ -45,7 +45,7 @@ class Finding:
     remedy: str | None = None
 
 
-def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Finding]:
+def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Diagnosis]:
     """Everything, in the order in which it is needed. Looks only: nothing is installed or downloaded."""
     mirror = environment.mirror_of(mirror) if mirror else environment.mirror()
     findings = [check_python(sys.version_info[:2]), *check_packages(requirements()), *check_build_tools()]
@@ -58,13 +58,13 @@ def check(catalog: Catalog, results: Path, mirror: str | None = None) -> list[Fi
     try:
         cache = environment.cache()
     except BenchError as error:  # corpora that are made, or the user's own, need none
-        findings.append(Finding("cache", "warn", error.what, error.remedy))
+        findings.append(Diagnosis("cache", "warn", error.what, error.remedy))
         cache, entries = Path(), [entry for entry in entries if entry.is_local or not entry.files]
     findings += check_cache(cache, entries)
     return findings + [check_corpus(entry, cache, mirror) for entry in entries]
 
 
-def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
+def show(findings: Iterable[Diagnosis], console: Console | None = None) -> bool:
     """Print the findings and what to type next; True unless one of them is ``fail``."""
     console = console or terminal()
     findings = list(findings)
@@ -80,12 +80,14 @@ def show(findings: Iterable[Finding], console: Console | None = None) -> bool:
     return not failed
 
 
-def check_python(version: tuple[int, int]) -> Finding:
+def check_python(version: tuple[int, int]) -> Diagnosis:
     """Python 3.11 or 3.12."""
     if version in ((3, 11), (3, 12)):
-        return Finding("Python", "ok", platform.python_version())
+        return Diagnosis("Python", "ok", platform.python_version())
     found = ".".join(map(str, version))
-    return Finding("Python", "fail", found, "PYTHON=python3.11 make, or conda env create -f environment.yml")
+    return Diagnosis(
+        "Python", "fail", found, "PYTHON=python3.11 make, or conda env create -f environment.yml"
+    )
 
 
 def requirements() -> list[Requirement]:
@@ -99,7 +101,7 @@ def requirements() -> list[Requirement]:
     return [r for r in parsed if r.marker is None or r.marker.evaluate({"extra": ""})]
 
 
-def check_packages(needed: Iterable[Requirement]) -> Iterator[Finding]:
+def check_packages(needed: Iterable[Requirement]) -> Iterator[Diagnosis]:
     """One finding if all is right, else one for each package that is absent or of another version."""
     wrong = 0
     needed = list(needed)
@@ -111,12 +113,12 @@ def check_packages(needed: Iterable[Requirement]) -> Iterator[Finding]:
         if not requirement.specifier.contains(version or "0", prereleases=True) or not version:
             wrong += 1
             remedy = f"make setup, or python -m pip install '{requirement}'"
-            yield Finding(requirement.name, "fail", version or "not installed", remedy)
+            yield Diagnosis(requirement.name, "fail", version or "not installed", remedy)
     if not wrong:
-        yield Finding("packages", "ok", f"all {len(needed)} at supported versions")
+        yield Diagnosis("packages", "ok", f"all {len(needed)} at supported versions")
 
 
-def check_build_tools(installed: Callable[[str], object] = importlib.metadata.version) -> Iterator[Finding]:
+def check_build_tools(installed: Callable[[str], object] = importlib.metadata.version) -> Iterator[Diagnosis]:
     """The compiler and cmake, which only the installation of kenlm needs."""
     try:
         built = bool(installed("kenlm"))
@@ -133,30 +135,30 @@ def check_build_tools(installed: Callable[[str], object] = importlib.metadata.ve
     ):
         version = next((v for name in candidates if (v := _first_line(name, "--version"))), None)
         if version is not None:
-            yield Finding(what, "ok", version)
+            yield Diagnosis(what, "ok", version)
         elif built:
-            yield Finding(what, "ok", "none; not needed again, kenlm is installed")
+            yield Diagnosis(what, "ok", "none; not needed again, kenlm is installed")
         else:
-            yield Finding(what, "fail", "none", remedy)
+            yield Diagnosis(what, "fail", "none", remedy)
 
 
-def check_cluster(which: Callable[[str], str | None] = shutil.which) -> Iterator[Finding]:
+def check_cluster(which: Callable[[str], str | None] = shutil.which) -> Iterator[Diagnosis]:
     """Where SLURM is, the plugin that the profile for it needs: without it Snakemake does not know its options."""
     if which("sbatch") is None:
         return
     if importlib.util.find_spec(SLURM.replace("-", "_")) is None:
         remedy = f"python -m pip install {SLURM}, for --profile workflow/profiles/slurm"
-        yield Finding("SLURM", "warn", "without its plugin for Snakemake", remedy)
+        yield Diagnosis("SLURM", "warn", "without its plugin for Snakemake", remedy)
     else:
-        yield Finding("SLURM", "ok", "with its plugin: --profile workflow/profiles/slurm")
+        yield Diagnosis("SLURM", "ok", "with its plugin: --profile workflow/profiles/slurm")
 
 
-def check_variables(unread: Iterable[str]) -> Iterator[Finding]:
+def check_variables(unread: Iterable[str]) -> Iterator[Diagnosis]:
     """One finding for each variable that looks like ours and that nothing reads."""
     for name in unread:
         near = nearest(name, environment.VARIABLES)
         remedy = f"did you mean {near}?" if near else f"one of {', '.join(environment.VARIABLES)}"
-        yield Finding(f"variable {name}", "warn", "nothing reads it", remedy)
+        yield Diagnosis(f"variable {name}", "warn", "nothing reads it", remedy)
 
 
 def _first_line(*command: str) -> str | None:
@@ -173,20 +175,20 @@ def _memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def check_memory(total: int) -> Finding:
+def check_memory(total: int) -> Diagnosis:
     """A run needs 1 to 3 GB."""
     if total >= 4 * GB:
-        return Finding("memory", "ok", f"{total / GB:.0f} GB")
-    return Finding("memory", "warn", f"{total / GB:.1f} GB", "run one job at a time: snakemake --cores 1")
+        return Diagnosis("memory", "ok", f"{total / GB:.0f} GB")
+    return Diagnosis("memory", "warn", f"{total / GB:.1f} GB", "run one job at a time: snakemake --cores 1")
 
 
-def check_disk(results: Path) -> Finding:
+def check_disk(results: Path) -> Diagnosis:
     """Free space where the results go."""
     free = shutil.disk_usage(_existing(results)).free
     found = f"{free / GB:.0f} GB free for {results}"
     if free >= 5 * GB:
-        return Finding("disk", "ok", found)
-    return Finding(
+        return Diagnosis("disk", "ok", found)
+    return Diagnosis(
         "disk", "fail" if free < 0.5 * GB else "warn", found, "free some, or --config results=/another/disk"
     )
 
@@ -195,33 +197,33 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
-def check_writable(results: Path) -> Finding:
+def check_writable(results: Path) -> Diagnosis:
     """Whether the results folder, or the folder that it will be made in, can be written."""
     folder = _existing(results)
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return Finding("results", "ok", f"{folder} can be written")
+            return Diagnosis("results", "ok", f"{folder} can be written")
     except OSError as error:
         remedy = "choose a folder of your own: --config results=/my/folder"
-        return Finding("results", "fail", f"{folder}: {error.strerror}", remedy)
+        return Diagnosis("results", "fail", f"{folder}: {error.strerror}", remedy)
 
 
-def check_device() -> Finding:
+def check_device() -> Diagnosis:
     """What ``--device auto`` would take."""
     try:
         import torch
     except ImportError as error:
-        return Finding("device", "fail", f"torch cannot be imported: {error}", "make setup")
+        return Diagnosis("device", "fail", f"torch cannot be imported: {error}", "make setup")
     if torch.cuda.is_available():
         names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
-        return Finding("device", "ok", f"{torch.cuda.device_count()} x {', '.join(sorted(names))}")
+        return Diagnosis("device", "ok", f"{torch.cuda.device_count()} x {', '.join(sorted(names))}")
     if torch.version.cuda is not None and shutil.which("nvidia-smi"):
         remedy = f"the driver must support CUDA {torch.version.cuda}: see nvidia-smi"
-        return Finding("device", "warn", "CPU, although there is an NVIDIA driver", remedy)
-    return Finding("device", "ok", f"CPU, {environment.allowed_cores()} cores")
+        return Diagnosis("device", "warn", "CPU, although there is an NVIDIA driver", remedy)
+    return Diagnosis("device", "ok", f"CPU, {environment.allowed_cores()} cores")
 
 
-def check_numbers(device: str) -> Iterator[Finding]:
+def check_numbers(device: str) -> Iterator[Diagnosis]:
     """The self-check of a device, made anew and kept: each comparison with the CPU, and what may be used."""
     from bench.base.device import named_device
     from bench.training.passed import CHOICES, ITSELF, is_checked
@@ -229,14 +231,14 @@ def check_numbers(device: str) -> Iterator[Finding]:
 
     chosen = named_device(device)
     if not is_checked(chosen):
-        yield Finding("self-check", "ok", f"none: {chosen} is what devices are compared with")
+        yield Diagnosis("self-check", "ok", f"none: {chosen} is what devices are compared with")
         return
     found = check_apart(chosen)
     for one in found.findings:
         status: Status = "ok" if one.agrees else "fail" if one.decides == ITSELF else "warn"
-        yield Finding(one.what, status, one.text)
+        yield Diagnosis(one.what, status, one.text)
     if found.faults:
-        yield Finding(
+        yield Diagnosis(
             found.device, "fail", "differs from the CPU: nothing is trained on it", "use --device cpu"
         )
         return
@@ -244,59 +246,61 @@ def check_numbers(device: str) -> Iterator[Finding]:
         used = found.allows(choice)
         remedy = None if used else "nothing: trainings go on without, slower, with right numbers"
         said = "used" if used else "not used on this device"
-        yield Finding(choice, "ok" if used else "warn", said, remedy)
+        yield Diagnosis(choice, "ok" if used else "warn", said, remedy)
 
 
-def check_mirror(mirror: str, catalog: Catalog) -> Finding:
+def check_mirror(mirror: str, catalog: Catalog) -> Diagnosis:
     """Whether the mirror is there, and how much of the catalog a folder holds."""
     if "://" in mirror:
         try:
             answer = requests.head(mirror, timeout=5, allow_redirects=True)
         except requests.RequestException as error:
-            return Finding(
+            return Diagnosis(
                 "mirror", "fail", f"{mirror}: {type(error).__name__}", "check the address and the network"
             )
-        return Finding("mirror", "ok", f"{mirror} answers ({answer.status_code})")
+        return Diagnosis("mirror", "ok", f"{mirror} answers ({answer.status_code})")
     folder = Path(mirror)
     if not folder.is_dir():
-        return Finding(
+        return Diagnosis(
             "mirror", "fail", f"{mirror}: no such folder", "correct BENCH_MIRROR or the key mirror"
         )
     files = {f.path: f for entry in catalog.corpora.values() for f in entry.files if f.local is None}
     held = sum(_is_whole(folder / path, file) for path, file in files.items())
-    return Finding("mirror", "ok" if held else "warn", f"{held} of {len(files)} files in {mirror}")
+    return Diagnosis("mirror", "ok" if held else "warn", f"{held} of {len(files)} files in {mirror}")
 
 
-def check_cache(cache: Path, entries: Iterable[CorpusEntry]) -> Iterator[Finding]:
+def check_cache(cache: Path, entries: Iterable[CorpusEntry]) -> Iterator[Diagnosis]:
     """Whether files that others put into a shared cache can be read; nothing where all can."""
     paths = [cache / file.path for entry in entries for file in entry.files if file.local is None]
     closed = sorted({path.parent for path in paths if kept_from_us(path)})
     if closed:
         what = f"of another user, and kept from you: {', '.join(map(str, closed))}"
         remedy = f"let their owner type: chmod -R g+rwX {' '.join(map(str, closed))}"
-        yield Finding("cache", "warn", what, remedy)
+        yield Diagnosis("cache", "warn", what, remedy)
 
 
-def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Finding:
+def check_corpus(entry: CorpusEntry, cache: Path, mirror: str | None) -> Diagnosis:
     """Where each file of the corpus would come from; hashes are checked when it is fetched."""
     name = f"corpus {entry.name}"
     if entry.missing:
-        return Finding(name, "warn", "not read by this version", entry.missing)
+        return Diagnosis(name, "warn", "not read by this version", entry.missing)
     if not entry.files:
-        return Finding(name, "ok", "made when needed")
+        return Diagnosis(name, "ok", "made when needed")
     where = {file.path: _place(file, cache, mirror) for file in entry.files}
     lost = [path for path, place in where.items() if place is None]
     if lost:
         what = "correct its entry" if entry.is_local else f"put it below {cache}, or set BENCH_MIRROR"
-        return Finding(name, "warn", f"not at hand, no public address: {', '.join(lost)}", what)
+        return Diagnosis(name, "warn", f"not at hand, no public address: {', '.join(lost)}", what)
     if "download" in where.values():
         waiting = [file for file in entry.files if where[file.path] == "download"]
         size = sum(file.bytes or 0 for file in waiting)
         about = (
             f"{size / 1e6:.1f} MB" if all(file.bytes is not None for file in waiting) else "of unknown size"
         )
-        return Finding(name, "warn", f"to be downloaded, {about}", "nothing: a run that needs it fetches it")
-    return Finding(name, "ok", f"at hand ({', '.join(sorted({str(place) for place in where.values()}))})")
+        return Diagnosis(
+            name, "warn", f"to be downloaded, {about}", "nothing: a run that needs it fetches it"
+        )
+    return Diagnosis(name, "ok", f"at hand ({', '.join(sorted({str(place) for place in where.values()}))})")
 
 
 def _place(file: SourceFile, cache: Path, mirror: str | None) -> str | None:

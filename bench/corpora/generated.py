@@ -19,7 +19,7 @@ from bench.base.seeds import derive_seed
 from bench.corpora.grammar import exact, pairs
 from bench.corpora.grammar.declare import Grammar, load_grammar
 from bench.corpora.grammar.machine import Machine
-from bench.corpora.grammar.sample import Plan, Sampler
+from bench.corpora.grammar.sample import Sampler, SentencePlan
 from bench.corpora.grammar.score import score
 
 SIZES = ("tiny", "clear", "small", "medium")
@@ -87,7 +87,7 @@ def generate_pairs(size: str) -> Generated:
 
 def sample_pairs(
     size: str, count: int, seed: int
-) -> tuple[list[Plan], list[list[str]], list[Plan], list[list[str]]]:
+) -> tuple[list[SentencePlan], list[list[str]], list[SentencePlan], list[list[str]]]:
     """Draw ``count`` independent pairs: plans and sentences of the utterances, plans and sentences of the replies."""
     sampler = Sampler(_machine(size).grammar, seed)
     said = [sampler.plan() for _ in range(count)]
@@ -116,7 +116,7 @@ def generate_styles(size: str) -> Generated:
     return Generated(splits, attributes, exact_style_facts(size), styles=styles)
 
 
-def sample(size: str, count: int, seed: int) -> tuple[list[Plan], list[list[str]]]:
+def sample(size: str, count: int, seed: int) -> tuple[list[SentencePlan], list[list[str]]]:
     """Draw ``count`` independent sentences and the plans that they come from."""
     sampler = Sampler(_machine(size).grammar, seed)
     plans, sentences = [], []
@@ -173,7 +173,7 @@ def posterior(size: str, sentences: Sequence[Sequence[str]]) -> dict[str, pd.Dat
     return {name: pd.DataFrame(table, columns=list(values[name])) for name, table in tables.items()}
 
 
-def _plan_frame(grammar: Grammar, plans: Sequence[Plan]) -> pd.DataFrame:
+def _plan_frame(grammar: Grammar, plans: Sequence[SentencePlan]) -> pd.DataFrame:
     structures = grammar.structures
     topics = [grammar.topics[plan.topic] for plan in plans]
     columns = {"topic": pd.Categorical(topics, categories=list(grammar.topics))}

@@ -22,7 +22,7 @@ from bench.estimators.likelihood import Infer, text_likelihoods
 from bench.models.distributions import DiagonalGaussian, Latent
 from bench.models.forward import Forward
 from bench.models.model import TextModel
-from bench.models.noise import Source, TextSource
+from bench.models.noise import NoiseSource, TextSource
 from bench.models.sampled import FactorGaussian
 from bench.models.wrapped import Wrapped
 
@@ -72,7 +72,7 @@ class Defensive(Drawn):
     prior: Any
     draw: Callable[..., Tensor]
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor]:
         """Codes (batch, samples, d), those of each component in turn, and ln of the density of the mixture."""
         laws, count = (*self.near, self.prior), len(self.near) + 1
         shares = [samples // count + (place < samples % count) for place in range(count)]
@@ -99,7 +99,7 @@ class Smoothed(Drawn):
     others: Tensor
     deviation: float
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor]:
         """Codes (batch, samples, d) and the log-density of each."""
         around = self.law.sample(source, samples)[0]
         z = around + self.deviation * source.normal(samples, around.shape[-1])
@@ -186,7 +186,7 @@ def matched(codes: Tensor, wider: float = 1.0, added: float = 0.0) -> FactorGaus
     return FactorGaussian(mean.to(codes.dtype), factor.to(codes.dtype))
 
 
-def gaussians_around(law: Latent, source: Source, draws: int) -> tuple[Latent, ...]:
+def gaussians_around(law: Latent, source: NoiseSource, draws: int) -> tuple[Latent, ...]:
     """The Gaussians around the codes of each text, the narrowest first."""
     if isinstance(law, Wrapped):
         return tuple(replace(law, tangent=one) for one in gaussians_around(law.tangent, source, draws))

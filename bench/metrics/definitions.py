@@ -56,7 +56,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TextKind:
     """A kind of shown texts, as the report presents it.
 
     ``upright``: each row is shown as a column, since its texts are steps of one path. ``marked``: decoded texts are

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.metrics.definitions import Definition, Kind, Metric
+from bench.metrics.definitions import Definition, Metric, TextKind
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import distinct
 
@@ -32,7 +32,7 @@ _COST = "greedy decoding of each sample from the prior"
             (2, "Distinct bigrams over all, within samples, pooled over greedy samples from the prior."),
         )
     ],
-    shows=[Kind("samples", "Samples from the prior")],
+    shows=[TextKind("samples", "Samples from the prior")],
 )
 def diversity(context: Context, record: Record) -> None:
     """The share of distinct n-grams in greedy texts of codes of the prior, of which some are shown."""

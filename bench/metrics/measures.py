@@ -24,7 +24,7 @@ from typing import get_args
 
 from bench.base.errors import BenchError, unknown
 from bench.base.own import file_of, import_all, own_files
-from bench.metrics.definitions import Definition, Kind, Listed, Metric, Validity
+from bench.metrics.definitions import Definition, Listed, Metric, TextKind, Validity
 
 Function = Callable[..., object]  # of a Context and a Record, whose modules know this one
 
@@ -43,7 +43,7 @@ class Measure:
     needs: tuple[str, ...]
     metrics: tuple[Metric, ...]
     gives: tuple[Definition, ...]
-    shows: tuple[Kind, ...]
+    shows: tuple[TextKind, ...]
     only_named: bool = False
     changed: str = ""
     library: str = ""
@@ -70,7 +70,7 @@ def measure(
     needs: Iterable[str] = (),
     metrics: Iterable[Metric] = (),
     gives: Iterable[Definition] = (),
-    shows: Iterable[Kind] = (),
+    shows: Iterable[TextKind] = (),
     only_named: bool = False,
     changed: str = "",
     library: str = "",
@@ -149,7 +149,7 @@ class _Known:
     measures: dict[str, Measure]
     metrics: dict[str, Metric]
     definitions: dict[tuple[str, str], Definition]
-    kinds: dict[str, Kind]
+    kinds: dict[str, TextKind]
 
 
 @functools.cache
@@ -204,7 +204,7 @@ def definitions() -> dict[tuple[str, str], Definition]:
     return _known(tuple(own_files("measures"))).definitions
 
 
-def kinds() -> dict[str, Kind]:
+def kinds() -> dict[str, TextKind]:
     """All kinds of shown texts by name."""
     return _known(tuple(own_files("measures"))).kinds
 

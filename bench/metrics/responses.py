@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.combine import Mean
-from bench.metrics.definitions import Definition, Kind, Metric
+from bench.metrics.definitions import Definition, Metric, TextKind
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import distinct
 
@@ -44,7 +44,7 @@ SAMPLES = 10  # importance samples of each response given each post, at most
         for n, what in ((1, "unigrams"), (2, "bigrams"))
     ],
     shows=[
-        Kind(
+        TextKind(
             "responses", "Responses", "One greedy response to each of some posts, beside that of the corpus."
         )
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.metrics.definitions import Kind
+from bench.metrics.definitions import TextKind
 from bench.metrics.measures import measure
 from bench.store.shown import Role, ShownColumn
 
@@ -25,7 +25,7 @@ def _columns(role: Role, names: Sequence[str]) -> list[ShownColumn]:
     "reconstructions",
     needs=("posterior",),
     shows=[
-        Kind(
+        TextKind(
             "reconstructions",
             "Reconstructions",
             "Decoded from the centre of the posterior, and from samples of it.",
@@ -54,7 +54,7 @@ def reconstructions(context: Context, record: Record) -> None:
     "interpolations",
     needs=("posterior",),
     shows=[
-        Kind(
+        TextKind(
             "interpolations",
             "Interpolations",
             "Decoded between the centres of two sentences of the test split.",
@@ -78,7 +78,7 @@ def interpolations(context: Context, record: Record) -> None:
     "traversals",
     needs=("posterior",),
     shows=[
-        Kind(
+        TextKind(
             "traversals",
             "Traversals",
             "Decoded from the centre of one test text, moved along one latent dimension at a time, in standard "

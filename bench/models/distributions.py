@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bench.models.noise import Source
+from bench.models.noise import NoiseSource
 from bench.models.priors import StandardNormal
 
 
@@ -35,7 +35,7 @@ class Latent(ABC):
         """The deterministic code (batch, d): the mean of a Gaussian."""
 
     @abstractmethod
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor | None]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor | None]:
         """Codes (batch, samples, d), reparameterised, and their log-density (batch, samples) if it exists."""
 
     @abstractmethod
@@ -75,7 +75,7 @@ class DiagonalGaussian(Latent):
         """The mean (batch, d)."""
         return self.mean
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor]:
         """mean + std * noise (batch, samples, d), and its log-density."""
         noise = source.normal(samples, self.mean.shape[-1])
         z = self.mean.unsqueeze(1) + self.log_std.exp().unsqueeze(1) * noise
@@ -133,7 +133,7 @@ class Point(Latent):
         """The code (batch, d)."""
         return self.code
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, None]:
         """The code, repeated for each sample: (batch, samples, d); it has no density."""
         return self.code.unsqueeze(1).expand(-1, samples, -1), None
 

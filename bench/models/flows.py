@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Latent
-from bench.models.noise import Source
+from bench.models.noise import NoiseSource
 
 _NEWTON = 100  # more steps than the slowest case takes: from t = 1 to a triple root at zero, a third off each
 
@@ -115,7 +115,7 @@ class Flowed(Latent):
         """The flows applied to the mean of the base (batch, d): Wu et al. 2020, appendix B.2."""
         return self._push(self.base.mean)[0]
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor]:
         """Samples of the base, pushed through the flows; their density is divided by each determinant."""
         start, log_density = self.base.sample(source, samples)
         z, log_det = self._push(start)

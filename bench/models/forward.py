@@ -16,7 +16,7 @@ from bench.models.conditions import given_condition
 from bench.models.cross_entropy import token_losses, weighted_cross_entropy
 from bench.models.distributions import Latent
 from bench.models.model import MAIN, TWIN, Branch, TextModel
-from bench.models.noise import Noise, Source
+from bench.models.noise import Noise, NoiseSource
 
 PRIOR = "prior"  # the name of the stream from which codes of the prior are drawn
 STREAMS = {MAIN: "decoder", TWIN: "twin decoder"}  # names of the dropout masks of each branch
@@ -38,7 +38,7 @@ class Forward:
         batch: Batch,
         noise: Noise | None = None,
         *,
-        source: Source | None = None,
+        source: NoiseSource | None = None,
         embedded: Tensor | None = None,
         encoded: Tensor | None = None,
         condition: Tensor | None = None,
@@ -109,7 +109,7 @@ class Forward:
             self._branches[name] = BranchForward(self, name, self.model.branches[name])
         return self._branches[name]
 
-    def source(self) -> Source:
+    def source(self) -> NoiseSource:
         """Random numbers for the codes of the texts."""
         if self._source is None:
             self._source = self.needed_noise().source("latent", self.texts)

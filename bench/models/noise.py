@@ -16,7 +16,7 @@ from bench.base.seeds import derive_seed
 from bench.models import packing
 
 
-class Source(ABC):
+class NoiseSource(ABC):
     """Random numbers for the codes of a batch of texts; every draw returns (batch, *shape)."""
 
     answers = True  # whether one can look at the numbers without waiting for a device
@@ -46,7 +46,7 @@ class Source(ABC):
         return self._draw(fill, shape)
 
 
-class BatchSource(Source):
+class BatchSource(NoiseSource):
     """One generator for the whole batch: for training, where a step's batch is always the same.
 
     With ``rows``, numbers are drawn for the whole batch and given to these texts of it. They are drawn on the
@@ -70,7 +70,7 @@ class BatchSource(Source):
         return fill(empty, self._generator)[self._rows].to(self._device)
 
 
-class TextSource(Source):
+class TextSource(NoiseSource):
     """One generator for each text, seeded by names and the text's number: for measurements.
 
     A text draws the same numbers whatever batch it is in, so a measurement does not depend on batch sizes.

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.models.distributions import Latent
-from bench.models.noise import Source
+from bench.models.noise import NoiseSource
 from bench.models.precision import in_float32
 from bench.models.priors import StandardNormal
 
@@ -48,7 +48,7 @@ class FactorGaussian(Latent):
         """The mean (batch, d)."""
         return self.mean
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, None]:
         """mean + A noise (batch, samples, d); their density is computed when it is asked for."""
         noise = source.normal(samples, self.factor.shape[-1])
         with in_float32(noise):
@@ -130,7 +130,7 @@ class Implicit(Latent):
         with in_float32(self.encoded):
             return self.network(self.encoded.unsqueeze(1), noise.to(self.encoded))
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, None]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, None]:
         """Codes (batch, samples, d); they have no known density."""
         return self._codes(source.normal(samples, self.noise)), None
 

@@ -12,7 +12,7 @@ from bench.models.poincare import ball_of
 
 
 @part("signal", "mlp")
-class SignalMap(nn.Module):
+class PerceptronSignal(nn.Module):
     """z to the decoding signal h of the size of a word: Linear, ReLU, Linear (Wu et al. 2020, appendix C)."""
 
     def __init__(self, latent: int, embedding: int) -> None:

@@ -22,7 +22,7 @@ from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.models.bessel import bessel_ratio, log_bessel, with_derivative
 from bench.models.distributions import Latent
-from bench.models.noise import Source
+from bench.models.noise import NoiseSource
 from bench.models.priors import FixedPrior
 
 _ENOUGH = 32  # proposals of which none is accepted once in 10^14 times: of any, 0.65 or more are
@@ -57,7 +57,7 @@ class VonMisesFisher(Latent):
         cosine = bessel_ratio(self.direction.shape[-1] / 2 - 1, self.concentration.double())
         return cosine.to(self.direction).unsqueeze(-1) * self.direction
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor]:
         """Codes (batch, samples, d) and their log-density: a cosine, and a direction uniform around the mode.
 
         Both are reparameterised: the gradient of an expectation is exact for direction and concentration.
@@ -100,7 +100,7 @@ class VonMisesFisher(Latent):
         k, half = self.concentration.double(), self.direction.shape[-1] / 2
         return (half - 1) * k.log() - half * math.log(2 * math.pi) - log_bessel(half - 1, k) + k
 
-    def _artanh_cosines(self, source: Source, samples: int) -> Tensor:
+    def _artanh_cosines(self, source: NoiseSource, samples: int) -> Tensor:
         """artanh w (batch, samples) of cosines w, in double precision, with the gradient for k.
 
         Near the mode artanh w tells cosines apart that round to 1.
@@ -125,7 +125,7 @@ def _proposal(k: Tensor, m: int) -> Tensor:
     return m / (2 * k + torch.sqrt(4 * k.square() + m * m))
 
 
-def _accepted(k: Tensor, b: Tensor, m: int, source: Source, samples: int) -> Tensor:
+def _accepted(k: Tensor, b: Tensor, m: int, source: NoiseSource, samples: int) -> Tensor:
     """ln((1 - e)/e) (batch, samples) of proposals e ~ Beta(m/2, m/2) accepted by Ulrich's test, m = d - 1.
 
     The cosine is w = (1 - (1 + b) e) / (1 - (1 - b) e), that is artanh w = (ln((1 - e)/e) - ln b) / 2

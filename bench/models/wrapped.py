@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench.base.registry import part
 from bench.models.distributions import DiagonalGaussian, Latent
-from bench.models.noise import Source
+from bench.models.noise import NoiseSource
 from bench.models.poincare import Ball, ball_of
 from bench.models.priors import FixedPrior
 from bench.models.sampled import ImplicitPosterior
@@ -53,7 +53,7 @@ class Wrapped(Latent):
         """The code (batch, d) of the centre of the tangent vectors."""
         return self.ball.wrap(self.mean, self.tangent.center())
 
-    def sample(self, source: Source, samples: int) -> tuple[Tensor, Tensor | None]:
+    def sample(self, source: NoiseSource, samples: int) -> tuple[Tensor, Tensor | None]:
         """Codes (batch, samples, d), and their log-density where it is known.
 
         It is that of the code as it is: one that is drawn back from the border is no longer where v leads.

@@ -21,13 +21,13 @@ from bench.corpora.entry import CorpusEntry
 from bench.corpora.generated import sample
 from bench.corpora.grammar.declare import load_grammar
 from bench.corpora.prepared import Prepared, Texts
-from bench.corpora.readers import Options, check_options
+from bench.corpora.readers import ReaderOptions, check_options
 from bench.corpora.vocabulary import SPECIALS, Vocabulary
 from bench.estimators.likelihood import text_likelihoods
 from bench.metrics.needs import wanted
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import Sizes
-from bench.store.costs import Cost, Record, Records, recorded_cost
+from bench.store.costs import Cost, CostRecord, CostRecords, recorded_cost
 from bench.store.freshness import Standing, standing
 from bench.store.provenance import describe_device
 from bench.training.loop import Trainer
@@ -57,7 +57,7 @@ def estimate(
     """
     prepare_process(threads)
     chosen = choose_device(device)
-    records = Records(results, describe_device(str(chosen)), torch.get_num_threads())
+    records = CostRecords(results, describe_device(str(chosen)), torch.get_num_threads())
     for run in with_starts(catalog, plan).runs.values():
         record = records.like(run)
         measured = run.name in plan.runs
@@ -86,7 +86,7 @@ def downloads(catalog: Catalog, plan: Plan) -> tuple[int, int]:
     return sum(file.bytes or 0 for file in missing), sum(file.bytes is None for file in missing)
 
 
-def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> Record:
+def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torch.device) -> CostRecord:
     folder = corpora / run.paper / run.corpus
     assumed = not (folder / "corpus.json").exists()
     corpus = (
@@ -110,7 +110,7 @@ def _calibrate(run: RunSettings, entry: CorpusEntry, corpora: Path, device: torc
     decoded = run.evaluation.reconstructions * targets["test"] if latent else 0
     types = dict.fromkeys((trainer.dtype, torch.float32))  # of validations, and of evaluations
     rates = {dtype: _sampling_rate(trainer, corpus, device, dtype) for dtype in types}
-    return Record(
+    return CostRecord(
         step=seconds / trained * per_epoch,
         validation=targets["valid"] * valid / rates[trainer.dtype],
         evaluation=(targets["test"] * test + decoded) / rates[torch.float32],
@@ -143,7 +143,7 @@ def sizes_of(entry: CorpusEntry) -> Sizes:
     return Sizes(len(words), sum(map(len, texts)) / len(texts), texts=load_grammar(size).splits)
 
 
-def stand_in(run: RunSettings, sizes: Sizes, declared: Options) -> Prepared:
+def stand_in(run: RunSettings, sizes: Sizes, declared: ReaderOptions) -> Prepared:
     """A corpus of random words, of as many fields and labels, in place of one that is not at hand."""
     count = min(sizes.words, run.text.max_words or sizes.words)
     words = [*SPECIALS, *(f"word{i}" for i in range(count))]

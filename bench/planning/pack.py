@@ -30,7 +30,7 @@ from bench.catalog.catalog import Catalog
 from bench.metrics.needs import wanted_here
 from bench.planning.plan import Plan, with_starts
 from bench.planning.resources import passes
-from bench.store.costs import Records, recorded_cost
+from bench.store.costs import CostRecords, recorded_cost
 from bench.store.freshness import Stage, next_stage
 
 POLL = 0.1  # seconds between two looks at the workers
@@ -105,7 +105,7 @@ def expected_seconds(plan: Plan, results: Path) -> dict[str, float]:
 
     Counted are passes through the model: of all steps, and of a decoder twice for a coupled system.
     """
-    records = Records(results)
+    records = CostRecords(results)
     found = {name: records.like(run) for name, run in plan.runs.items()}
     recorded = {n: recorded_cost(plan.runs[n], record).seconds for n, record in found.items() if record}
     if len(recorded) == len(plan.runs):

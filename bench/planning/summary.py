@@ -12,7 +12,7 @@ from bench.base.times import span
 from bench.catalog.catalog import Catalog
 from bench.metrics.needs import wanted
 from bench.planning.plan import Plan, with_starts
-from bench.store.costs import Cost, Records, recorded_cost
+from bench.store.costs import Cost, CostRecords, recorded_cost
 from bench.store.freshness import standing
 
 
@@ -67,7 +67,7 @@ def recorded_summary(catalog: Catalog, plan: Plan, results: Path, device: str) -
 
     ``device`` is what the configuration says: records of that kind of device count, for ``auto`` those of any.
     """
-    records = Records(results, "" if device == "auto" else device.partition(":")[0])
+    records = CostRecords(results, "" if device == "auto" else device.partition(":")[0])
     found, costs, places, bases = 0, [], set(), set()
     for run in with_starts(catalog, plan).runs.values():
         record = records.like(run)

@@ -13,7 +13,7 @@ from bench.analysis.audits import Audited
 from bench.analysis.compare import ORIGINS, PAPER_TIER, Cell, compare, measured_elsewhere
 from bench.analysis.external import all_records
 from bench.analysis.known import ATTRIBUTE, Known, known
-from bench.analysis.noise import Noise, noise_of
+from bench.analysis.noise import NoiseFloors, noise_of
 from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.questions import Answered, answered
 from bench.analysis.tables import table_view
@@ -121,7 +121,7 @@ class Material:
         return found
 
     @cached_property
-    def noise(self) -> Noise:
+    def noise(self) -> NoiseFloors:
         """How far repeated runs lie apart."""
         return noise_of(self.records)
 

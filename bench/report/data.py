@@ -29,7 +29,7 @@ NAMES = {TEXT: "text", REAL: "number", WHOLE: "whole number", TRUTH: "true or fa
 
 
 @dataclass(frozen=True)
-class Column:
+class DataColumn:
     """One column: its type, what it holds, in which unit. Null stands for what is not known."""
 
     kind: Any
@@ -48,110 +48,114 @@ def _lists(kind: Any) -> Any:
 
 
 _RUN = {
-    "origin": Column(
+    "origin": DataColumn(
         TEXT,
         "own: a run of the user; published: a measurement kept in the repository; external: made by other code",
     ),
-    "tier": Column(TEXT, "how much was spent: demo, quick or paper"),
-    "paper": Column(TEXT, "whose protocol the run follows"),
-    "corpus": Column(TEXT, "on which texts"),
-    "system": Column(TEXT, "which model, by its name in the catalog"),
+    "tier": DataColumn(TEXT, "how much was spent: demo, quick or paper"),
+    "paper": DataColumn(TEXT, "whose protocol the run follows"),
+    "corpus": DataColumn(TEXT, "on which texts"),
+    "system": DataColumn(TEXT, "which model, by its name in the catalog"),
 }
-MEASURED: dict[str, Column] = {
+MEASURED: dict[str, DataColumn] = {
     **_RUN,
-    "seed": Column(WHOLE, "seed of the run"),
-    "metric": Column(TEXT, "what was measured"),
-    "part": Column(
+    "seed": DataColumn(WHOLE, "seed of the run"),
+    "metric": DataColumn(TEXT, "what was measured"),
+    "part": DataColumn(
         TEXT, "of which of several things, as one of several attributes; null where there is one thing"
     ),
-    "estimator": Column(TEXT, "by which estimator"),
-    "value": Column(REAL, "the measured value, not rounded; null where it was not finite"),
-    "unit": Column(TEXT, "unit of value, standard_error, low, high and noise"),
-    "validity": Column(
+    "estimator": DataColumn(TEXT, "by which estimator"),
+    "value": DataColumn(REAL, "the measured value, not rounded; null where it was not finite"),
+    "unit": DataColumn(TEXT, "unit of value, standard_error, low, high and noise"),
+    "validity": DataColumn(
         TEXT, "what the estimator is worth: exact, consistent, upper bound, lower bound, not a bound"
     ),
-    "bias": Column(TEXT, "in which direction the estimator errs, and when"),
-    "better": Column(TEXT, "lower or higher, null where neither is better"),
-    "split": Column(TEXT, "split of the corpus that was measured"),
-    "texts": Column(WHOLE, "number of texts over which it was measured"),
-    "samples": Column(WHOLE, "number of samples per text, null where none were drawn"),
-    "standard_error": Column(REAL, "standard error over texts"),
-    "low": Column(REAL, "lower end of the 95 % interval over texts"),
-    "high": Column(REAL, "upper end of the 95 % interval over texts"),
-    "noise": Column(REAL, "the largest difference between repeated runs, null where none was"),
-    "main": Column(TRUTH, "whether this estimator stands for the metric by default"),
-    "definition": Column(TEXT, "what the number is, in words"),
-    "identity": Column(TEXT, "hash of all settings of the run"),
-    "data_hash": Column(TEXT, "hash of the prepared corpus"),
-    "code_version": Column(TEXT, "commit of the code that measured it"),
-    "trained_by": Column(TEXT, "commit of the code that trained it"),
-    "measure": Column(TEXT, "name of the measure"),
-    "version": Column(WHOLE, "version of the measure"),
-    "older": Column(TEXT, "of which parts and measures it has an older version; null where of none"),
-    "device": Column(TEXT, "device that trained it"),
-    "torch": Column(TEXT, "version of torch that trained it"),
-    "steps": Column(WHOLE, "training steps"),
-    "parameters": Column(WHOLE, "number of parameters"),
-    "seconds": Column(REAL, "seconds of training, validation included"),
-    "peak_memory_mb": Column(REAL, "peak memory of the training in MiB"),
-    "file": Column(TEXT, "the file that holds it, below the results folder"),
+    "bias": DataColumn(TEXT, "in which direction the estimator errs, and when"),
+    "better": DataColumn(TEXT, "lower or higher, null where neither is better"),
+    "split": DataColumn(TEXT, "split of the corpus that was measured"),
+    "texts": DataColumn(WHOLE, "number of texts over which it was measured"),
+    "samples": DataColumn(WHOLE, "number of samples per text, null where none were drawn"),
+    "standard_error": DataColumn(REAL, "standard error over texts"),
+    "low": DataColumn(REAL, "lower end of the 95 % interval over texts"),
+    "high": DataColumn(REAL, "upper end of the 95 % interval over texts"),
+    "noise": DataColumn(REAL, "the largest difference between repeated runs, null where none was"),
+    "main": DataColumn(TRUTH, "whether this estimator stands for the metric by default"),
+    "definition": DataColumn(TEXT, "what the number is, in words"),
+    "identity": DataColumn(TEXT, "hash of all settings of the run"),
+    "data_hash": DataColumn(TEXT, "hash of the prepared corpus"),
+    "code_version": DataColumn(TEXT, "commit of the code that measured it"),
+    "trained_by": DataColumn(TEXT, "commit of the code that trained it"),
+    "measure": DataColumn(TEXT, "name of the measure"),
+    "version": DataColumn(WHOLE, "version of the measure"),
+    "older": DataColumn(TEXT, "of which parts and measures it has an older version; null where of none"),
+    "device": DataColumn(TEXT, "device that trained it"),
+    "torch": DataColumn(TEXT, "version of torch that trained it"),
+    "steps": DataColumn(WHOLE, "training steps"),
+    "parameters": DataColumn(WHOLE, "number of parameters"),
+    "seconds": DataColumn(REAL, "seconds of training, validation included"),
+    "peak_memory_mb": DataColumn(REAL, "peak memory of the training in MiB"),
+    "file": DataColumn(TEXT, "the file that holds it, below the results folder"),
 }
-COMPARED: dict[str, Column] = {
-    "paper": Column(TEXT, "whose table it is"),
-    "table": Column(TEXT, "name of the printed table"),
-    "row": Column(WHOLE, "its row, from 0, in the order of the print"),
-    "label": Column(TEXT, "the row's label as printed"),
-    "setting": Column(TEXT, "the row's setting as printed"),
+COMPARED: dict[str, DataColumn] = {
+    "paper": DataColumn(TEXT, "whose table it is"),
+    "table": DataColumn(TEXT, "name of the printed table"),
+    "row": DataColumn(WHOLE, "its row, from 0, in the order of the print"),
+    "label": DataColumn(TEXT, "the row's label as printed"),
+    "setting": DataColumn(TEXT, "the row's setting as printed"),
     "system": _RUN["system"],
     "corpus": _RUN["corpus"],
-    "metric": Column(TEXT, "the column as printed"),
+    "metric": DataColumn(TEXT, "the column as printed"),
     "origin": _RUN["origin"],
-    "tier": Column(TEXT, "how much was spent; empty where there is no run"),
-    "measured": Column(REAL, "mean over seeds, in the unit of the print; null where nothing was measured"),
-    "low": Column(REAL, "lower end of the 95 % interval"),
-    "high": Column(REAL, "upper end of the 95 % interval"),
-    "interval": Column(TEXT, "what the interval is: over seeds or over texts, and where it was cut"),
-    "reported": Column(REAL, "the printed number; null where none was"),
-    "difference": Column(REAL, "measured minus reported"),
-    "verdict": Column(TEXT, "the verdict"),
-    "reason": Column(TEXT, "why this verdict"),
-    "unit": Column(TEXT, "unit of measured, reported and the interval"),
-    "decimals": Column(WHOLE, "decimals of the print"),
-    "estimator": Column(TEXT, "by which estimator it was measured"),
+    "tier": DataColumn(TEXT, "how much was spent; empty where there is no run"),
+    "measured": DataColumn(
+        REAL, "mean over seeds, in the unit of the print; null where nothing was measured"
+    ),
+    "low": DataColumn(REAL, "lower end of the 95 % interval"),
+    "high": DataColumn(REAL, "upper end of the 95 % interval"),
+    "interval": DataColumn(TEXT, "what the interval is: over seeds or over texts, and where it was cut"),
+    "reported": DataColumn(REAL, "the printed number; null where none was"),
+    "difference": DataColumn(REAL, "measured minus reported"),
+    "verdict": DataColumn(TEXT, "the verdict"),
+    "reason": DataColumn(TEXT, "why this verdict"),
+    "unit": DataColumn(TEXT, "unit of measured, reported and the interval"),
+    "decimals": DataColumn(WHOLE, "decimals of the print"),
+    "estimator": DataColumn(TEXT, "by which estimator it was measured"),
     "validity": MEASURED["validity"],
     "bias": MEASURED["bias"],
     "definition": MEASURED["definition"],
     "split": MEASURED["split"],
     "texts": MEASURED["texts"],
     "samples": MEASURED["samples"],
-    "seeds": Column(_lists(WHOLE), "seeds that gave a number"),
-    "values": Column(_lists(REAL), "the number of each of these seeds"),
-    "failed_seeds": Column(_lists(WHOLE), "seeds whose run failed"),
-    "planned": Column(WHOLE, "number of seeds planned"),
-    "files": Column(_lists(TEXT), "the files that hold the numbers, below the results folder"),
-    "note": Column(TEXT, "what is to be said of the printed number"),
-    "bold": Column(TRUTH, "whether the paper set it in bold; null where the source lost the type"),
-    "spread": Column(REAL, "what the paper printed after ±"),
-    "n": Column(WHOLE, "the number of runs that the paper names"),
-    "marks": Column(_lists(TEXT), "what the paper marks it with: previously-reported, exact, tie"),
+    "seeds": DataColumn(_lists(WHOLE), "seeds that gave a number"),
+    "values": DataColumn(_lists(REAL), "the number of each of these seeds"),
+    "failed_seeds": DataColumn(_lists(WHOLE), "seeds whose run failed"),
+    "planned": DataColumn(WHOLE, "number of seeds planned"),
+    "files": DataColumn(_lists(TEXT), "the files that hold the numbers, below the results folder"),
+    "note": DataColumn(TEXT, "what is to be said of the printed number"),
+    "bold": DataColumn(TRUTH, "whether the paper set it in bold; null where the source lost the type"),
+    "spread": DataColumn(REAL, "what the paper printed after ±"),
+    "n": DataColumn(WHOLE, "the number of runs that the paper names"),
+    "marks": DataColumn(_lists(TEXT), "what the paper marks it with: previously-reported, exact, tie"),
     "better": MEASURED["better"],
-    "noise": Column(REAL, "difference of repeated runs in the unit of the print; null where none was"),
-    "noise_from": Column(TEXT, "how many repetitions it rests on, and on which devices"),
-    "margin": Column(
+    "noise": DataColumn(REAL, "difference of repeated runs in the unit of the print; null where none was"),
+    "noise_from": DataColumn(TEXT, "how many repetitions it rests on, and on which devices"),
+    "margin": DataColumn(
         REAL, "how far a number may lie from the printed one and be the same; null where unknown"
     ),
-    "margin_from": Column(TEXT, "where the margin comes from"),
-    "seeds_needed": Column(WHOLE, "how many more seeds would decide; null where decided or where none would"),
-    "older": Column(TEXT, "which seeds have older versions of parts or measures; empty where none"),
-    "rounding": Column(
+    "margin_from": DataColumn(TEXT, "where the margin comes from"),
+    "seeds_needed": DataColumn(
+        WHOLE, "how many more seeds would decide; null where decided or where none would"
+    ),
+    "older": DataColumn(TEXT, "which seeds have older versions of parts or measures; empty where none"),
+    "rounding": DataColumn(
         REAL, "how far rounding can have moved the printed number; null: half a unit of its last decimal"
     ),
-    "valid": Column(
+    "valid": DataColumn(
         REAL, "where the estimator is no bound: the same by a valid one, mean over seeds; null elsewhere"
     ),
-    "valid_low": Column(REAL, "lower end of its 95 % interval over texts, of one seed"),
-    "valid_high": Column(REAL, "upper end of that interval"),
-    "valid_by": Column(TEXT, "by which estimator; empty where there is none"),
+    "valid_low": DataColumn(REAL, "lower end of its 95 % interval over texts, of one seed"),
+    "valid_high": DataColumn(REAL, "upper end of that interval"),
+    "valid_by": DataColumn(TEXT, "by which estimator; empty where there is none"),
 }
 
 
@@ -202,7 +206,7 @@ def compared(material: Material) -> Iterator[dict[str, Any]]:
         yield from ({"paper": paper} | row for row in rows_of(cells, material.results))
 
 
-def _write(rows: list[dict[str, Any]], columns: Mapping[str, Column], path: Path) -> None:
+def _write(rows: list[dict[str, Any]], columns: Mapping[str, DataColumn], path: Path) -> None:
     schema = pyarrow.schema([(name, column.kind) for name, column in columns.items()])
     table = pyarrow.Table.from_pylist([{name: row[name] for name in columns} for row in rows], schema=schema)
     write_with(path, lambda part: parquet.write_table(table, part))

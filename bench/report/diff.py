@@ -28,7 +28,7 @@ FLOOR, SEEDS, TEXTS, NONE = (
 
 
 @dataclass(frozen=True)
-class Quantity:
+class QuantityMean:
     """One quantity of one system in one report: the mean over its seeds, and how far it moves by chance."""
 
     value: float
@@ -42,8 +42,8 @@ class Move:
     """A number that both reports hold, and that differs."""
 
     group: tuple[str, ...]
-    before: Quantity
-    after: Quantity
+    before: QuantityMean
+    after: QuantityMean
 
     @property
     def change(self) -> float:
@@ -77,7 +77,7 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReportDiff:
     """What two reports tell of each other."""
 
     moves: tuple[Move, ...]
@@ -87,7 +87,7 @@ class Comparison:
     new: tuple[tuple[str, ...], ...]
 
 
-def compare_reports(before: Path, after: Path) -> Comparison:
+def compare_reports(before: Path, after: Path) -> ReportDiff:
     """The second report against the first. Raises :class:`BenchError` where one exports no data."""
     old, new = _quantities(_read(before, MEASUREMENTS)), _quantities(_read(after, MEASUREMENTS))
     moves = tuple(
@@ -95,7 +95,7 @@ def compare_reports(before: Path, after: Path) -> Comparison:
         for group in old
         if group in new and not math.isclose(old[group].value, new[group].value, rel_tol=1e-12, abs_tol=1e-12)
     )
-    return Comparison(
+    return ReportDiff(
         moves,
         tuple(_flips(_read(before, CELLS), _read(after, CELLS))),
         len(old.keys() & new.keys()),
@@ -124,7 +124,7 @@ def _read(report: Path, file: Path) -> Rows:
         ) from error
 
 
-def _quantities(rows: Rows) -> dict[tuple[str, ...], Quantity]:
+def _quantities(rows: Rows) -> dict[tuple[str, ...], QuantityMean]:
     groups: dict[tuple[str, ...], Rows] = {}
     for row in rows:
         if row["value"] is not None:
@@ -132,19 +132,19 @@ def _quantities(rows: Rows) -> dict[tuple[str, ...], Quantity]:
     return {group: _quantity(found) for group, found in groups.items()}
 
 
-def _quantity(rows: Rows) -> Quantity:
+def _quantity(rows: Rows) -> QuantityMean:
     values = [row["value"] for row in rows]
     mean = sum(values) / len(values)
     floors = [row["noise"] for row in rows if row["noise"] is not None]
     if floors:
-        return Quantity(mean, max(floors), FLOOR, len(values))
+        return QuantityMean(mean, max(floors), FLOOR, len(values))
     if len(values) > 1:
         low, high = prediction_interval(values)
-        return Quantity(mean, (high - low) / 2, SEEDS, len(values))
+        return QuantityMean(mean, (high - low) / 2, SEEDS, len(values))
     low, high = rows[0]["low"], rows[0]["high"]
     if low is None or high is None:
-        return Quantity(mean, None, NONE, 1)
-    return Quantity(mean, (high - low) / 2, TEXTS, 1)
+        return QuantityMean(mean, None, NONE, 1)
+    return QuantityMean(mean, (high - low) / 2, TEXTS, 1)
 
 
 def _flips(before: Rows, after: Rows) -> Iterator[Flip]:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.analysis.age import told
 from bench.analysis.numbers import decimals_of, fixed, metric_name, significant
 from bench.analysis.pairs import Setting
-from bench.metrics.definitions import Kind
+from bench.metrics.definitions import TextKind
 from bench.metrics.measures import kinds, on_list
 from bench.report import budgets, curves, describe, formulas, papers, rundata
 from bench.report.context import Group, Material, slug
@@ -98,11 +98,11 @@ def system(material: Material, group: Group, runs: Sequence[RunRecord]) -> dict[
     }
 
 
-def _kinds_of(shown: Mapping[str, Shown]) -> list[tuple[Kind, Shown]]:
+def _kinds_of(shown: Mapping[str, Shown]) -> list[tuple[TextKind, Shown]]:
     """Shown texts with how their kind is presented; a kind that this version does not know is named as it is."""
     known = kinds()
     order = [*known, *(name for name in shown if name not in known)]
-    return [(known.get(name, Kind(name, name)), shown[name]) for name in order if name in shown]
+    return [(known.get(name, TextKind(name, name)), shown[name]) for name in order if name in shown]
 
 
 def across(material: Material, paper: str, system: str) -> dict[str, Any]:

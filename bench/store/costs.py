@@ -60,7 +60,7 @@ TIMED = "timed-costs.json"  # in the results: what a few steps took, by device, 
 
 
 @dataclass(frozen=True)
-class Record:
+class CostRecord:
     """Seconds of one run: of a step, of a validation, of its evaluation; and where they were taken.
 
     ``assumed``: a few steps were timed on words of assumed sizes, because the corpus was not prepared.
@@ -75,7 +75,7 @@ class Record:
     assumed: bool = False
 
 
-class Records:
+class CostRecords:
     """The costs known below a results folder, by what makes runs alike; without a folder, those that are kept."""
 
     def __init__(self, results: Path | None, device: str = "", threads: int | None = None) -> None:
@@ -83,8 +83,8 @@ class Records:
 
         ``threads``: of what was timed, only what was timed with so many.
         """
-        self._trained: dict[str, list[Record]] = {}
-        self._measured: dict[str, list[Record]] = {}
+        self._trained: dict[str, list[CostRecord]] = {}
+        self._measured: dict[str, list[CostRecord]] = {}
         self._file = results and results / TIMED
         self._threads = threads
         self._timed = _timed(self._file, device, threads)
@@ -96,7 +96,7 @@ class Records:
                         if record.evaluation is not None:
                             self._measured.setdefault(_kind(settings, measured=True), []).append(record)
 
-    def like(self, run: RunSettings) -> Record | None:
+    def like(self, run: RunSettings) -> CostRecord | None:
         """The medians over recorded runs that take the same steps as ``run``; else what was timed of such; else None.
 
         They may differ in seed, number of steps, weights and rates. ``evaluation`` is of those that were
@@ -110,7 +110,7 @@ class Records:
         measured = self._measured.get(_kind(settings, measured=True), ())
         seconds = [record.evaluation for record in measured if record.evaluation is not None]
         known = statistics.median(seconds) if seconds else None
-        return Record(
+        return CostRecord(
             step=statistics.median(record.step for record in trained),
             validation=statistics.median(record.validation for record in trained),
             evaluation=timed.evaluation if known is None and timed else known,
@@ -119,7 +119,7 @@ class Records:
             basis="recorded and timed" if known is None and timed else "recorded",
         )
 
-    def keep(self, run: RunSettings, record: Record, *, lasting: bool = True) -> None:
+    def keep(self, run: RunSettings, record: CostRecord, *, lasting: bool = True) -> None:
         """Remember what was timed; ``lasting``: in the results folder too, where there is one."""
         kind = _kind(run.model_dump(mode="json"), measured=True)
         self._timed[kind] = record
@@ -142,17 +142,17 @@ def _place(device: str, threads: int | None) -> str:
     return f"{device}, {threads} threads"
 
 
-def _timed(path: Path | None, device: str, threads: int | None) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+def _timed(path: Path | None, device: str, threads: int | None) -> dict[str, CostRecord]:
+    found: dict[str, CostRecord] = {}
     for name, kinds in (_content(path) if path else {}).items():
         here = name.startswith(device) if threads is None else name == _place(device, threads)
         for kind, values in kinds.items() if here and isinstance(kinds, dict) else ():
             with contextlib.suppress(TypeError):
-                found[kind] = Record(**values)
+                found[kind] = CostRecord(**values)
     return found
 
 
-def recorded_cost(run: RunSettings, record: Record) -> Cost:
+def recorded_cost(run: RunSettings, record: CostRecord) -> Cost:
     """The cost of ``run`` by the ``record`` of runs like it; no evaluation where none is known."""
     return Cost(
         name=run.name,
@@ -171,7 +171,7 @@ def validations(run: RunSettings) -> int:
     return -(-run.training.steps // run.training.validate_every)
 
 
-def _read(path: Path) -> Iterator[tuple[dict[str, Any], Record]]:
+def _read(path: Path) -> Iterator[tuple[dict[str, Any], CostRecord]]:
     """The settings and the cost of one finished run; nothing of one that diverged or cannot be read."""
     try:
         content = read_json(path)
@@ -183,7 +183,7 @@ def _read(path: Path) -> Iterator[tuple[dict[str, Any], Record]]:
         evaluation = path.with_name("measurements.json")
         yield (
             settings,
-            Record(
+            CostRecord(
                 step=(cost["seconds"] - cost["validation_seconds"]) / content["steps"],
                 validation=cost["validation_seconds"] / -(-content["steps"] // every),
                 evaluation=read_json(evaluation)["seconds"] if evaluation.exists() else None,

@@ -117,7 +117,7 @@ class _Cost(Document):
     attempts: int | None = None
 
 
-class Run(Document):
+class RunDocument(Document):
     """``run.json``."""
 
     identity: str | None = None
@@ -133,7 +133,7 @@ class Run(Document):
     files: dict[str, str] | None = None
 
 
-class Evaluation(Document):
+class MeasurementsDocument(Document):
     """``measurements.json``."""
 
     identity: str | None = None
@@ -175,8 +175,8 @@ class Histograms(Document):
 
 
 CONTENTS: dict[str, type[Document]] = {
-    "run.json": Run,
-    "measurements.json": Evaluation,
+    "run.json": RunDocument,
+    "measurements.json": MeasurementsDocument,
     "histograms.json": Histograms,
 }
 

@@ -17,7 +17,7 @@ GRADIENT_NORM = "gradient norm"
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """Two values of one quantity, ``off`` by so much relative to its size, of which ``allowed`` is tolerated."""
 
     name: str
@@ -38,7 +38,7 @@ class Difference:
 
 def difference(
     name: str, expected: float, found: float, allowed: float, least: float = 0.0, *, nan_agrees: bool = False
-) -> Difference:
+) -> Mismatch:
     """How far ``found`` is off, relative to ``expected`` or to ``least`` if that is more; what is not finite is wrong.
 
     ``nan_agrees``: the same NaN or infinity twice is no difference, where something else looks for those.
@@ -48,7 +48,7 @@ def difference(
     else:
         same = expected == found or (math.isnan(expected) and math.isnan(found))
         off = 0.0 if nan_agrees and same else math.inf
-    return Difference(name, expected, found, off, allowed)
+    return Mismatch(name, expected, found, off, allowed)
 
 
 def numbers(terms: Terms, norm: Tensor) -> dict[str, float]:
@@ -62,7 +62,7 @@ def furthest(
     *,
     narrow: bool = False,
     nan_agrees: bool = False,
-) -> Difference:
+) -> Mismatch:
     """Of what :func:`numbers` gives of two updates, what differs most for what is allowed."""
     factor = NARROW if narrow else 1.0
     total = abs(expected[TOTAL])

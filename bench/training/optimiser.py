@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
-from bench.base.settings import Group, Optimiser
+from bench.base.settings import GroupSettings, Optimiser
 from bench.models import packing
 from bench.models.model import TextModel
 from bench.training.eager import eager
@@ -95,7 +95,7 @@ class Stepper:
         self,
         model: TextModel,
         settings: Optimiser,
-        groups: Mapping[str, Group] | None = None,
+        groups: Mapping[str, GroupSettings] | None = None,
         auxiliary: nn.Module | None = None,
     ) -> None:
         """``auxiliary`` holds the networks that terms own. Raises :class:`BenchError` for groups that do not fit."""
@@ -109,13 +109,13 @@ class Stepper:
         self.groups = self._groups(dict(groups or {}))
         self._waiting: dict[Turn, list[nn.Parameter]] = {ALL: []}
 
-    def _groups(self, declared: dict[str, Group]) -> list[ParameterGroup]:
+    def _groups(self, declared: dict[str, GroupSettings]) -> list[ParameterGroup]:
         """The groups that are trained; the parameters of those that are frozen get no gradients."""
         chosen = {name: self._chosen(name, group) for name, group in declared.items()}
         _check_apart(chosen)
         taken = {name for names in chosen.values() for name in names}
         rest = [name for name in self.parameters if name not in taken]
-        found = [self._group(REST, rest, Group(modules=(REST,)))] if rest else []
+        found = [self._group(REST, rest, GroupSettings(modules=(REST,)))] if rest else []
         for name, group in declared.items():
             if group.frozen:
                 for parameter in chosen[name]:
@@ -126,7 +126,7 @@ class Stepper:
             raise BenchError("all parameters are frozen: nothing would be trained", where="groups")
         return found
 
-    def _chosen(self, name: str, group: Group) -> list[str]:
+    def _chosen(self, name: str, group: GroupSettings) -> list[str]:
         """The names of the parameters of a group; a module for other vocabularies is empty where there is one alone."""
         modules = self.model.named_modules()
         empty = {name for name, module in modules if isinstance(module, nn.ModuleDict) and not module}
@@ -140,7 +140,7 @@ class Stepper:
                 )
         return [parameter for parameter in self.parameters if inside(parameter, group.modules)]
 
-    def _group(self, name: str, parameters: list[str], group: Group) -> ParameterGroup:
+    def _group(self, name: str, parameters: list[str], group: GroupSettings) -> ParameterGroup:
         return ParameterGroup(
             name,
             {parameter: self.parameters[parameter] for parameter in parameters},

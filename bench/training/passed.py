@@ -36,7 +36,7 @@ def _code() -> str:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Agreement:
     """One comparison: of ``what``, and whether it ``agrees``; it ``decides`` on a choice, or the device itself."""
 
     decides: str
@@ -50,7 +50,7 @@ class Checked:
     """What the self-check found, on which device, when; ``findings`` None where nothing is to be checked."""
 
     device: str
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Agreement, ...] = ()
     when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     library: str = torch.__version__
     version: str = field(default_factory=_code)
@@ -100,7 +100,7 @@ class Checked:
 
 def from_content(content: dict[str, Any]) -> Checked:
     """What :meth:`Checked.content` gave."""
-    return Checked(**{**content, "findings": tuple(Finding(**one) for one in content["findings"])})
+    return Checked(**{**content, "findings": tuple(Agreement(**one) for one in content["findings"])})
 
 
 def is_checked(device: torch.device) -> bool:

@@ -33,7 +33,7 @@ from bench.estimators.likelihood import text_likelihoods
 from bench.models.noise import Noise
 from bench.objectives.objective import TOTAL
 from bench.store.provenance import describe_device
-from bench.training.agreement import Difference, difference, furthest, numbers
+from bench.training.agreement import Mismatch, difference, furthest, numbers
 from bench.training.composition import compose
 from bench.training.optimiser import Stepper
 from bench.training.passed import (
@@ -41,8 +41,8 @@ from bench.training.passed import (
     ITSELF,
     NARROW,
     WORKERS,
+    Agreement,
     Checked,
-    Finding,
     folder,
     from_content,
     is_checked,
@@ -169,7 +169,7 @@ class Check:
         self.device, self.corpus, self.systems = device, corpus, systems(sizes)
         self._eager: dict[str, list[list[float]]] = {}
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Agreement]:
         """Each comparison. Where the device differs in float32, nothing else is looked at."""
         wrong = False
         for name in self.systems:
@@ -195,45 +195,45 @@ class Check:
         """A model of the check, anew, on the device by default."""
         return Side(self.systems[name], self.corpus, device or self.device, replayed=replayed, dtype=dtype)
 
-    def likelihoods(self, name: str) -> Finding:
+    def likelihoods(self, name: str) -> Agreement:
         """NLL of texts in float32, on the CPU and on the device."""
         expected, found = self.side(name, CPU).likelihoods(), self.side(name).likelihoods()
         pairs = zip(expected.tolist(), found.tolist(), strict=True)
         each = [difference(f"nll of text {i}", a, b, LIKELIHOOD) for i, (a, b) in enumerate(pairs)]
         return _finding(ITSELF, f"likelihoods in float32, {name}", max(each, key=lambda one: one.off))
 
-    def narrow(self, name: str) -> Finding:
+    def narrow(self, name: str) -> Agreement:
         """The mean NLL with products in bfloat16 on the device, and in float32 on the CPU."""
         what = f"likelihoods with bfloat16 products, {name}"
         expected = self.side(name, CPU).likelihoods()
         try:
             found = self.side(name).likelihoods(torch.bfloat16)
         except RuntimeError as error:
-            return Finding(NARROW, what, False, _first_line(error))
+            return Agreement(NARROW, what, False, _first_line(error))
         off = difference("mean nll", float(expected.mean()), float(found.mean()), NARROW_LIKELIHOOD)
         return _finding(NARROW, what, off)
 
-    def one_update(self, name: str) -> Finding:
+    def one_update(self, name: str) -> Agreement:
         """Terms and gradient norm of one update with the same noise, on the CPU and on the device."""
         expected, found = self.side(name, CPU).step(STEPS, CPU), self.side(name).step(STEPS, CPU)
         return _finding(ITSELF, f"one update in float32, {name}", furthest(expected, found))
 
-    def narrow_update(self, name: str) -> Finding:
+    def narrow_update(self, name: str) -> Agreement:
         """The same update with products in bfloat16 on the device, and in float32 on the CPU."""
         what = f"one update with bfloat16 products, {name}"
         expected = self.side(name, CPU).step(STEPS, CPU)
         try:
             found = self.side(name, dtype=torch.bfloat16).step(STEPS, CPU)
         except RuntimeError as error:
-            return Finding(NARROW, what, False, _first_line(error))
+            return Agreement(NARROW, what, False, _first_line(error))
         return _finding(NARROW, what, furthest(expected, found, narrow=True))
 
-    def eager(self, name: str) -> Finding:
+    def eager(self, name: str) -> Agreement:
         """Twenty steps of updates made anew, twice: how far the device is from itself."""
         self._eager[name] = runs = [self.side(name).losses() for _ in range(2)]
         return _finding(ITSELF, f"{STEPS} steps twice, {name}", _losses(runs[0], runs[1], MOST_SPREAD))
 
-    def replayed(self, name: str) -> Finding:
+    def replayed(self, name: str) -> Agreement:
         """Twenty steps with replayed updates, against those made anew."""
         what = f"{STEPS} steps with replayed updates, {name}"
         side = self.side(name, replayed=True)
@@ -241,39 +241,39 @@ class Check:
             found = side.losses()
         except (BenchError, RuntimeError) as error:
             text = error.what if isinstance(error, BenchError) else _first_line(error)
-            return Finding(GRAPHS, what, False, text)
+            return Agreement(GRAPHS, what, False, text)
         if not side.update.replays:
-            return Finding(GRAPHS, what, False, f"nothing was recorded: {side.update.fell_back}")
+            return Agreement(GRAPHS, what, False, f"nothing was recorded: {side.update.fell_back}")
         return _finding(GRAPHS, what, self._against_eager(name, found))
 
-    def at_once(self) -> Finding:
+    def at_once(self) -> Agreement:
         """Twenty steps of two processes at once on this device, against those of one alone."""
         name = next(iter(self.systems))
         what = f"{STEPS} steps in {AT_ONCE} processes at once, {name}"
         try:
             runs = losses_at_once(self.device, self.corpus.folder, name)
         except BenchError as error:
-            return Finding(WORKERS, what, False, error.what)
+            return Agreement(WORKERS, what, False, error.what)
         each = [self._against_eager(name, found) for found in runs]
         return _finding(WORKERS, what, max(each, key=lambda one: one.off))
 
-    def _against_eager(self, name: str, found: list[float]) -> Difference:
+    def _against_eager(self, name: str, found: list[float]) -> Mismatch:
         """Losses, allowed to be ten times as far from the first eager run as the second is."""
         first, second = self._eager[name]
         spread = _losses(first, second, MOST_SPREAD).off
         return _losses(first, found, min(max(SPREAD * spread, FLOOR), MOST_SPREAD))
 
 
-def _losses(expected: list[float], found: list[float], allowed: float) -> Difference:
+def _losses(expected: list[float], found: list[float], allowed: float) -> Mismatch:
     """The step whose losses are furthest apart."""
     pairs = zip(expected, found, strict=True)
     each = [difference(f"loss of step {i}", a, b, allowed) for i, (a, b) in enumerate(pairs, 1)]
     return max(each, key=lambda one: one.off)
 
 
-def _finding(decides: str, what: str, furthest: Difference) -> Finding:
+def _finding(decides: str, what: str, furthest: Mismatch) -> Agreement:
     agreed = f"agree within {furthest.off:.1e} ({furthest.allowed:.0e} is allowed)"
-    return Finding(decides, what, furthest.agrees, agreed if furthest.agrees else str(furthest))
+    return Agreement(decides, what, furthest.agrees, agreed if furthest.agrees else str(furthest))
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.compare import compare
-from bench.analysis.noise import Noise, noise_of
+from bench.analysis.noise import NoiseFloors, noise_of
 from bench.catalog.catalog import Catalog
 from bench.planning.plan import Request, make_plan
 from bench.store.records import Records, load_records
@@ -30,7 +30,7 @@ def elsewhere(folder: Path, device: str = "cuda: made-up card", **fields: Any) -
     (folder / "run.json").write_text(json.dumps(run))
 
 
-def repeated(results: Any, catalog: Catalog, **fields: Any) -> Noise:
+def repeated(results: Any, catalog: Catalog, **fields: Any) -> NoiseFloors:
     results.corpus()
     results.run(RUN)
     elsewhere(results.run(RUN, origin="published/runs", shift=-0.3), **fields)

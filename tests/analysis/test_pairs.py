@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.pairs import Term, of_differences, paired
+from bench.analysis.pairs import MeasuredTerm, of_differences, paired
 from bench.catalog.catalog import Catalog
 from bench.metrics.ngrams import COUNTS, precision_times_brevity
 from tests.analysis.synthetic import measured, pairing, run
@@ -25,7 +25,7 @@ def nll(shift: float, spread: float = 0.3) -> dict[str, Any]:
 def test_pairing_sees_what_the_spread_of_texts_hides(catalog: Catalog) -> None:
     sides = nll(0.0), nll(-0.5)
     found = pairing(catalog, run("vae", per_text=sides[0]), run("coupled-vae", per_text=sides[1]))
-    contrast = found.contrast([Term("vae", "nll"), Term("coupled-vae", "nll")])
+    contrast = found.contrast([MeasuredTerm("vae", "nll"), MeasuredTerm("coupled-vae", "nll")])
     change = np.subtract(sides[1]["nll"], sides[0]["nll"])
     expected = stats.bootstrap((change,), np.mean, method="percentile", rng=1).confidence_interval
     assert contrast.difference is not None
@@ -39,14 +39,18 @@ def test_seeds_that_disagree_widen_the_interval(catalog: Catalog) -> None:
     shifts = (-3.0, 3.0, -2.0, 2.2)
     runs = [run("vae", seed, per_text=nll(0.0)) for seed in range(4)]
     runs += [run("coupled-vae", seed, per_text=nll(shift)) for seed, shift in enumerate(shifts)]
-    found = pairing(catalog, *runs).contrast([Term("vae", "nll"), Term("coupled-vae", "nll")]).difference
+    found = (
+        pairing(catalog, *runs)
+        .contrast([MeasuredTerm("vae", "nll"), MeasuredTerm("coupled-vae", "nll")])
+        .difference
+    )
     assert found is not None
     assert found.by_seed == pytest.approx(shifts, abs=0.1)
     assert not found.excludes_zero
 
 
 def test_only_shared_seeds_are_paired_and_without_any_there_is_one_difference(catalog: Catalog) -> None:
-    terms = [Term("vae", "nll"), Term("coupled-vae", "nll")]
+    terms = [MeasuredTerm("vae", "nll"), MeasuredTerm("coupled-vae", "nll")]
     constant = {value: {"nll": np.full(5, float(value))} for value in (1, 2, 3)}
     shared = [run("vae", 0, per_text=constant[1]), run("vae", 1, per_text=constant[1])]
     shared += [run("coupled-vae", 0, per_text=constant[2]), run("coupled-vae", 2, per_text=constant[3])]
@@ -63,7 +67,7 @@ def test_the_difference_of_two_differences(catalog: Catalog) -> None:
     """As released the gain is 2 nats, de-duplicated 1.5: 0.5 are owed to something else."""
     systems = {"vae-as-released": 0.3, "coupled-vae-as-released": -1.7, "vae": 0.0, "coupled-vae": -1.5}
     runs = [run(name, seed, per_text=nll(shift)) for name, shift in systems.items() for seed in range(3)]
-    found = pairing(catalog, *runs).contrast([Term(name, "nll") for name in systems], of_differences)
+    found = pairing(catalog, *runs).contrast([MeasuredTerm(name, "nll") for name in systems], of_differences)
     assert found.difference is not None
     assert found.difference.mean == pytest.approx(-0.5, abs=0.05)
     assert found.difference.excludes_zero
@@ -82,9 +86,9 @@ def test_perplexity_and_bleu_are_resampled_as_ratios(catalog: Catalog) -> None:
         ]
         runs.append(run(system, per_text=columns, more=more))
     found = pairing(catalog, *runs)
-    ppl = found.contrast([Term("vae", "ppl"), Term("coupled-vae", "ppl")]).difference
-    nats = found.contrast([Term("vae", "nll"), Term("coupled-vae", "nll")]).difference
-    bleu = found.contrast([Term("vae", "bleu2"), Term("coupled-vae", "bleu2")]).difference
+    ppl = found.contrast([MeasuredTerm("vae", "ppl"), MeasuredTerm("coupled-vae", "ppl")]).difference
+    nats = found.contrast([MeasuredTerm("vae", "nll"), MeasuredTerm("coupled-vae", "nll")]).difference
+    bleu = found.contrast([MeasuredTerm("vae", "bleu2"), MeasuredTerm("coupled-vae", "bleu2")]).difference
     assert ppl is not None
     assert nats is not None
     assert bleu is not None
@@ -118,7 +122,9 @@ def test_a_squared_norm_on_some_of_the_texts(catalog: Catalog) -> None:
         )
         for system, column in values.items()
     ]
-    found = pairing(catalog, *runs).contrast([Term("vae", "grad_norm_rec"), Term("dae", "grad_norm_rec")])
+    found = pairing(catalog, *runs).contrast(
+        [MeasuredTerm("vae", "grad_norm_rec"), MeasuredTerm("dae", "grad_norm_rec")]
+    )
     change = (values["dae"] ** 2 - values["vae"] ** 2)[:64]
     expected = stats.bootstrap((change,), np.mean, method="percentile", rng=1).confidence_interval
     assert found.difference is not None
@@ -130,7 +136,9 @@ def test_a_squared_norm_on_some_of_the_texts(catalog: Catalog) -> None:
 def test_a_value_without_texts_rests_on_seeds(catalog: Catalog) -> None:
     runs = [run("vae", seed, values={"dist1": 0.04 + 0.001 * seed}) for seed in range(3)]
     runs += [run("coupled-vae-rq-10", seed, values={"dist1": 0.05 + 0.001 * seed**2}) for seed in range(3)]
-    found = pairing(catalog, *runs).contrast([Term("vae", "dist1"), Term("coupled-vae-rq-10", "dist1")])
+    found = pairing(catalog, *runs).contrast(
+        [MeasuredTerm("vae", "dist1"), MeasuredTerm("coupled-vae-rq-10", "dist1")]
+    )
     change = [0.01 + 0.001 * (seed**2 - seed) for seed in range(3)]
     expected = stats.ttest_1samp(change, 0.0).confidence_interval(0.95)
     assert found.difference is not None
@@ -138,7 +146,7 @@ def test_a_value_without_texts_rests_on_seeds(catalog: Catalog) -> None:
 
 
 def test_why_a_difference_is_not_known(catalog: Catalog) -> None:
-    terms = [Term("vae", "nll"), Term("coupled-vae", "nll")]
+    terms = [MeasuredTerm("vae", "nll"), MeasuredTerm("coupled-vae", "nll")]
     alone = run("vae", per_text=nll(0.0))
     diverged = run("coupled-vae", per_text=nll(0.0))
     diverged.state, diverged.reason = "diverged", "NaN at step 7"
@@ -152,7 +160,7 @@ def test_why_a_difference_is_not_known(catalog: Catalog) -> None:
         ([alone, run("coupled-vae")], "nll", "Coupled-VAE: nll was not measured"),
         ([alone, other], "mi", "VAE: mi by leave-one-out was not measured"),
     ):
-        found = pairing(catalog, *runs).contrast([Term(term.system, metric) for term in terms])
+        found = pairing(catalog, *runs).contrast([MeasuredTerm(term.system, metric) for term in terms])
         assert (found.difference, found.reason) == (None, reason)
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.catalog.catalog import CATALOG, load_catalog
 from bench.cli import doctor
-from bench.cli.doctor import Finding, check, show
+from bench.cli.doctor import Diagnosis, check, show
 from bench.corpora.entries import load_entry
 
 PTB = load_entry(CATALOG / "corpora" / "ptb.yaml")
@@ -30,10 +30,10 @@ def test_this_machine_is_ready(tmp_path: Path) -> None:
 def test_every_fault_has_a_remedy_and_decides(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(width=200)
     assert show(
-        [Finding("disk", "ok", "much"), Finding("memory", "warn", "1 GB", "one job at a time")], console
+        [Diagnosis("disk", "ok", "much"), Diagnosis("memory", "warn", "1 GB", "one job at a time")], console
     )
     assert "Ready" in capsys.readouterr().out
-    assert not show([Finding("Python", "fail", "3.9", "make [setup]")], console)
+    assert not show([Diagnosis("Python", "fail", "3.9", "make [setup]")], console)
     output = capsys.readouterr().out
     assert "Not ready: Python" in output
     assert "make [setup]" in output  # not taken for markup

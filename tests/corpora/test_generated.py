@@ -24,14 +24,14 @@ from bench.corpora.generated import (
 )
 from bench.corpora.grammar.declare import END, load_grammar
 from bench.corpora.grammar.machine import Machine, advance
-from bench.corpora.grammar.sample import Plan, Sampler
+from bench.corpora.grammar.sample import Sampler, SentencePlan
 from bench.corpora.grammar.score import Scores, score
 from bench.corpora.grammar.tables import marginal
 
 COUNTS = {"tiny": 20_000, "clear": 20_000, "small": 20_000, "medium": 4_000}
 
 
-Drawn = tuple[str, Machine, list[Plan], list[list[str]], Scores]
+Drawn = tuple[str, Machine, list[SentencePlan], list[list[str]], Scores]
 Array = np.ndarray[Any, Any]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.metrics.combine import Mean, OfCounts, Perplexity, Z
-from bench.metrics.definitions import Definition, Kind
+from bench.metrics.definitions import Definition, TextKind
 from bench.metrics.measures import Measure, definitions
 from bench.metrics.record import Record
 from bench.metrics.results import Results
@@ -40,7 +40,9 @@ GIVES = (
 
 
 def record(**columns: list[float]) -> Record:
-    measure = Measure("made up", lambda context, record: None, 3, (), (), GIVES, (Kind("notes", "Notes"),))
+    measure = Measure(
+        "made up", lambda context, record: None, 3, (), (), GIVES, (TextKind("notes", "Notes"),)
+    )
     made = Record(measure, "test", np.array([1, 2, 5]), seed=0)
     made.columns |= {name: np.array(values) for name, values in columns.items()}
     return made

@@ -23,7 +23,7 @@ from bench.models.priors import StandardNormal
 from bench.models.real_nvp import RealNVP
 from bench.models.sampled import AffineNoisePosterior, ImplicitPosterior
 from bench.models.signals import Hyperbolic, Identity
-from bench.models.signals import SignalMap as MLP
+from bench.models.signals import PerceptronSignal as MLP
 from bench.models.spaces import Euclidean, Sphere
 from bench.models.transformer import TransformerDecoder
 from bench.models.von_mises_fisher import UniformSphere, VonMisesFisherPosterior

@@ -15,7 +15,7 @@ from bench.planning import cost as cost_module
 from bench.planning.cost import downloads, estimate, sizes_of
 from bench.planning.plan import Request, make_plan
 from bench.planning.summary import recorded_summary
-from bench.store.costs import TIMED, Cost, Record, Records
+from bench.store.costs import TIMED, Cost, CostRecord, CostRecords
 from bench.store.provenance import describe_device
 from tests.conftest import CORPUS, TINY
 
@@ -88,7 +88,7 @@ def test_what_was_timed_is_kept_for_the_next_plan_and_for_like_systems(
     timed: list[str] = []
     calibrate = cost_module._calibrate
 
-    def counted(run: RunSettings, *more: Any) -> Record:
+    def counted(run: RunSettings, *more: Any) -> CostRecord:
         timed.append(run.name)
         return calibrate(run, *more)
 
@@ -116,6 +116,6 @@ def test_what_was_timed_is_of_so_many_threads_and_not_kept_of_a_busy_machine(
     list(estimate(CATALOG, plan, corpora, "cpu", 1, tmp_path))
     (run,) = plan.runs.values()
     device = describe_device("cpu")
-    assert Records(tmp_path, device, 1).like(run) is not None
-    assert Records(tmp_path, device, 2).like(run) is None
-    assert Records(tmp_path, device).like(run) is not None  # a dry run knows of no threads
+    assert CostRecords(tmp_path, device, 1).like(run) is not None
+    assert CostRecords(tmp_path, device, 2).like(run) is None
+    assert CostRecords(tmp_path, device).like(run) is not None  # a dry run knows of no threads

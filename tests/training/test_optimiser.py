@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.base.errors import BenchError
-from bench.base.settings import Group, Optimiser
+from bench.base.settings import GroupSettings, Optimiser
 from bench.models.forward import Forward
 from bench.models.model import TextModel
 from bench.models.noise import Noise
@@ -31,9 +31,9 @@ def built(system: str) -> tuple[TextModel, Objective]:
     return build_model(settings, WORDS), build_objective(settings)
 
 
-def embedding(updates: str | int) -> dict[str, Group]:
+def embedding(updates: str | int) -> dict[str, GroupSettings]:
     """The embedding as a group that is updated so often."""
-    return {"embedding": Group.model_validate({"modules": ["embedding"], "updates": updates})}
+    return {"embedding": GroupSettings.model_validate({"modules": ["embedding"], "updates": updates})}
 
 
 def differentiate(model: TextModel, objective: Objective, step: int = 1) -> None:
@@ -301,8 +301,8 @@ def test_gradients_are_clipped_by_value() -> None:
         assert torch.equal(parameter.grad, before[name].clamp(-limit, limit)), name
 
 
-def groups(**declared: dict[str, object]) -> dict[str, Group]:
-    return {name: Group.model_validate(group) for name, group in declared.items()}
+def groups(**declared: dict[str, object]) -> dict[str, GroupSettings]:
+    return {name: GroupSettings.model_validate(group) for name, group in declared.items()}
 
 
 def test_a_group_has_its_own_optimiser_and_is_clipped_by_itself() -> None:

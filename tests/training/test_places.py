@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.training import passed, places
-from bench.training.passed import WORKERS, Finding, keep, kept
+from bench.training.passed import WORKERS, Agreement, keep, kept
 from bench.training.places import place_on, workers_of
 
 Pretend = Callable[[int], None]
@@ -34,7 +34,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretend:
 
 def passes(agrees: bool) -> None:
     found = kept(torch.device("cpu"))
-    keep(replace(found, findings=(Finding(WORKERS, "two at once", agrees, "they differ"),)))
+    keep(replace(found, findings=(Agreement(WORKERS, "two at once", agrees, "they differ"),)))
 
 
 def test_each_job_has_a_device_of_its_own_and_the_next_waits_for_one(

@@ -26,7 +26,17 @@ from bench.training import agreement, passed, places, self_check
 from bench.training import update as updates
 from bench.training.agreement import furthest
 from bench.training.loop import Trainer
-from bench.training.passed import GRAPHS, ITSELF, NARROW, WORKERS, Checked, Finding, from_content, keep, kept
+from bench.training.passed import (
+    GRAPHS,
+    ITSELF,
+    NARROW,
+    WORKERS,
+    Agreement,
+    Checked,
+    from_content,
+    keep,
+    kept,
+)
 from bench.training.run import train_run
 from bench.training.self_check import Check, Side, ensured
 from bench.training.update import ReplayedUpdate, Update
@@ -36,7 +46,7 @@ from tests.training.test_update import advanced, as_on_a_device, built, tapes  #
 
 DEVICE = torch.device("cpu:0")  # has a number, which the CPU that it is compared with has not
 SMALL = {"embedding": 12, "hidden": 16, "latent": 4}
-PASSED = Checked("a device", tuple(Finding(c, c, True, "agree") for c in (ITSELF, GRAPHS, NARROW, WORKERS)))
+PASSED = Checked("a device", tuple(Agreement(c, c, True, "agree") for c in (ITSELF, GRAPHS, NARROW, WORKERS)))
 UNCHECKED = Checked("a device")
 
 
@@ -119,7 +129,7 @@ def test_wrong_narrow_products_and_workers_cost_these_alone(
     )
     on_device = [ITSELF, GRAPHS]
     check._eager = {"GRU": [[3.0] * self_check.STEPS] * 2}
-    found = [check.narrow("GRU"), check.at_once(), *(Finding(one, one, True, "agree") for one in on_device)]
+    found = [check.narrow("GRU"), check.at_once(), *(Agreement(one, one, True, "agree") for one in on_device)]
     checked = Checked("a device", tuple(found)).require()
     assert checked.record()["allowed"] == {GRAPHS: True, NARROW: False, WORKERS: False}
     assert "mean nll" in checked.why(NARROW)[0]
@@ -216,7 +226,7 @@ def test_what_is_kept_is_of_one_device_library_and_version(monkeypatch: pytest.M
 def test_a_device_with_faults_is_forgotten_and_a_damaged_file_is_none() -> None:
     found = replace(PASSED, device=kept(DEVICE).device)
     keep(found)
-    keep(replace(found, findings=(Finding(ITSELF, "one update", False, "off"),)))
+    keep(replace(found, findings=(Agreement(ITSELF, "one update", False, "off"),)))
     assert kept(DEVICE).why(GRAPHS) == ["the self-check has not been made"]
     keep(found)
     next(passed.folder().glob("*.json")).write_text("{")
@@ -286,7 +296,7 @@ def test_a_pack_has_one_worker_where_several_did_not_pass(
 def test_the_doctor_tells_what_was_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = Finding(NARROW, "likelihoods with bfloat16 products, GRU", False, "mean nll: 38 in place of 37")
+    wrong = Agreement(NARROW, "likelihoods with bfloat16 products, GRU", False, "mean nll: 38 in place of 37")
     monkeypatch.setattr(
         self_check, "check_apart", lambda device: replace(PASSED, findings=(*PASSED.findings, wrong))
     )
@@ -294,7 +304,7 @@ def test_the_doctor_tells_what_was_found(
     told = capsys.readouterr().out
     assert "mean nll: 38 in place of 37" in told
     assert "trainings go on without" in told
-    fault = Checked("cuda: it", (Finding(ITSELF, "one update", False, "kl: 2 in place of 1"),))
+    fault = Checked("cuda: it", (Agreement(ITSELF, "one update", False, "kl: 2 in place of 1"),))
     monkeypatch.setattr(self_check, "check_apart", lambda device: fault)
     assert not show(check_numbers("cpu"), Console(width=200))
     assert "nothing is trained on it" in capsys.readouterr().out

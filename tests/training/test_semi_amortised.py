@@ -19,7 +19,7 @@ from bench.estimators.likelihood import amortised, text_likelihoods
 from bench.models.distributions import DiagonalGaussian
 from bench.models.forward import Forward
 from bench.models.model import TextModel
-from bench.models.noise import Noise, Source, TextSource
+from bench.models.noise import Noise, NoiseSource, TextSource
 from bench.models.second_order import twice_differentiable
 from bench.objectives.objective import Objective
 from bench.training.composition import build_model, build_objective
@@ -56,7 +56,7 @@ def bound(
     model: TextModel,
     latent: DiagonalGaussian,
     batch: Batch,
-    source: Source,
+    source: NoiseSource,
     noise: Noise | None = None,
     weight: float = WEIGHT,
 ) -> Tensor:

@@ -30,7 +30,7 @@ from bench.planning.pack import Outcome, Workers, in_order, pack
 from bench.planning.plan import Plan, Request, make_plan, with_starts
 from bench.planning.resolve import find_run
 from bench.planning.summary import recorded_summary
-from bench.store.costs import BYTES, Records
+from bench.store.costs import BYTES, CostRecords
 from bench.store.freshness import next_stage, standing, state_folder
 from bench.store.run_archives import Taken, archive, unpack
 from bench.training import state as saved
@@ -305,7 +305,7 @@ def test_a_stage_is_left_where_its_files_are_of_something_else(story: Story, tmp
 def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
     story: Story, tmp_path: Path
 ) -> None:
-    records = Records(story.results)
+    records = CostRecords(story.results)
     longer = SETTINGS | {"training": SETTINGS["training"] | {"steps": 400}}
     run = find_run(CATALOG, PREFB.replace("seed0", "seed1"), longer)
     made = read_json(story.results / "runs" / PREFB / "run.json")
@@ -317,7 +317,7 @@ def test_costs_are_known_from_like_runs_and_what_is_left_from_what_was_done(
     )
     assert record.evaluation == read_json(story.results / "runs" / PREFB / "measurements.json")["seconds"]
     assert records.like(find_run(CATALOG, PREFB, SETTINGS | {"latent": 5})) is None
-    assert Records(story.results, "cuda").like(run) is None
+    assert CostRecords(story.results, "cuda").like(run) is None
     dae = records.like(find_run(CATALOG, DAE, SETTINGS))
     assert dae is not None
     assert dae.evaluation is None

@@ -23,7 +23,7 @@ BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
-class Plan:
+class SentencePlan:
     """What is said: the index of a structure (``Grammar.structures``) and of a topic."""
 
     structure: int
@@ -57,11 +57,11 @@ class Sampler:
         """An index with the given cumulative probabilities, which may end a rounding error away from 1."""
         return bisect_right(cumulative, next(self._uniforms) * cumulative[-1], 0, len(cumulative) - 1)
 
-    def plan(self) -> Plan:
+    def plan(self) -> SentencePlan:
         """Draw the attributes of a sentence."""
-        return Plan(self._draw(self._structure), self._draw(self._topic))
+        return SentencePlan(self._draw(self._structure), self._draw(self._topic))
 
-    def reply(self, plan: Plan) -> Plan:
+    def reply(self, plan: SentencePlan) -> SentencePlan:
         """Draw the attributes of the reply to a sentence with this plan; see :mod:`bench.corpora.grammar.pairs`."""
         structures, keep = self._grammar.structures, self._grammar.replies
         anew = self.plan()
@@ -72,9 +72,9 @@ class Sampler:
             )
         ]
         same_topic = next(self._uniforms) < keep.get("topic", 0.0)
-        return Plan(self._places[tuple(values)], plan.topic if same_topic else anew.topic)
+        return SentencePlan(self._places[tuple(values)], plan.topic if same_topic else anew.topic)
 
-    def skeleton(self, plan: Plan) -> list[str]:
+    def skeleton(self, plan: SentencePlan) -> list[str]:
         """Draw the word-class symbols of a sentence with this plan, by one leftmost derivation."""
         said: list[str] = []
         stack = [START]
@@ -87,7 +87,7 @@ class Sampler:
                 said.append(symbol)
         return said
 
-    def realise(self, plan: Plan, skeleton: Iterable[str]) -> list[str]:
+    def realise(self, plan: SentencePlan, skeleton: Iterable[str]) -> list[str]:
         """Draw the words of a skeleton."""
         lexemes = []
         for symbol in skeleton:

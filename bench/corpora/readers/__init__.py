@@ -24,7 +24,7 @@ from bench.corpora.raw import RawCorpus
 Files = Mapping[str, Path]
 
 
-class Options(BaseModel):
+class ReaderOptions(BaseModel):
     """Base of the options of a reader; an unknown option is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class Options(BaseModel):
 class Reader(NamedTuple):
     """A registered reader; ``version`` rises when it reads other texts from the same files."""
 
-    options: type[Options]
+    options: type[ReaderOptions]
     function: Callable[[str, Any, Files], RawCorpus]
     version: int
 
@@ -54,7 +54,7 @@ _READERS: dict[str, Reader] = {}
 
 
 def reader(
-    kind: str, options: type[Options], *, version: int = 1
+    kind: str, options: type[ReaderOptions], *, version: int = 1
 ) -> Callable[[Callable[[str, Any, Files], RawCorpus]], Any]:
     """Register ``function(name, options, files) -> RawCorpus`` as the reader of ``kind``.
 
@@ -91,7 +91,7 @@ def versions_of(entry: CorpusEntry) -> dict[str, int]:
     return corpus_versions(entry.reader.kind, kinds()[entry.reader.kind].version)
 
 
-def check_options(entry: CorpusEntry, where: object) -> Options:
+def check_options(entry: CorpusEntry, where: object) -> ReaderOptions:
     """The validated options of the entry's reader.
 
     Raises :class:`BenchError` for an unknown kind or option, or a file that the entry does not list.

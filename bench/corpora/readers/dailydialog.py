@@ -13,7 +13,7 @@ from bench.base.errors import BenchError
 from bench.base.text_rules import SPLITS
 from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 from bench.corpora.readers.dialogue import PAIR, Dialogues, Utterance, add_pairs, add_utterances, new_corpus
 from bench.corpora.tokenise import treebank, without_symbols, word_punct
 
@@ -27,7 +27,7 @@ _PUNCTUATION = re.compile(r"[^\w\s?.,]")
 _NUMBER = re.compile(r"[a-z]*\d+.?\d*%?")
 
 
-class ArchiveOptions(Options):
+class ArchiveOptions(ReaderOptions):
     """The three archives of the official split."""
 
     train: str
@@ -63,7 +63,7 @@ def read_dailydialog(name: str, options: ArchiveOptions, files: Files) -> RawCor
     return corpus
 
 
-class PairsOptions(ArchiveOptions):
+class DailyDialogOptions(ArchiveOptions):
     """``published`` names the cleaned files of the paper, by split, with which the result is compared.
 
     Without ``deduplicated`` no pair is dropped.
@@ -82,8 +82,8 @@ class PairsOptions(ArchiveOptions):
         return PAIR
 
 
-@reader("dailydialog-pairs", PairsOptions, version=4)
-def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
+@reader("dailydialog-pairs", DailyDialogOptions, version=4)
+def read_pairs(name: str, options: DailyDialogOptions, files: Files) -> RawCorpus:
     """Each utterance, the field ``context``, with the next, the field ``response``; cleaned as the paper does, and
     tokenised as its program then does, which writes the word for a number in small letters.
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 from bench.base.text_rules import TEXT
 from bench.corpora.raw import RawCorpus
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 from bench.corpora.readers.dialogue import PAIR
 
 
-class GeneratedOptions(Options):
+class GeneratedOptions(ReaderOptions):
     """Which of the generated corpora."""
 
     size: Literal["tiny", "clear", "small", "medium"]

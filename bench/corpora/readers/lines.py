@@ -10,10 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from bench.base.errors import BenchError
 from bench.base.text_rules import SPLITS
 from bench.corpora.raw import RawCorpus, Texts, Treatments, decoded_lines, read_bytes, tokens
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 
 
-class Part(BaseModel):
+class FileSlice(BaseModel):
     """A file, or its lines ``first`` to ``last`` (1-based, both included), all with one ``label``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,10 +30,10 @@ def _parts(value: Any) -> Any:
     return [{"path": item} if isinstance(item, str) else item for item in values]
 
 
-Parts = Annotated[tuple[Part, ...], BeforeValidator(_parts), Field(min_length=1)]
+Parts = Annotated[tuple[FileSlice, ...], BeforeValidator(_parts), Field(min_length=1)]
 
 
-class LinesOptions(Options):
+class LinesOptions(ReaderOptions):
     """Files of each split, in order.
 
     ``label`` names the label of the texts, whose class stands in the parts or, if ``label_column``, before a
@@ -84,7 +84,7 @@ def _all_given(labels: list[str | None], split: str, name: str) -> list[str]:
 
 
 def _read_part(
-    part: Part, options: LinesOptions, path: Path, split: str, treatments: Treatments
+    part: FileSlice, options: LinesOptions, path: Path, split: str, treatments: Treatments
 ) -> tuple[Texts, list[str | None]]:
     texts: Texts = []
     labels: list[str | None] = []

@@ -25,13 +25,13 @@ from pydantic import Field, model_validator
 from bench.base.errors import BenchError, unknown
 from bench.base.text_rules import SPLITS
 from bench.corpora.raw import RawCorpus, Texts, Treatments, cleaned, numbered_lines, read_bytes, tokens
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 
 FieldFiles = Annotated[dict[str, str], Field(min_length=1)]
-Source = FieldFiles | str
+PairSource = FieldFiles | str
 
 
-class PairsOptions(Options):
+class PairsOptions(ReaderOptions):
     """Of each split either a file per field, the lines of one number being one example, or one table.
 
     ``columns`` names the column of each field in the tables and ``label_columns`` that of each label. The last
@@ -39,16 +39,16 @@ class PairsOptions(Options):
     ``.tsv``, where quotation marks are as any other character, and else a comma.
     """
 
-    train: Source
-    valid: Source
-    test: Source
+    train: PairSource
+    valid: PairSource
+    test: PairSource
     columns: dict[str, str] = Field(default_factory=dict)
     label_columns: dict[str, str] = Field(default_factory=dict)
     separator: str | None = Field(None, min_length=1, max_length=1)
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        sources: list[Source] = [getattr(self, split) for split in SPLITS]
+        sources: list[PairSource] = [getattr(self, split) for split in SPLITS]
         tables = [isinstance(source, str) for source in sources]
         if any(tables) != all(tables):
             raise ValueError("some splits are a table and others a file per field: use one of both for all")
@@ -67,7 +67,7 @@ class PairsOptions(Options):
 
     def sources(self) -> list[str]:
         """All paths."""
-        named: list[Source] = [getattr(self, split) for split in SPLITS]
+        named: list[PairSource] = [getattr(self, split) for split in SPLITS]
         return [path for one in named for path in ([one] if isinstance(one, str) else one.values())]
 
     def fields(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def read_pairs(name: str, options: PairsOptions, files: Files) -> RawCorpus:
         name, fields={f: {} for f in options.fields()}, labels={label: {} for label in options.labels()}
     )
     for split in SPLITS:
-        source: Source = getattr(options, split)
+        source: PairSource = getattr(options, split)
         if isinstance(source, str):
             _read_table(corpus, options, files[source], split)
         else:

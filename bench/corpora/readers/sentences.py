@@ -13,7 +13,7 @@ from bench.base.errors import BenchError
 from bench.base.text_rules import SPLITS
 from bench.corpora.archives import read_gzip
 from bench.corpora.raw import RawCorpus, Texts, Treatments, decoded_lines, read_bytes, tokens
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 from bench.corpora.tokenise import treebank, without_symbols
 
 SHUFFLE_SEED, SPLIT_SEED = 1337, 10
@@ -21,7 +21,7 @@ HELD_OUT = 0.1  # half of it for validation, half for test
 Columns = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
-class SentencesOptions(Options):
+class SentencesOptions(ReaderOptions):
     """``distinct`` drops sentences seen before; ``cut`` keeps so many Treebank tokens.
 
     Sentences are the same if they are as they are written, case aside, or with ``words`` if they are after they were

@@ -9,7 +9,7 @@ from bench.base.errors import BenchError
 from bench.base.text_rules import SPLITS
 from bench.corpora.archives import folder_members
 from bench.corpora.raw import RawCorpus, Treatments, decoded_lines, read_bytes
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 from bench.corpora.readers.dialogue import (
     Dialogues,
     Form,
@@ -22,7 +22,7 @@ from bench.corpora.readers.dialogue import (
 from bench.corpora.tokenise import word_punct
 
 
-class SwitchboardOptions(Options):
+class SwitchboardOptions(ReaderOptions):
     """One file of JSON lines per split. ``pairs``: as the Coupled-VAE paper converts them."""
 
     train: str
@@ -82,7 +82,7 @@ def _json_dialogues(path: Path, split: str, treatments: Treatments) -> Dialogues
     return dialogues
 
 
-class SwdaOptions(Options):
+class SwdaOptions(ReaderOptions):
     """``train`` is an archive with one file per dialogue in ``folder``; the others are one file per split."""
 
     train: str

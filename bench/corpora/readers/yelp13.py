@@ -15,13 +15,13 @@ from bench.base.errors import BenchError
 from bench.base.text_rules import SPLITS
 from bench.corpora.archives import member, read_archive
 from bench.corpora.raw import RawCorpus, Texts, decoded_lines, tokens
-from bench.corpora.readers import Files, Options, reader
+from bench.corpora.readers import Files, ReaderOptions, reader
 
 SEPARATOR = " <sssss>"
 DIGITS = ("0", "1", "2", "3", "4")
 
 
-class Yelp13Options(Options):
+class Yelp13Options(ReaderOptions):
     """``rating_word``: keep the digit as the first word of each text, which ``cut`` does not count."""
 
     archive: str
