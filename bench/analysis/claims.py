@@ -25,7 +25,7 @@ from bench.analysis.pairs import Contrast, Pairing, Setting, of_differences, ter
 from bench.analysis.shapes import shape_findings
 from bench.analysis.statistics import Values
 from bench.catalog.catalog import Catalog
-from bench.catalog.claims import Claim, Differences, Interaction, Near, Sensitivity, Trend
+from bench.catalog.claims import Beyond, Claim, Differences, Interaction, Near, Sensitivity, Trend
 from bench.catalog.quantities import Pair, Quantity
 from bench.store.records import Source
 
@@ -202,6 +202,8 @@ def findings_on(claim: Claim, pairing: Pairing, pairs: Sequence[Pair] = ()) -> I
         yield from _interaction(claim.interaction, pairing)
     if claim.near:
         yield from _near(claim.near, pairing)
+    if claim.beyond:
+        yield from _beyond(claim.beyond, pairing)
     for shape in claim.shapes:
         yield from shape_findings(shape, pairing)
 
@@ -290,6 +292,17 @@ def _near(asked: Near, pairing: Pairing) -> Iterator[Finding]:
         distance = f"|{metric_name(asked.metric.name)} {MINUS} {number:g}|"
         what = f"{pairing.title(system)}: {asked.within:g} {MINUS} {distance}"
         yield _finding(pairing, pairing.contrast([term_of(system, asked.metric)], left), what, True)
+
+
+def _beyond(asked: Beyond, pairing: Pairing) -> Iterator[Finding]:
+    for system, number in asked.numbers.items():
+
+        def above(values: Values, number: float = number) -> Values:
+            return np.asarray(values[0] - number, dtype=np.float64)
+
+        what = f"{pairing.title(system)}: {metric_name(asked.metric.name)} {MINUS} {number:g}"
+        contrast = pairing.contrast([term_of(system, asked.metric)], above)
+        yield _finding(pairing, contrast, what, asked.direction == "higher")
 
 
 COLUMNS = ("claim", "where", "statement", "verdict")  # of every row of the ledger

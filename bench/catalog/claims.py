@@ -74,6 +74,14 @@ class Near(Model):
     within: float = Field(gt=0)
 
 
+class Beyond(Model):
+    """The metric of each system lies beyond its number in this direction."""
+
+    metric: QuantityField
+    numbers: dict[Name, float] = Field(min_length=1)
+    direction: Direction
+
+
 class Shape(Model):
     """How a curve of a system runs over training, or while the weight of the regulariser rises."""
 
@@ -85,7 +93,7 @@ class Shape(Model):
     during: Literal["training", "annealing"] = "training"
 
 
-PREDICATES = ("differences", "trend", "sensitivity", "interaction", "near", "shapes")
+PREDICATES = ("differences", "trend", "sensitivity", "interaction", "near", "beyond", "shapes")
 
 
 class Claim(Model):
@@ -99,6 +107,7 @@ class Claim(Model):
     sensitivity: Sensitivity | None = None
     interaction: Interaction | None = None
     near: Near | None = None
+    beyond: Beyond | None = None
     shapes: tuple[Shape, ...] = ()
 
     @model_validator(mode="after")
@@ -117,7 +126,8 @@ class Claim(Model):
             yield from (*self.sensitivity.more, *self.sensitivity.less)
         if self.interaction:
             yield from (*self.interaction.first, *(s for pair in self.interaction.others for s in pair))
-        yield from self.near.numbers if self.near else ()
+        for numbers in (self.near, self.beyond):
+            yield from numbers.numbers if numbers else ()
         yield from (shape.system for shape in self.shapes)
 
 

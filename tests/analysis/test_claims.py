@@ -351,6 +351,25 @@ def test_a_metric_is_near_its_number_by_seed(catalog: Catalog) -> None:
     assert list(asked.named()) == list(by_system)
 
 
+def test_a_metric_lies_beyond_its_number(catalog: Catalog) -> None:
+    found = [
+        run(s, seed, values={"kl": v + seed / 100})
+        for s, v in {"vae": 0.5, "dae": 0.0}.items()
+        for seed in range(3)
+    ]
+    asked = {"metric": "kl", "numbers": {"vae": 0.1, "dae": 0.1}}
+    higher, lower = (
+        list(findings_on(claim(beyond=asked | {"direction": direction}), pairing(catalog, *found)))
+        for direction in ("higher", "lower")
+    )
+    assert words(higher) == ["holds", "does not hold"]
+    assert words(lower) == ["does not hold", "holds"]
+    assert higher[0].what == f"VAE: KL {MINUS} 0.1"
+    assert higher[0].difference is not None
+    assert higher[0].difference.mean == pytest.approx(0.41)
+    assert list(claim(beyond=asked | {"direction": "lower"}).named()) == ["vae", "dae"]
+
+
 def finding(mean: float, half: float, above: bool = True, seeds: int = 3, **fields: Any) -> Finding:
     found = Difference((mean,) * seeds, mean - half, mean + half, None)
     decision = decide(found, above)
