@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.base.errors import BenchError
 from bench.base.registry import part
-from bench.corpora.vocabulary import EOS, GO, SPECIALS, UNK, Vocabulary
+from bench.corpora.vocabulary import EOS, GO, PAD, SPECIALS, UNK, Vocabulary
 from bench.metrics.combine import Perplexity, Summary
 from bench.metrics.definitions import Definition, Metric
 from bench.metrics.kneser_ney import Order, estimate, write_arpa
@@ -48,10 +48,15 @@ def write_model(
     texts: Iterable[Sequence[int]], vocabulary: Vocabulary, order: int, path: Path
 ) -> list[Order]:
     """Estimate the model of texts of ids and write it as ARPA; the padding symbol is no word of it."""
-    shifted = ([index - 1 for index in text] for text in texts)
+    shifted = ([index - 1 for index in _words(text)] for text in texts)
     made = estimate(shifted, len(vocabulary) - 1, GO - 1, EOS - 1, order)
     write_arpa(made, _names(vocabulary)[1:], GO - 1, path)
     return made
+
+
+def _words(ids: Sequence[int]) -> list[int]:
+    """A model that has learned little may write a symbol of padding or of begin: to others that is no word they know."""
+    return [UNK if index in (PAD, GO) else index for index in ids]
 
 
 def estimated(texts: Iterable[Sequence[int]], corpus: Prepared, folder: Path, order: int) -> dict[str, Any]:
@@ -99,7 +104,7 @@ class NgramModel:
 
     def loss(self, ids: Sequence[int], *, end: bool = True) -> float:
         """-ln P of a text of ids in nats, its ``end`` counted or not."""
-        text = " ".join(self._names[index] for index in ids)
+        text = " ".join(self._names[index] for index in _words(ids))
         score: float = self._model.score(text, bos=True, eos=end)
         return -score * math.log(10)
 

@@ -14,11 +14,11 @@ from bench.base.errors import BenchError
 from bench.base.files import read_json, sha256_file
 from bench.base.settings import RunSettings
 from bench.corpora.prepared import Prepared
-from bench.corpora.vocabulary import EOS, UNK, Vocabulary
+from bench.corpora.vocabulary import EOS, GO, PAD, UNK, Vocabulary
 from bench.metrics.context import SPLIT, Context
 from bench.metrics.evaluate import evaluate_run
 from bench.metrics.measures import find_measure
-from bench.metrics.ngram_model import ARPA, NgramModel, perplexity
+from bench.metrics.ngram_model import ARPA, NgramModel, perplexity, write_model
 from bench.metrics.record import Record
 from bench.store.evaluators import RECORD, evaluator_identity, load_evaluator, make_evaluator
 from tests.conftest import tiny_settings
@@ -39,6 +39,18 @@ def folder(corpus: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluators") / "ngram"
     make_evaluator(declared(order=3), corpus, folder)
     return folder
+
+
+def test_symbols_that_no_text_holds_are_unknown_words(corpus: Prepared, tmp_path: Path) -> None:
+    """A model that has learned next to nothing writes symbols of padding and of begin."""
+    texts = [[5, PAD, GO, 6], [PAD], [7, 8]]
+    meant = [[5, UNK, UNK, 6], [UNK], [7, 8]]
+    models = []
+    for name, each in (("found", texts), ("meant", meant)):
+        write_model(each, corpus.vocabulary, 2, tmp_path / name)
+        models.append(NgramModel(tmp_path / name, corpus.vocabulary))
+    assert (tmp_path / "found").read_bytes() == (tmp_path / "meant").read_bytes()
+    assert [models[0].loss(text) for text in texts] == [models[1].loss(text) for text in meant]
 
 
 @pytest.fixture
