@@ -122,6 +122,7 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
 
 @measure(
     "sample-ppl",
+    version=2,
     needs=("prior", "evaluator ngram"),
     library="kenlm",
     metrics=(

@@ -64,6 +64,7 @@ class KneserNeyOfText(KneserNey):
 
 @measure(
     "sample-ppl-of-text",
+    version=2,
     needs=("prior", "evaluator text"),
     library="kenlm",
     gives=[

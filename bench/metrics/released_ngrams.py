@@ -50,6 +50,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
 
 @measure(
     "released-ngrams",
+    version=2,
     needs=("prior",),
     only_named=True,
     library="kenlm",

@@ -25,6 +25,7 @@ _OF = {
 
 @measure(
     "reverse-budget",
+    version=2,
     needs=("prior",),
     only_named=True,
     library="kenlm",
