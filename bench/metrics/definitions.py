@@ -70,6 +70,26 @@ class TextKind:
     marked: bool = False
 
 
+_DECODED = "texts decoded from codes of the prior"
+_TRAINING = "texts of the training split"
+# What a number is counted over that is not of texts of the measured split, by estimator, or by metric and estimator.
+_OTHERS: dict[str | tuple[str, str], str] = {
+    "prior-samples": _DECODED,
+    "first-samples": _DECODED,
+    "training-texts": _TRAINING,
+    "first-training-texts": _TRAINING,
+    ("sample_ppl", "ngram"): _DECODED,
+    ("sample_ppl", "ngram-of-text"): _DECODED,
+    ("fwd_ppl", "as-released"): _DECODED,
+    ("rev_ppl", "as-released"): _TRAINING,
+}
+
+
+def counted_over(metric: str, estimator: str, split: str) -> str:
+    """What the texts are that a number is counted over: ``texts of the test split``."""
+    return _OTHERS.get((metric, estimator), _OTHERS.get(estimator, f"texts of the {split} split"))
+
+
 def base(estimator: str) -> str:
     """``importance-sampling-100`` without its number of samples."""
     name, _, number = estimator.rpartition("-")

@@ -55,7 +55,7 @@ def write_model(
 
 
 def _words(ids: Sequence[int]) -> list[int]:
-    """A model that has learned little may write a symbol of padding or of begin: to others that is no word they know."""
+    """A model that has learned little may write symbols of padding and of begin, which are no words of any text."""
     return [UNK if index in (PAD, GO) else index for index in ids]
 
 
@@ -123,6 +123,7 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
 @measure(
     "sample-ppl",
     version=2,
+    changed="symbols of begin and of padding in a sample count as unknown words",
     needs=("prior", "evaluator ngram"),
     library="kenlm",
     metrics=(

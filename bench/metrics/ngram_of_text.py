@@ -65,6 +65,7 @@ class KneserNeyOfText(KneserNey):
 @measure(
     "sample-ppl-of-text",
     version=2,
+    changed="symbols of begin and of padding in a sample count as unknown words",
     needs=("prior", "evaluator text"),
     library="kenlm",
     gives=[

@@ -51,6 +51,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
 @measure(
     "released-ngrams",
     version=2,
+    changed="symbols of begin and of padding in a sample count as unknown words",
     needs=("prior",),
     only_named=True,
     library="kenlm",

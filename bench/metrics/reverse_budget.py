@@ -26,6 +26,7 @@ _OF = {
 @measure(
     "reverse-budget",
     version=2,
+    changed="symbols of begin and of padding in a sample count as unknown words",
     needs=("prior",),
     only_named=True,
     library="kenlm",

@@ -13,7 +13,7 @@ import pytest
 from bench.base.errors import BenchError
 from bench.catalog.catalog import load_catalog
 from bench.metrics import measures as registry
-from bench.metrics.definitions import NATS, Definition, Metric
+from bench.metrics.definitions import _OTHERS, NATS, Definition, Metric, counted_over
 from bench.metrics.measures import definitions, measure, measures, metrics, on_list
 from bench.metrics.needs import NEEDS, applicable, asked, check_needs, expected, offered, refusal, wanted
 from bench.planning.resolve import resolve
@@ -204,3 +204,10 @@ def test_every_need_is_that_of_a_measure() -> None:
     each = [need for one in measures().values() for need in one.needs]
     each += [need for one in measures().values() for given in one.gives for need in given.needs]
     assert set(NEEDS) <= set(each)
+
+
+def test_what_a_number_is_counted_over_is_said_of_estimators_that_there_are() -> None:
+    known = set(definitions()) | {estimator for _, estimator in definitions()}
+    assert set(_OTHERS) <= known
+    assert counted_over("dist1", "prior-samples", "test") == "texts decoded from codes of the prior"
+    assert counted_over("rev_ppl", "held-out", "test") == "texts of the test split"
