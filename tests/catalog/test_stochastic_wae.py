@@ -133,9 +133,10 @@ def test_dialogue_as_released(system: str, catalog: Catalog) -> None:
 
 
 def test_every_run_of_its_tables_and_figures_is_planned(catalog: Catalog) -> None:
+    """But those of Figure 1, which the paper only sketches: they have a target of their own."""
     paper = catalog.papers["stochastic-wae"]
     runs = make_plan(catalog, Request(tier="paper", papers=("stochastic-wae",))).runs.values()
     planned = {run.system for run in runs}
     asked = {row.system for table in paper.tables for row in table.rows}
-    asked |= {system for one in (*paper.figures, *paper.texts) for system in one.systems}
+    asked |= {system for one in (*paper.figures[1:], *paper.texts) for system in one.systems}
     assert {name for name in asked if not catalog.missing("stochastic-wae", name)} <= planned
