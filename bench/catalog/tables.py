@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from bench.base.settings import Model, Name
 from bench.catalog.claims import CurveName
-from bench.catalog.quantities import Pair, PrintedQuantity
+from bench.catalog.quantities import Pair, PrintedQuantity, QuantityField
 
 # Of the test texts: the standard deviations of their posteriors, and where codes of two dimensions lie.
 HistogramName = Literal["sigma", "plane"]
@@ -60,9 +60,10 @@ class PrintedTexts(Model):
 
 
 class PrintedFigure(Model):
-    """A printed figure: curves over training, a panel each, or histograms of the posteriors, a panel for each system.
+    """A printed figure: curves over training, a panel each, histograms of posteriors, one for each system, or bars.
 
-    ``beside`` are systems drawn too that the print lacks.
+    ``bars`` name the quantities that stand side by side for each system, by what they are called. ``beside`` are
+    systems drawn too that the print lacks.
     """
 
     id: Name
@@ -73,11 +74,12 @@ class PrintedFigure(Model):
     beside: tuple[Name, ...] = ()
     panels: tuple[CurveName, ...] = ()
     histograms: tuple[HistogramName, ...] = ()
+    bars: dict[str, QuantityField] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _draws(self) -> Self:
-        if not (self.panels or self.histograms):
-            raise ValueError("name one of panels, histograms")
+        if not (self.panels or self.histograms or self.bars):
+            raise ValueError("name one of panels, histograms, bars")
         return self
 
 

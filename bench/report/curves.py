@@ -11,11 +11,13 @@ import numpy as np
 from bench.analysis.curves import CURVES, TRAINING, VALIDATION, Column, points, weighted_kl
 from bench.analysis.numbers import MINUS, fixed
 from bench.catalog.claims import CurveName
+from bench.catalog.quantities import Quantity
 from bench.catalog.tables import HistogramName
 from bench.report.figures import (
     Line,
     Picture,
     bar_figure,
+    grouped_figure,
     histogram_figure,
     line_figure,
     plane_figure,
@@ -231,6 +233,26 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
         name = f"{slug}-sigma-{number}"
         pictures.append(histogram_figure(name, outline, caption, SIGMA, "percent", beyond=True))
     return pictures
+
+
+def bar_figures(slug: str, systems: Systems, bars: Mapping[str, Quantity], title: str) -> list[Picture]:
+    """Bars of measured quantities for each system, means over its seeds; none where nothing of them was measured."""
+    heights, units = {}, set()
+    for system, runs in systems.items():
+        found = {
+            label: [one for run in runs if (one := run.find(q.metric, q.estimator, q.part)) is not None]
+            for label, q in bars.items()
+        }
+        units |= {one.unit for each in found.values() for one in each}
+        if any(found.values()):
+            values = {
+                label: [one.value for one in each if one.value is not None] for label, each in found.items()
+            }
+            heights[system] = {
+                label: float(np.mean(each)) if each else None for label, each in values.items()
+            }
+    caption = f"{title}; means over seeds."
+    return [grouped_figure(f"{slug}-bars", heights, caption, ", ".join(sorted(units)))] if heights else []
 
 
 def plane_figures(slug: str, systems: Systems) -> list[Picture]:

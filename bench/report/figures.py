@@ -276,6 +276,26 @@ def bar_figure(name: str, values: Sequence[float], caption: str, y: str) -> Pict
     return Picture(name, _svg(name, "latent dimension, sorted", y, draw), caption)
 
 
+def grouped_figure(
+    name: str, groups: Mapping[str, Mapping[str, float | None]], caption: str, y: str
+) -> Picture:
+    """Bars side by side for each group, as group -> label -> height; a bar that is None is left out."""
+    labels = list(dict.fromkeys(label for bars in groups.values() for label in bars))
+    width = 0.8 / len(labels)
+
+    def draw(axes: Axes) -> None:
+        for index, label in enumerate(labels):
+            heights = [math.nan if (bar := bars.get(label)) is None else bar for bars in groups.values()]
+            places = [place + (index - (len(labels) - 1) / 2) * width for place in range(len(groups))]
+            axes.bar(places, heights, width, label=label, color=SERIES[index % len(SERIES)][0], alpha=0.85)
+        axes.axhline(0, color=INK, linewidth=0.6)
+        axes.set_xticks(range(len(groups)), list(groups))
+        axes.grid(visible=False, axis="x")
+        _legend(axes, below=True)
+
+    return Picture(name, _svg(name, "", y, draw, (4.0, 2.6), fitted=True), caption)
+
+
 def dot_figure(
     name: str,
     rows: Sequence[tuple[str, float, float | None, float | None]],

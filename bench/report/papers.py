@@ -156,7 +156,8 @@ def _figures(material: Material, name: str) -> list[dict[str, Any]]:
     """The printed figures of curves and histograms, those of the same systems and panels together."""
     alike: dict[tuple[Any, ...], list[PrintedFigure]] = {}
     for figure in material.catalog.paper(name).figures:
-        alike.setdefault((figure.systems, figure.beside, figure.panels, figure.histograms), []).append(figure)
+        drawn = (figure.systems, figure.beside, figure.panels, figure.histograms, tuple(figure.bars))
+        alike.setdefault(drawn, []).append(figure)
     return [_figure(material, name, figures) for figures in alike.values()]
 
 
@@ -169,6 +170,8 @@ def _figure(material: Material, name: str, figures: Sequence[PrintedFigure]) -> 
         panels = curves.panel_figures(stem, named, first.panels)
         for histogram in first.histograms:
             panels += curves.HISTOGRAMS[histogram](stem, named)
+        if first.bars:
+            panels += curves.bar_figures(stem, named, first.bars, first.title)
         if panels:
             drawn.append(
                 {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import pandas
 from numpy.typing import ArrayLike
 
+from bench.analysis.findings import Finding, Word
 from bench.analysis.pairs import SENTENCES, Pairing
 from bench.catalog.catalog import Catalog
+from bench.catalog.claims import Claim
 from bench.store.records import Records, RunRecord
 from bench.store.texts import Measurement
 
@@ -22,6 +24,14 @@ DATA = "d" * 64
 def measured(metric: str, estimator: str, value: float, **fields: Any) -> Measurement:
     given = {"unit": "nats per text", "validity": "exact", "split": "test", "definition": "", "main": True}
     return Measurement(metric=metric, estimator=estimator, value=value, **(given | fields))
+
+
+def claim(**predicate: Any) -> Claim:
+    return Claim.model_validate({"where": "Section 1", "statement": "So it is."} | predicate)
+
+
+def words(found: Iterable[Finding]) -> list[Word]:
+    return [finding.word for finding in found]
 
 
 def run(

@@ -16,19 +16,15 @@ from bench.analysis.pairs import Pairing, Setting
 from bench.analysis.shapes import SHAPES, curve
 from bench.analysis.statistics import Difference, difference
 from bench.catalog.catalog import Catalog
-from bench.catalog.claims import Claim, CurveName, Shape
+from bench.catalog.claims import CurveName, Shape
 from bench.report.curves import PANELS, TIMES
 from bench.store.records import Records, RunRecord
 from bench.store.texts import Measurement
-from tests.analysis.synthetic import measured, pairing, run
+from tests.analysis.synthetic import claim, measured, pairing, run, words
 
 RANDOM = np.random.default_rng(0)
 TEXTS = 200
 HARD = RANDOM.normal(100, 40, TEXTS)
-
-
-def claim(**predicate: Any) -> Claim:
-    return Claim.model_validate({"where": "Section 1", "statement": "So it is."} | predicate)
 
 
 def runs(level: dict[str, float], seeds: Iterable[int] = range(3), metric: str = "kl") -> list[RunRecord]:
@@ -38,10 +34,6 @@ def runs(level: dict[str, float], seeds: Iterable[int] = range(3), metric: str =
         for system, value in level.items()
         for seed in seeds
     ]
-
-
-def words(found: Iterable[Finding]) -> list[Word]:
-    return [finding.word for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -327,47 +319,6 @@ def test_the_ledger_of_the_paper(catalog: Catalog) -> None:
     assert (finding["tier"], finding["corpus"], finding["seeds"]) == ("paper", "ptb", 3)
     assert finding["by_seed"] == pytest.approx((1.01,) * 3)
     assert len(finding["files"]) == 6  # type: ignore[arg-type]
-
-
-def test_a_metric_is_near_its_number_by_seed(catalog: Catalog) -> None:
-    asked = claim(
-        near={"metric": "kl", "numbers": {"vae": 3.0, "dae": 3.0, "coupled-vae": 3.0}, "within": 0.5}
-    )
-    by_system = {"vae": (2.9, 3.0, 3.1), "dae": (1.9, 3.0, 4.1), "coupled-vae": (0.9, 1.0, 1.1)}
-    found = [
-        run(system, seed, values={"kl": value})
-        for system, values in by_system.items()
-        for seed, value in enumerate(values)
-    ]
-    findings = list(findings_on(asked, pairing(catalog, *found)))
-    assert words(findings) == [
-        "holds",
-        "undecided",
-        "does not hold",
-    ]  # that the mean is at its number is not enough
-    assert findings[0].difference is not None
-    assert findings[0].difference.by_seed == pytest.approx((0.4, 0.5, 0.4))
-    assert findings[0].what == f"VAE: 0.5 {MINUS} |KL {MINUS} 3|"
-    assert list(asked.named()) == list(by_system)
-
-
-def test_a_metric_lies_beyond_its_number(catalog: Catalog) -> None:
-    found = [
-        run(s, seed, values={"kl": v + seed / 100})
-        for s, v in {"vae": 0.5, "dae": 0.0}.items()
-        for seed in range(3)
-    ]
-    asked = {"metric": "kl", "numbers": {"vae": 0.1, "dae": 0.1}}
-    higher, lower = (
-        list(findings_on(claim(beyond=asked | {"direction": direction}), pairing(catalog, *found)))
-        for direction in ("higher", "lower")
-    )
-    assert words(higher) == ["holds", "does not hold"]
-    assert words(lower) == ["does not hold", "holds"]
-    assert higher[0].what == f"VAE: KL {MINUS} 0.1"
-    assert higher[0].difference is not None
-    assert higher[0].difference.mean == pytest.approx(0.41)
-    assert list(claim(beyond=asked | {"direction": "lower"}).named()) == ["vae", "dae"]
 
 
 def finding(mean: float, half: float, above: bool = True, seeds: int = 3, **fields: Any) -> Finding:

@@ -9,8 +9,9 @@ import pytest
 
 from bench.base.errors import BenchError
 from bench.base.validation import validated
+from bench.catalog.quantities import Quantity
 from bench.catalog.tables import PrintedFigure
-from bench.report.curves import panel_figures, plane_figures, sigma_figures
+from bench.report.curves import bar_figures, panel_figures, plane_figures, sigma_figures
 from bench.report.figures import SERIES
 from tests.analysis.synthetic import run
 
@@ -53,7 +54,7 @@ def test_the_weighted_kl_is_drawn_of_the_training_batches() -> None:
 
 def test_a_figure_without_anything_to_draw_is_an_error() -> None:
     assert validated(PrintedFigure, FIGURE | {"histograms": ["sigma"]}, "tables.yaml").panels == ()
-    with pytest.raises(BenchError, match="name one of panels, histograms"):
+    with pytest.raises(BenchError, match="name one of panels, histograms, bars"):
         validated(PrintedFigure, FIGURE, "tables.yaml")
     with pytest.raises(BenchError, match="sigmas"):
         validated(PrintedFigure, FIGURE | {"histograms": ["sigmas"]}, "tables.yaml")
@@ -75,3 +76,16 @@ def test_codes_in_a_plane_are_drawn_with_their_posteriors_and_the_prior() -> Non
     assert "DAE: density of the codes of all test texts, 1 codes, which are points" in second.caption
     assert first.caption.endswith("25.0 % of the codes lie outside.")
     assert all("var(--s0," in one.svg and "var(--s1," in one.svg for one in (first, second))
+
+
+def test_bars_are_means_over_seeds_of_what_was_measured() -> None:
+    bars = {"before": Quantity(metric="kl"), "after": Quantity(metric="mi", estimator="aggregate")}
+    systems = {
+        "VAE": [run("vae", 0, values={"kl": 1.0}), run("vae", 1, values={"kl": 3.0})],
+        "DAE": [run("dae", 0)],
+    }
+    (picture,) = bar_figures("f", systems, bars, "Information")
+    assert picture.caption == "Information; means over seeds."
+    assert all(f">{text}<" in picture.svg for text in ("VAE", "before", "ratio"))
+    assert ">DAE<" not in picture.svg
+    assert bar_figures("f", {"DAE": [run("dae", 0)]}, bars, "Information") == []
