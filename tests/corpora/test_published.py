@@ -55,7 +55,18 @@ def test_yahoo_lite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["yelp-sentiment-lite", "snli-lite", "swda", "dailydialog", "dailydialog-pairs", "yelp13-lite"]
+    "name",
+    [
+        "yelp-sentiment-lite",
+        "snli-lite",
+        "snli-captions",
+        "swda",
+        "swda-pairs",
+        "dailydialog",
+        "dailydialog-pairs",
+        "dailydialog-pairs-official",
+        "yelp13-lite",
+    ],
 )
 def test_loads_with_the_expected_sizes(tmp_path: Path, name: str) -> None:
     _, card = prepared(name, tmp_path)
@@ -63,6 +74,8 @@ def test_loads_with_the_expected_sizes(tmp_path: Path, name: str) -> None:
         assert [card[s]["dialogues"] for s in ("train", "valid", "test")] == [11118, 1000, 1000]
     if name == "swda":
         assert card["train"]["dialogues"] == 1115
+    if name == "dailydialog-pairs-official":
+        assert card["train"]["texts"] == 76053
     if name == "snli-lite":
         assert sum(card[s]["texts"] for s in ("train", "valid", "test")) == 25712
 
