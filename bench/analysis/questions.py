@@ -70,6 +70,19 @@ class AnswerLine:
         return self.column.label if self.samples is None else f"{self.column.label} ({self.samples})"
 
     @property
+    def by_seed(self) -> str:
+        """What two estimators differ by on each training of one system; nothing for two systems, or one seed."""
+        d, terms = self.contrast.difference, self.contrast.terms
+        if d is None or d.seeds < 2 or len({term.system for term in terms}) > 1:
+            return ""
+        return f"by seed {', '.join(fixed(value, 2, signed=True) for value in d.by_seed)}"
+
+    @property
+    def said(self) -> str:
+        """The difference in words."""
+        return f"{self.contrast.effect} ({self.by_seed})" if self.by_seed else self.contrast.effect
+
+    @property
     def of_two_runs(self) -> bool:
         """Whether it is of two systems by a single seed, which cannot tell whether the systems differ."""
         d, terms = self.contrast.difference, self.contrast.terms
@@ -239,7 +252,7 @@ def _sentence(question: Question, label: str, lines: tuple[AnswerLine, ...]) -> 
     measured = [line for line in mine if line.contrast.effect]
     parts = []
     for side, said in ((1, question.above), (-1, question.below), (0, UNDECIDED)):
-        found = [f"{line.who} {line.contrast.effect}" for line in measured if line.side == side]
+        found = [f"{line.who} {line.said}" for line in measured if line.side == side]
         parts += [f"{said}: {'; '.join(found)}."] if found else []
     lacking = [line.who for line in mine if not line.contrast.effect]
     shown = next((line.label for line in measured), label)

@@ -14,6 +14,7 @@ from bench.analysis.questions import ONE_SEED, _printed, answered, rows_of
 from bench.base.errors import BenchError
 from bench.catalog.catalog import Catalog
 from bench.catalog.questions import Asked, Question, read_questions
+from bench.store.records import RunRecord
 from tests.analysis.synthetic import measured, pairing, run
 
 TEXTS = 50
@@ -39,7 +40,12 @@ def made_up(catalog: Catalog, pair: tuple[str, str] = ("vae", "vae")) -> Catalog
     return Catalog.model_construct(**(dict(catalog) | {"questions": {"made-up": question}}))
 
 
-def runs(catalog: Catalog, system: str, gap: float) -> Pairing:
+def runs(catalog: Catalog, system: str, *gaps: float) -> Pairing:
+    """A run of a system for each gap between its two estimates."""
+    return pairing(catalog, *(one_run(system, seed, gap) for seed, gap in enumerate(gaps)))
+
+
+def one_run(system: str, seed: int, gap: float) -> RunRecord:
     low = 90 + 10 * NOISE
     columns = {"nll_low": low, "nll_high": low + gap + NOISE}
     more = [
@@ -48,7 +54,7 @@ def runs(catalog: Catalog, system: str, gap: float) -> Pairing:
             "nll", "importance-sampling", float(columns["nll_high"].mean()), column="nll_high", texts=TEXTS
         ),
     ]
-    return pairing(catalog, run(system, per_text=columns, more=more))
+    return run(system, seed, per_text=columns, more=more)
 
 
 def test_a_difference_within_a_system_is_paired_text_by_text(catalog: Catalog) -> None:
@@ -85,6 +91,17 @@ def test_the_sentence_follows_the_interval(catalog: Catalog, gap: float, said: s
     found = runs(known, "vae", gap - float(NOISE.mean()))
     (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
     assert answer.papers[0].groups[0].sentences[0].startswith(f"NLL. {said}: VAE ")
+
+
+def test_estimates_of_several_trainings_differ_by_each(catalog: Catalog) -> None:
+    """Two seeds far apart leave a mean without a sign, though each of them has one."""
+    known = made_up(catalog)
+    mean = float(NOISE.mean())
+    found = runs(known, "vae", 2.0 - mean, 50.0 - mean)
+    (answer,) = answered(known, ["coupled-vae"], {found.setting: found})
+    said = answer.papers[0].groups[0].sentences[0]
+    assert said.startswith("NLL. Not told apart: VAE +26 [")
+    assert "(by seed +2.00, +50.00)" in said
 
 
 def test_of_two_systems_the_printed_difference_is_told(catalog: Catalog) -> None:
