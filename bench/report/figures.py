@@ -280,7 +280,7 @@ def grouped_figure(
     name: str, groups: Mapping[str, Mapping[str, float | None]], caption: str, y: str
 ) -> Picture:
     """Bars side by side for each group, as group -> label -> height; a bar that is None is left out."""
-    labels = list(dict.fromkeys(label for bars in groups.values() for label in bars))
+    labels = list(dict.fromkeys(k for bars in groups.values() for k, bar in bars.items() if bar is not None))
     width = 0.8 / len(labels)
 
     def draw(axes: Axes) -> None:
@@ -290,6 +290,7 @@ def grouped_figure(
             axes.bar(places, heights, width, label=label, color=SERIES[index % len(SERIES)][0], alpha=0.85)
         axes.axhline(0, color=INK, linewidth=0.6)
         axes.set_xticks(range(len(groups)), list(groups))
+        axes.set_xlim(-0.5, len(groups) - 0.5)  # a bar that is left out keeps its room
         axes.grid(visible=False, axis="x")
         _legend(axes, below=True)
 
