@@ -197,7 +197,7 @@ RAISED_SINCE = {"likelihood": 42, "bleu": 40, "gradients": 40, "information": 39
 
 def test_the_published_runs_are_current() -> None:
     """Of today's catalog, trained by today's versions, with all measures that they were asked for."""
-    assert len(PUBLISHED) == 57
+    assert len(PUBLISHED) == 58
     raised: Counter[str] = Counter()
     for path in PUBLISHED:
         record, measured = read_json(path), read_json(path.with_name("measurements.json"))
