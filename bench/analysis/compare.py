@@ -23,7 +23,7 @@ from bench.catalog.quantities import PrintedQuantity
 from bench.catalog.reported import PrintedNumber
 from bench.catalog.tables import PrintedRow, PrintedTable
 from bench.metrics import units
-from bench.metrics.measures import metrics
+from bench.metrics.measures import counted_over, metrics
 from bench.metrics.needs import refusal
 from bench.store.records import Origin, Records, RunRecord, Source, State
 from bench.store.texts import Measurement
@@ -92,6 +92,7 @@ class Cell:
     valid_low: float | None = None
     valid_high: float | None = None
     valid_by: str = ""
+    counted: str = ""
 
 
 @dataclass(frozen=True)
@@ -298,6 +299,7 @@ def _cell(
         n=reported.n if reported else None,
         marks=list(reported.marks) if reported else [],
         better=quantity.better if place.metric != EXCESS else "lower",
+        counted=counted_over(first.metric, first.estimator, first.split) if first else "",
         noise=floor.value * factor if floor else None,
         noise_from=f"{floor.pairs} repeated, {' and '.join(floor.kinds)}" if floor else "",
         margin=place.margin.value if place.margin else None,

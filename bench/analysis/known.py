@@ -55,13 +55,13 @@ class Known:
 def known(exact: Mapping[str, Any], pairings: Sequence[Pairing]) -> Known:
     """What the runs of one tier on one corpus show; ``exact`` are the facts of that corpus, one pairing is a paper."""
     _, tier, _, corpus = pairings[0].setting
-    rows = _told_apart([_standing(p, system) for p in pairings for system in p.runs], pairings)
+    rows = _told_apart([_means(p, system) for p in pairings for system in p.runs], pairings)
     carried = sum(facts["information"] for facts in exact.get("attributes", {}).values())
     said = [_limit(exact, carried), *_use(rows), *_apart(pairings), *_told(rows, carried), *_nearest(rows)]
     return Known(tier, corpus, float(exact["entropy"]), carried, tuple(rows), tuple(said))
 
 
-def _standing(pairing: Pairing, system: str) -> SystemMeans:
+def _means(pairing: Pairing, system: str) -> SystemMeans:
     runs = pairing.runs[system]
 
     def mean(metric: str, part: str | None = None, estimator: str | None = None) -> float | None:

@@ -9,6 +9,7 @@ from bench.metrics.combine import OverTexts
 
 Validity = Literal["exact", "consistent", "upper bound", "lower bound", "not a bound"]
 NATS = "nats per text"
+DECODED, TRAINING_TEXTS = "texts decoded from codes of the prior", "texts of the training split"
 LAST = 1000  # the place of a metric that does not say where it stands
 
 # The lists of the report that a metric can be on: a system wherever it was run; paired differences; sign tests; the
@@ -38,7 +39,8 @@ class Definition:
     ``main`` marks the estimator that stands for the metric by default. ``over`` is how the number follows from
     values per text; None for a number that does not. ``needs`` are needs beyond those of the measure. ``cost`` is
     that of one measurement, in words. ``compared`` is the name of the values per text where two runs are compared
-    text by text, by what each spends in nats; without one they are not.
+    text by text, by what each spends in nats; without one they are not. ``counted`` says what the texts are that the
+    number is counted over where these are not texts of the measured split.
     """
 
     metric: str
@@ -53,6 +55,7 @@ class Definition:
     over: OverTexts | None = None
     needs: tuple[str, ...] = ()
     compared: str = ""
+    counted: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,6 @@ class TextKind:
     about: str = ""
     upright: bool = False
     marked: bool = False
-
-
-_DECODED = "texts decoded from codes of the prior"
-_TRAINING = "texts of the training split"
-# What a number is counted over that is not of texts of the measured split, by estimator, or by metric and estimator.
-_OTHERS: dict[str | tuple[str, str], str] = {
-    "prior-samples": _DECODED,
-    "first-samples": _DECODED,
-    "training-texts": _TRAINING,
-    "first-training-texts": _TRAINING,
-    ("sample_ppl", "ngram"): _DECODED,
-    ("sample_ppl", "ngram-of-text"): _DECODED,
-    ("fwd_ppl", "as-released"): _DECODED,
-    ("rev_ppl", "as-released"): _TRAINING,
-}
-
-
-def counted_over(metric: str, estimator: str, split: str) -> str:
-    """What the texts are that a number is counted over: ``texts of the test split``."""
-    return _OTHERS.get((metric, estimator), _OTHERS.get(estimator, f"texts of the {split} split"))
 
 
 def base(estimator: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.metrics.definitions import Definition, Metric, TextKind
+from bench.metrics.definitions import DECODED, Definition, Metric, TextKind
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import distinct
 
@@ -25,7 +25,16 @@ _COST = "greedy decoding of each sample from the prior"
     ),
     gives=[
         Definition(
-            f"dist{n}", "prior-samples", "ratio", "exact", what, _BIAS, "higher", main=True, cost=_COST
+            f"dist{n}",
+            "prior-samples",
+            "ratio",
+            "exact",
+            what,
+            _BIAS,
+            "higher",
+            main=True,
+            cost=_COST,
+            counted=DECODED,
         )
         for n, what in (
             (1, "Distinct unigrams over all, pooled over greedy samples from the prior."),

@@ -24,7 +24,7 @@ from typing import get_args
 
 from bench.base.errors import BenchError, unknown
 from bench.base.own import file_of, import_all, own_files
-from bench.metrics.definitions import Definition, Listed, Metric, TextKind, Validity
+from bench.metrics.definitions import Definition, Listed, Metric, TextKind, Validity, base
 
 Function = Callable[..., object]  # of a Context and a Record, whose modules know this one
 
@@ -202,6 +202,12 @@ def metrics() -> dict[str, Metric]:
 def definitions() -> dict[tuple[str, str], Definition]:
     """All definitions by metric and estimator, in the order of their metrics."""
     return _known(tuple(own_files("measures"))).definitions
+
+
+def counted_over(metric: str, estimator: str, split: str) -> str:
+    """What the texts are that a number is counted over: ``texts of the test split``."""
+    known = definitions().get((metric, base(estimator)))
+    return known.counted if known and known.counted else f"texts of the {split} split"
 
 
 def kinds() -> dict[str, TextKind]:

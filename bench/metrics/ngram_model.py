@@ -14,7 +14,7 @@ from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.corpora.vocabulary import EOS, GO, PAD, SPECIALS, UNK, Vocabulary
 from bench.metrics.combine import Perplexity, Summary
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import DECODED, Definition, Metric
 from bench.metrics.kneser_ney import Order, estimate, write_arpa
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import without
@@ -141,6 +141,7 @@ def perplexity(model: NgramModel, texts: Sequence[Sequence[int]]) -> Summary:
             "Low for samples that are all alike: it says nothing of what is never sampled.",
             main=True,
             cost="greedy decoding of each sample from the prior; the n-gram model is made once for a corpus",
+            counted=DECODED,
         ),
         Definition(
             "held_out_ppl",

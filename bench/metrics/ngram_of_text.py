@@ -12,7 +12,7 @@ from bench.base.errors import BenchError
 from bench.base.registry import part
 from bench.corpora.raw import Treatments, decoded_lines, read_bytes
 from bench.corpora.vocabulary import UNK
-from bench.metrics.definitions import Definition
+from bench.metrics.definitions import DECODED, Definition
 from bench.metrics.measures import measure
 from bench.metrics.ngram_model import KneserNey, add_perplexities, estimated
 
@@ -77,6 +77,7 @@ class KneserNeyOfText(KneserNey):
             f"Perplexity of {texts} under an n-gram language model of a text that the user names, end symbol counted.",
             bias,
             cost=cost,
+            counted=DECODED if metric == "sample_ppl" else "",
         )
         for metric, texts, bias, cost in (
             (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.corpora.vocabulary import EOS, SPECIALS, UNK, Vocabulary
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import DECODED, TRAINING_TEXTS, Definition, Metric
 from bench.metrics.measures import measure
 from bench.metrics.ngram_model import ARPA, NgramModel, perplexity, write_model
 from bench.metrics.ngrams import without
@@ -70,6 +70,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
             "lower",
             main=True,
             cost="a 5-gram model of the training texts for each run",
+            counted=DECODED,
         ),
         Definition(
             "rev_ppl",
@@ -81,6 +82,7 @@ def with_words(texts: Texts, vocabulary: Vocabulary) -> list[list[int]]:
             "Falls with the number of samples; unknown words of the texts cost what the model leaves for them.",
             "lower",
             cost="greedy decoding of each sample, and a 5-gram model of them",
+            counted=TRAINING_TEXTS,
         ),
         Definition(
             "rev_ppl",

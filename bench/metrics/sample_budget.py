@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.metrics.definitions import Definition
+from bench.metrics.definitions import DECODED, Definition
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import without
 from bench.metrics.unigrams import word_divergence, word_entropy
@@ -43,6 +43,7 @@ _OF = {
             f"{what} of {texts}, as many as the part says.",
             f"{bias} by about (V - 1) / 2N for N words of V kinds.",
             cost="none beyond the samples",
+            counted=DECODED if estimator == "first-samples" else "",
         )
         for metric, what, bias in (
             ("unigram_kl", "KL to the training texts of the distribution of words", "Too high"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import DECODED, Definition, Metric
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import Words, ngrams
 
@@ -43,6 +43,7 @@ _COST = "greedy decoding of each sample from the prior"
                 "higher",
                 main=True,
                 cost=_COST,
+                counted=DECODED,
             )
             for n in (1, 2)
         ),
@@ -58,6 +59,7 @@ _COST = "greedy decoding of each sample from the prior"
                 "lower",
                 main=True,
                 cost=_COST,
+                counted=DECODED,
             )
             for n in ORDERS
         ),
@@ -89,6 +91,7 @@ def sample_diversity(context: Context, record: Record) -> None:
                 "higher",
                 main=True,
                 cost=f"greedy decoding of {RESPONSES} responses to each post",
+                counted="responses",
             )
             for n in (1, 2)
         ),
@@ -105,6 +108,7 @@ def sample_diversity(context: Context, record: Record) -> None:
                 "lower",
                 main=True,
                 cost=f"greedy decoding of {RESPONSES} responses to each post",
+                counted="responses",
             )
             for n in ORDERS
         ),

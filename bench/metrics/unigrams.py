@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.metrics.combine import Mean, Values
-from bench.metrics.definitions import Definition, Metric
+from bench.metrics.definitions import DECODED, TRAINING_TEXTS, Definition, Metric
 from bench.metrics.measures import measure
 from bench.metrics.ngrams import without
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SAMPLES, TEST, TRAINING = "prior-samples", "test-texts", "training-texts"
 _OF = {SAMPLES: "greedy samples from the prior", TEST: "the test texts", TRAINING: "the training texts"}
 _BIAS = "by about (V - 1) / 2N for N words of V kinds: it falls as the number of samples grows."
+_COUNTED = {SAMPLES: DECODED, TRAINING: TRAINING_TEXTS}
 _COST = {SAMPLES: "greedy decoding of each sample from the prior"}
 
 
@@ -57,6 +58,7 @@ def _definitions() -> Iterator[Definition]:
             "lower",
             main=estimator == SAMPLES,
             cost=_COST.get(estimator, "none"),
+            counted=_COUNTED.get(estimator, ""),
         )
     for estimator, texts in _OF.items():
         yield Definition(
@@ -68,6 +70,7 @@ def _definitions() -> Iterator[Definition]:
             f"Too low {_BIAS}",
             main=estimator == SAMPLES,
             cost=_COST.get(estimator, "none"),
+            counted=_COUNTED.get(estimator, ""),
         )
     for estimator, texts in _OF.items():
         yield Definition(
@@ -78,6 +81,7 @@ def _definitions() -> Iterator[Definition]:
             f"Mean number of words in {texts}, without the end symbol.",
             main=estimator == SAMPLES,
             cost=_COST.get(estimator, "none"),
+            counted=_COUNTED.get(estimator, ""),
         )
 
 

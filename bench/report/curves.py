@@ -237,20 +237,15 @@ def sigma_figures(slug: str, systems: Systems) -> list[Picture]:
 
 def bar_figures(slug: str, systems: Systems, bars: Mapping[str, Quantity], title: str) -> list[Picture]:
     """Bars of measured quantities for each system, means over its seeds; none where nothing of them was measured."""
-    heights, units = {}, set()
+    heights: dict[str, dict[str, float]] = {}
+    units: set[str] = set()
     for system, runs in systems.items():
-        found = {
-            label: [one for run in runs if (one := run.find(q.metric, q.estimator, q.part)) is not None]
-            for label, q in bars.items()
-        }
-        units |= {one.unit for each in found.values() for one in each}
-        if any(found.values()):
-            values = {
-                label: [one.value for one in each if one.value is not None] for label, each in found.items()
-            }
-            heights[system] = {
-                label: float(np.mean(each)) if each else None for label, each in values.items()
-            }
+        for label, quantity in bars.items():
+            found = [run.find(quantity.metric, quantity.estimator, quantity.part) for run in runs]
+            known = [(one.value, one.unit) for one in found if one is not None and one.value is not None]
+            if known:
+                heights.setdefault(system, {})[label] = float(np.mean([value for value, _ in known]))
+                units |= {unit for _, unit in known}
     caption = f"{title}; means over seeds."
     return [grouped_figure(f"{slug}-bars", heights, caption, ", ".join(sorted(units)))] if heights else []
 

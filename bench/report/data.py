@@ -156,6 +156,9 @@ COMPARED: dict[str, DataColumn] = {
     "valid_low": DataColumn(REAL, "lower end of its 95 % interval over texts, of one seed"),
     "valid_high": DataColumn(REAL, "upper end of that interval"),
     "valid_by": DataColumn(TEXT, "by which estimator; empty where there is none"),
+    "counted": DataColumn(
+        TEXT, "what the texts are that it was counted over; empty where nothing was measured"
+    ),
 }
 
 

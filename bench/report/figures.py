@@ -276,16 +276,14 @@ def bar_figure(name: str, values: Sequence[float], caption: str, y: str) -> Pict
     return Picture(name, _svg(name, "latent dimension, sorted", y, draw), caption)
 
 
-def grouped_figure(
-    name: str, groups: Mapping[str, Mapping[str, float | None]], caption: str, y: str
-) -> Picture:
-    """Bars side by side for each group, as group -> label -> height; a bar that is None is left out."""
-    labels = list(dict.fromkeys(k for bars in groups.values() for k, bar in bars.items() if bar is not None))
+def grouped_figure(name: str, groups: Mapping[str, Mapping[str, float]], caption: str, y: str) -> Picture:
+    """Bars side by side for each group, as group -> label -> height; a group may lack labels that others have."""
+    labels = list(dict.fromkeys(label for bars in groups.values() for label in bars))
     width = 0.8 / len(labels)
 
     def draw(axes: Axes) -> None:
         for index, label in enumerate(labels):
-            heights = [math.nan if (bar := bars.get(label)) is None else bar for bars in groups.values()]
+            heights = [bars.get(label, math.nan) for bars in groups.values()]
             places = [place + (index - (len(labels) - 1) / 2) * width for place in range(len(groups))]
             axes.bar(places, heights, width, label=label, color=SERIES[index % len(SERIES)][0], alpha=0.85)
         axes.axhline(0, color=INK, linewidth=0.6)

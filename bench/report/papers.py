@@ -156,7 +156,7 @@ def _figures(material: Material, name: str) -> list[dict[str, Any]]:
     """The printed figures of curves and histograms, those of the same systems and panels together."""
     alike: dict[tuple[Any, ...], list[PrintedFigure]] = {}
     for figure in material.catalog.paper(name).figures:
-        drawn = (figure.systems, figure.beside, figure.panels, figure.histograms, tuple(figure.bars))
+        drawn = (figure.systems, figure.beside, figure.panels, figure.histograms, tuple(figure.bars.items()))
         alike.setdefault(drawn, []).append(figure)
     return [_figure(material, name, figures) for figures in alike.values()]
 

@@ -23,7 +23,6 @@ from bench.base.files import write_text
 from bench.base.outputs import REPORT, SUMMARY, renewing
 from bench.base.parallel import Task, run_all
 from bench.catalog.catalog import Catalog
-from bench.metrics.definitions import counted_over
 from bench.planning.plan import Plan
 from bench.report import marked, pages, papers, questions, reference, rundata
 from bench.report.context import Group, Material, gather, slug
@@ -112,7 +111,6 @@ class Site:
             "resamples": RESAMPLES,
             "slug": slug,
             "definition": reference.definition,
-            "counted_over": counted_over,
             "marked": marked.marked,
             "provenance_of": lambda run: f"{reference.provenance_page(run.group)}#{run.origin}-{run.name}",
             "exports": exports,

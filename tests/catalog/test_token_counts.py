@@ -20,7 +20,7 @@ def counts(paper: str) -> Iterator[tuple[str, str, float]]:
         row = " ".join(filter(None, (number.label, number.setting)))
         rows[number.table, number.corpus, row][number.metric] = number.value
     for (_, corpus, row), found in rows.items():
-        loss = found.get("neg_elbo", found.get("nll") if paper == "wae-rnf" else None)
+        loss = found.get("neg_elbo", found.get("nll"))
         if loss is None and {"recon", "kl"} <= found.keys():
             loss = found["recon"] + found["kl"]
         if "ppl" in found and loss is not None:

@@ -80,12 +80,13 @@ def test_a_system_is_between_the_words_alone_and_the_truth(name: str, demo: Path
             assert one["high"] > -truth["log_probability"].mean()
             assert reconstruction < one["value"] < unigram_entropy(corpus)
         return
-    known = {main["nll"]["estimator"], "defensive"}  # both are too high in expectation
-    found = [m["value"] for m in content["measurements"] if m["metric"] == "nll" and m["estimator"] in known]
-    assert min(found) < unigram_entropy(corpus)
-    assert (
-        main["excess_nll"]["high"] > 0
-    )  # no better than the true probabilities, up to the interval over texts
+    # Half of the codes from the prior give the better estimate: the other is too high where a posterior left the prior.
+    # None is better than the true probabilities, up to its interval over texts.
+    found = content["measurements"]
+    defensive = {m["metric"]: m for m in found if m["estimator"] == "defensive"}
+    assert (main | defensive)["nll"]["value"] < unigram_entropy(corpus)
+    assert main["excess_nll"]["high"] > 0
+    assert (main | defensive)["excess_nll"]["high"] > 0
 
 
 def test_the_report_of_the_demo_shows_every_run(demo: Path) -> None:
